@@ -1,0 +1,53 @@
+# The two commands a newcomer needs are `make up` and `make test`; both set up what they need.
+STACK ?= dev
+PYTHON := .venv/bin/python
+OPS := $(PYTHON) -m ops
+
+.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts
+
+up: parts  ## bring the stack up, with a real corpus
+	@$(OPS) up --stack $(STACK)
+
+down: .venv/ready  ## remove what runs; PURGE=1 removes data and secrets too
+	@$(OPS) down --stack $(STACK) $(if $(PURGE),--purge)
+
+status: .venv/ready  ## what runs, and whether it is well
+	@$(OPS) status --stack $(STACK)
+
+preview: parts  ## what `make up` would do
+	@$(OPS) preview --stack $(STACK)
+
+search: .venv/ready  ## make search Q="parse a JSON string"
+	@$(OPS) search --stack $(STACK) "$(Q)"
+
+token: .venv/ready  ## print a JWT for the gateway
+	@$(OPS) token --stack $(STACK)
+
+ingest: .venv/ready  ## make ingest DOCS=dir
+	@$(OPS) ingest --stack $(STACK) "$(DOCS)"
+
+qdrant-key: .venv/ready  ## print Qdrant's API key
+	@$(OPS) qdrant-key --stack $(STACK)
+
+gateway-yaml: .venv/ready  ## the gateway as declarative YAML
+	@$(PYTHON) -m ops.gateway_yaml --stack $(STACK)
+
+test: parts  ## every test, against the real engine and a running stack
+	@$(PYTHON) -m pytest
+
+check: .venv/ready  ## style and types
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy .
+
+# Each part of the stack: what is on this machine, else what can be pulled, else a named stand-in.
+parts: .venv/ready
+	@$(PYTHON) -m sandbox
+
+.venv/ready: requirements.lock
+	@test -x .venv/bin/pip || python3 -m venv .venv
+	@.venv/bin/pip install --quiet uv==0.13.9
+	@.venv/bin/uv pip sync --quiet --require-hashes requirements.lock
+	@touch $@
+
+lock: .venv/ready  ## write requirements.lock from pyproject.toml
+	@.venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-annotate --no-header pyproject.toml --group rag --group sandbox --group dev -o requirements.lock

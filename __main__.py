@@ -1,0 +1,122 @@
+"""One stack: settings in, a platform to run on, the components wired together, and what people need out."""
+
+import pulumi
+from pulumi import ResourceOptions
+
+from components import haproxy
+from components.credentials import Credentials
+from components.gateway.database import CANARY_SECRET
+from components.gateway.rag import SERVICE_TOKEN, jwt_secret, rag_gateway
+from components.kong import ADMIN, PROXY, STATUS, KongGateway, KongGatewayArgs
+from components.monitoring.prometheus import ScrapeTargets
+from components.monitoring.promises import Promises
+from components.observability import GRAFANA, PROMETHEUS, ObservabilityStack, ObservabilityStackArgs
+from components.qdrant import REST, QdrantCluster, QdrantClusterArgs, QdrantKeys
+from components.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs
+from platforms.connect import connect, rag_image
+from providers.collection import ReplicatedCollection
+from settings import PROJECT, Settings
+
+settings = Settings.from_stack()
+platform = connect(settings)
+credentials = Credentials("credentials", config=pulumi.Config(PROJECT), protect=settings.stack.protect_data)
+api_key = credentials.secret("qdrantApiKey")
+read_only_key = credentials.secret("qdrantReadOnlyApiKey")
+service_token = credentials.secret("gatewayServiceToken")
+jwt_secrets = {key: credentials.secret(f"gatewayJwt-{key}") for key in settings.gateway.jwt_keys}
+
+qdrant = QdrantCluster(
+    "qdrant",
+    QdrantClusterArgs(
+        platform=platform,
+        settings=settings.qdrant,
+        node_image=settings.image.qdrant,
+        balancer_image=settings.image.haproxy,
+        keys=QdrantKeys(
+            api_key=api_key,
+            read_only_api_key=read_only_key,
+            balancer_password=credentials.secret("haproxyPassword"),
+        ),
+    ),
+)
+collection = ReplicatedCollection(
+    "collection",
+    settings.collection,
+    node_urls=qdrant.node_urls,
+    api_key=api_key,
+    # A destroyed stack keeps its volumes, and with them the collection: the next one adopts it.
+    opts=ResourceOptions(parent=qdrant, depends_on=qdrant.ready, retain_on_delete=settings.stack.protect_data),
+)
+rag = RagService(
+    "rag",
+    RagServiceArgs(
+        platform=platform,
+        settings=settings.rag,
+        image=rag_image(settings),
+        collection=settings.collection.name,
+        qdrant_url=qdrant.url,
+        qdrant_api_key=api_key,
+        qdrant_read_only_api_key=read_only_key,
+        service_token=service_token,
+    ),
+    ResourceOptions(depends_on=[collection]),
+)
+gateway = KongGateway(
+    "gateway",
+    KongGatewayArgs(
+        platform=platform,
+        settings=settings.gateway,
+        kong_image=settings.image.kong,
+        postgres_image=settings.image.postgres,
+        postgres_password=credentials.secret("postgresPassword"),
+        gateway=rag_gateway(settings.gateway, (rag.services[API].address(PORTS[API]),)),
+        secrets={
+            SERVICE_TOKEN: service_token,
+            CANARY_SECRET: credentials.secret("gatewayCanary"),
+            **{jwt_secret(key): secret for key, secret in jwt_secrets.items()},
+        },
+    ),
+)
+observability = ObservabilityStack(
+    "observability",
+    ObservabilityStackArgs(
+        platform=platform,
+        settings=settings.observability,
+        prometheus_image=settings.image.prometheus,
+        grafana_image=settings.image.grafana,
+        targets=ScrapeTargets(
+            qdrant_cluster=tuple(qdrant.nodes.replica_addresses(REST)),
+            haproxy=(qdrant.balancer.address(haproxy.STATISTICS),),
+            kong=(gateway.kong.address(STATUS),),
+            rag_service=(rag.services[API].address(PORTS[API]),),
+            llamaindex_query=(rag.services[QUERY].address(PORTS[QUERY]),),
+            rag_ingest=(rag.services[INGEST].address(PORTS[INGEST]),),
+        ),
+        promises=Promises(
+            qdrant_nodes=settings.qdrant.nodes, replication_factor=settings.collection.replication_factor
+        ),
+        qdrant_read_only_api_key=read_only_key,
+        grafana_password=credentials.secret("grafanaPassword"),
+    ),
+)
+
+signing_key = settings.gateway.jwt_keys[0]
+for name, value in {
+    "gatewayUrl": gateway.kong.public_url(PROXY),
+    "gatewayAdminUrl": gateway.kong.public_url(ADMIN),
+    "gatewayJwtKey": signing_key,
+    "gatewayJwtSecret": jwt_secrets[signing_key],
+    "gatewayServiceToken": service_token,
+    "qdrantUrl": qdrant.balancer.public_url(haproxy.HTTP),
+    "qdrantNodeUrls": qdrant.node_urls,
+    "qdrantApiKey": api_key,
+    "qdrantReadOnlyApiKey": read_only_key,
+    "balancerUrl": qdrant.balancer.public_url(haproxy.STATISTICS),
+    "balancerPassword": credentials.secret("haproxyPassword"),
+    "collection": settings.collection.name,
+    "ingestUrl": rag.ingest_url,
+    "prometheusUrl": observability.prometheus.public_url(PROMETHEUS),
+    "grafanaUrl": observability.grafana.public_url(GRAFANA),
+    "grafanaPassword": credentials.secret("grafanaPassword"),
+}.items():
+    pulumi.export(name, value)

@@ -1,0 +1,28 @@
+"""The stack's secrets: taken from its configuration where given, else made once and kept in its state."""
+
+import pulumi
+import pulumi_random as random
+from pulumi import ResourceOptions
+
+
+class Credentials(pulumi.ComponentResource):
+    """Hands out each secret by its stack-file key, always as a secret output, and always the same one."""
+
+    def __init__(self, name: str, *, config: pulumi.Config, protect: bool, opts: ResourceOptions | None = None) -> None:
+        super().__init__("rag:components:Credentials", name, {}, opts)
+        self._config = config
+        provider = random.Provider("random", opts=ResourceOptions(parent=self))
+        self._opts = ResourceOptions(parent=self, provider=provider, protect=protect)
+        self._secrets: dict[str, pulumi.Output[str]] = {}
+        self.register_outputs({})
+
+    def secret(self, key: str) -> pulumi.Output[str]:
+        """The configured value, else one made once: letters and digits, safe in a header, a URL and a file."""
+        if key not in self._secrets:
+            given = self._config.get_secret(key) if self._config.get(key) else None
+            self._secrets[key] = given or self._made(key)
+        return self._secrets[key]
+
+    def _made(self, key: str) -> pulumi.Output[str]:
+        password = random.RandomPassword(key, length=40, special=False, opts=self._opts)
+        return pulumi.Output.secret(password.result)

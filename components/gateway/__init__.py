@@ -1,0 +1,1 @@
+"""The gateway as one typed description, and its two renderings: Kong's Admin API and declarative YAML."""

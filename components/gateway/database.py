@@ -1,0 +1,176 @@
+"""The gateway in Kong's database, through pulumi-kong; its known bugs are worked around here and nowhere else.
+
+What is set although it is a default is set on purpose: pulumi-kong repairs a change made by hand only where a value was
+given. `delete_before_replace` stands where a name is unique in Kong, which refuses a twin with 409. Plugins say False:
+while a plugin is gone its routes are open, while its twin is refused they stay closed.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pulumi_kong as kong
+from pulumi import Input, Output, Resource, ResourceOptions
+
+from components.gateway.description import AnyPlugin, Consumer, Gateway, Route, Service, Upstream
+from components.gateway.plugins import Jwt
+from components.gateway.references import fill_output, names_in
+from components.gateway.settings import GatewaySettings
+from providers.guarded import Guarded
+
+CANARY_HEADER = "X-Canary"
+CANARY = "canary-token"  # the name of a secret
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdminApi:
+    """Where the gateway goes: entities through `provider`, as children of `parent`, when all of `after` are there."""
+
+    parent: Resource
+    provider: kong.Provider
+    secrets: Mapping[str, Input[str]]
+    proxy_urls: Sequence[Input[str]]  # one for each node of Kong, as this machine reaches it
+    span_seconds: float
+    after: Sequence[Resource] = ()
+
+    def opts(self, *after: Resource, **more: Any) -> ResourceOptions:
+        return ResourceOptions(parent=self.parent, provider=self.provider, depends_on=[*self.after, *after], **more)
+
+
+def update_env(settings: GatewaySettings) -> dict[str, str]:
+    """How often each worker, and each node, of Kong looks for changes; the gate's span is made from the same number."""
+    period = str(settings.update_seconds)
+    return {"KONG_WORKER_STATE_UPDATE_FREQUENCY": period, "KONG_DB_UPDATE_FREQUENCY": period}
+
+
+def span_seconds(settings: GatewaySettings) -> float:
+    """After this long with the same answer, every worker of every node has had its timers, one after the other."""
+    return 2 * settings.update_seconds + 1
+
+
+def publish(gateway: Gateway, api: AdminApi) -> list[Resource]:
+    """Put the gateway into Kong's database; what depends on the result finds it guarded, complete and served."""
+    everywhere = [_plugin(f"global-{plugin.name}", plugin, api) for plugin in gateway.plugins]
+    credentials = [entity for consumer in gateway.consumers for entity in _consumer(consumer, api)]
+    return credentials + [route for service in gateway.services for route in _service(service, everywhere, api)]
+
+
+def _service(service: Service, everywhere: Sequence[Resource], api: AdminApi) -> list[Resource]:
+    """Upstream, service, plugins, canary, gate, and only then the public routes."""
+    entity = kong.Service(
+        service.name,
+        name=service.name,
+        host=service.host,
+        **service.model_dump(exclude={"name", "upstream", "plugins", "routes"}, exclude_none=True),
+        opts=api.opts(*_upstream(service.upstream, api), delete_before_replace=True),
+    )
+    plugins = [_plugin(f"{service.name}-{plugin.name}", plugin, api, entity.id) for plugin in service.plugins]
+    gate = _gate(service, entity, [*everywhere, *plugins], api)
+    return [_route(route, entity, api.opts(gate, delete_before_replace=True)) for route in service.routes]
+
+
+def _upstream(upstream: Upstream, api: AdminApi) -> list[Resource]:
+    entity = kong.Upstream(
+        upstream.name,
+        name=upstream.name,
+        slots=10000,
+        hash_on="none",
+        hash_fallback="none",
+        healthchecks=cast(kong.UpstreamHealthchecksArgsDict, upstream.healthchecks.model_dump(mode="json")),
+        opts=api.opts(delete_before_replace=True),
+    )
+    targets = [
+        kong.Target(
+            target.address,
+            target=target.address,
+            weight=target.weight,
+            upstream_id=entity.id,
+            opts=api.opts(delete_before_replace=True),
+        )
+        for target in upstream.targets
+    ]
+    return [entity, *targets]
+
+
+def _plugin(name: str, plugin: AnyPlugin, api: AdminApi, service_id: Input[str] | None = None) -> kong.Plugin:
+    return kong.Plugin(
+        name,
+        name=plugin.name,
+        service_id=service_id,
+        enabled=True,
+        strict_match=True,
+        config_json=_config_json(plugin, api.secrets),
+        opts=api.opts(additional_secret_outputs=["computed_config"], delete_before_replace=False),
+    )
+
+
+def _config_json(plugin: AnyPlugin, secrets: Mapping[str, Input[str]]) -> Input[str]:
+    """In Go's own form, sorted and without spaces, so that what is read back is equal to what was sent."""
+    config = plugin.config()
+    return fill_output(config, secrets).apply(_compact) if names_in(config) else _compact(config)
+
+
+def _compact(config: Any) -> str:
+    return json.dumps(config, sort_keys=True, separators=(",", ":"))
+
+
+def _gate(service: Service, entity: kong.Service, plugins: Sequence[Resource], api: AdminApi) -> Guarded:
+    host, secret = f"canary.{service.name}.internal", api.secrets[CANARY]
+    canary = kong.Route(
+        f"{service.name}-canary",
+        name=f"{service.name}-canary",
+        service_id=entity.id,
+        protocols=["http", "https"],
+        hosts=[host],
+        headers=[{"name": CANARY_HEADER, "values": [Output.secret(secret)]}],
+        paths=["/"],
+        strip_path=False,
+        preserve_host=False,
+        opts=api.opts(*plugins, delete_before_replace=True),
+    )
+    return Guarded(
+        service.name,
+        service=service.name,
+        proxy_urls=list(api.proxy_urls),
+        canary_host=host,
+        canary_header=CANARY_HEADER,
+        canary_secret=secret,
+        public_paths=[path for route in service.routes for path in route.paths],
+        span_seconds=api.span_seconds,
+        guards={
+            "jwt": [plugin.config() for plugin in service.plugins if isinstance(plugin, Jwt)],
+            "service": entity.id,
+            "plugins": [plugin.id for plugin in plugins if isinstance(plugin, kong.Plugin)],
+        },
+        opts=ResourceOptions(parent=api.parent, depends_on=[canary]),
+    )
+
+
+def _route(route: Route, entity: kong.Service, opts: ResourceOptions) -> kong.Route:
+    return kong.Route(
+        route.name,
+        service_id=entity.id,
+        **route.model_dump(mode="json", exclude_none=True),
+        path_handling="v0",
+        https_redirect_status_code=426,
+        request_buffering=True,
+        response_buffering=True,
+        opts=opts,
+    )
+
+
+def _consumer(consumer: Consumer, api: AdminApi) -> list[Resource]:
+    entity = kong.Consumer(consumer.username, username=consumer.username, opts=api.opts(delete_before_replace=True))
+    return [
+        kong.ConsumerJwtAuth(
+            credential.key,
+            consumer_id=entity.id,
+            key=credential.key,
+            secret=fill_output(credential.secret, api.secrets),
+            algorithm=credential.algorithm,
+            rsa_public_key="not-used-by-hs256",  # required by pulumi-kong, and Kong refuses an empty one
+            opts=api.opts(delete_before_replace=True),
+        )
+        for credential in consumer.jwt_credentials
+    ]

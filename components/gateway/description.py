@@ -1,0 +1,182 @@
+"""What the gateway is: services behind upstreams, their routes and plugins, and who may call them.
+
+A description is plain data: it can be printed, compared with `==` and shown to anybody, for its secrets are references.
+It cannot be built wrong: every check is made at construction, so a mistake stops a preview.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from components.gateway.plugins import (
+    Cors,
+    Host,
+    Jwt,
+    Model,
+    Path,
+    Port,
+    Prometheus,
+    RateLimiting,
+    RequestTransformer,
+    SecretReference,
+    Text,
+)
+
+AnyPlugin = Jwt | RateLimiting | Cors | RequestTransformer | Prometheus
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]+$")]
+Count = Annotated[int, Field(ge=0, le=255)]
+Seconds = Annotated[int, Field(ge=0, le=65535)]  # Kong takes fractions, pulumi-kong does not
+Milliseconds = Annotated[int, Field(ge=1, le=2**31 - 2)]
+Statuses = tuple[Annotated[int, Field(ge=100, le=999)], ...]
+Protocol = Literal["http", "https"]
+
+
+class ActiveHealthy(Model):
+    interval: Seconds = 0
+    http_statuses: Statuses = (200, 302)
+    successes: Count = 0
+
+
+class ActiveUnhealthy(Model):
+    interval: Seconds = 0
+    http_statuses: Statuses = (429, 404, 500, 501, 502, 503, 504, 505)
+    tcp_failures: Count = 0
+    timeouts: Count = 0
+    http_failures: Count = 0
+
+
+class ActiveChecks(Model):
+    type: Literal["http", "https", "tcp"] = "http"
+    timeout: Seconds = 1
+    concurrency: Annotated[int, Field(ge=1, le=2**31)] = 10
+    http_path: Path = "/"
+    https_verify_certificate: bool = True
+    healthy: ActiveHealthy = ActiveHealthy()
+    unhealthy: ActiveUnhealthy = ActiveUnhealthy()
+
+
+class PassiveHealthy(Model):
+    http_statuses: Statuses = (200, 201, 202, 203, 204, 205, 206, 207, 208, 226, *range(300, 309))
+    successes: Count = 0
+
+
+class PassiveUnhealthy(Model):
+    http_statuses: Statuses = (429, 500, 503)
+    tcp_failures: Count = 0
+    timeouts: Count = 0
+    http_failures: Count = 0
+
+
+class PassiveChecks(Model):
+    type: Literal["http", "https", "tcp"] = "http"
+    healthy: PassiveHealthy = PassiveHealthy()
+    unhealthy: PassiveUnhealthy = PassiveUnhealthy()
+
+
+class HealthChecks(Model):
+    active: ActiveChecks = ActiveChecks()
+    passive: PassiveChecks = PassiveChecks()
+
+    @model_validator(mode="after")
+    def _what_opens_closes_again(self) -> Self:
+        opens, closes = self.passive.unhealthy, self.active.healthy
+        may_open = opens.tcp_failures or opens.timeouts or opens.http_failures
+        if may_open and not (closes.interval and closes.successes):
+            raise ValueError(
+                "passive checks take a target out: expected active.healthy.interval and .successes above 0 to bring it"
+                f" back, found {closes.interval} and {closes.successes}: Kong would never use the target again"
+            )
+        return self
+
+
+class Target(Model):
+    address: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")]
+    weight: Annotated[int, Field(ge=1, le=65535)] = 100  # pulumi-kong drops a 0, and Kong then takes 100
+
+
+class Upstream(Model):
+    name: Host
+    targets: Annotated[tuple[Target, ...], Field(min_length=1)]
+    healthchecks: HealthChecks = HealthChecks()
+
+
+class Route(Model):
+    name: Name
+    paths: Annotated[tuple[Path, ...], Field(min_length=1)]
+    methods: tuple[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"], ...] | None = None
+    protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("http", "https")
+    strip_path: bool = True
+    preserve_host: bool = False
+
+
+class Service(Model):
+    """One backend, reached through its upstream; its plugins run for each of its routes, and all of them are public."""
+
+    name: Name
+    upstream: Upstream
+    protocol: Protocol = "http"
+    port: Port = 80
+    path: Path | None = None
+    retries: Annotated[int, Field(ge=0, le=32767)] = 5
+    connect_timeout: Milliseconds = 60000
+    write_timeout: Milliseconds = 60000
+    read_timeout: Milliseconds = 60000
+    plugins: tuple[AnyPlugin, ...] = ()
+    routes: tuple[Route, ...] = ()
+
+    @property
+    def host(self) -> str:
+        """Kong balances over an upstream only when the service's host is its name."""
+        return self.upstream.name
+
+    @model_validator(mode="after")
+    def _public_routes_are_guarded(self) -> Self:
+        _refuse_twins(f"plugins of service '{self.name}'", (plugin.name for plugin in self.plugins))
+        if self.routes and not any(_verifies_expiry(plugin) for plugin in self.plugins):
+            raise ValueError(
+                f"service '{self.name}': expected a Jwt plugin with claims_to_verify=('exp',) and no anonymous consumer"
+                " before its routes, found none: without 'exp' Kong accepts tokens for ever"
+            )
+        if self.routes and not any(isinstance(plugin, RateLimiting) for plugin in self.plugins):
+            raise ValueError(f"service '{self.name}': expected a RateLimiting plugin for its routes, found none")
+        return self
+
+
+class JwtCredential(Model):
+    """A key that signs tokens; `key` is the token's `kid`."""
+
+    key: Name
+    secret: SecretReference
+    algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
+
+
+class Consumer(Model):
+    username: Text
+    jwt_credentials: tuple[JwtCredential, ...] = ()
+
+
+class Gateway(Model):
+    services: tuple[Service, ...]
+    consumers: tuple[Consumer, ...] = ()
+    plugins: tuple[AnyPlugin, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Self:
+        _refuse_twins("global plugins", (plugin.name for plugin in self.plugins))
+        _refuse_twins("services", (service.name for service in self.services))
+        _refuse_twins("upstreams", (service.upstream.name for service in self.services))
+        _refuse_twins("routes", (route.name for service in self.services for route in service.routes))
+        _refuse_twins("consumers", (consumer.username for consumer in self.consumers))
+        _refuse_twins("JWT keys", (jwt.key for consumer in self.consumers for jwt in consumer.jwt_credentials))
+        return self
+
+
+def _verifies_expiry(plugin: AnyPlugin) -> bool:
+    return isinstance(plugin, Jwt) and "exp" in (plugin.claims_to_verify or ()) and plugin.anonymous is None
+
+
+def _refuse_twins(kind: str, names: Iterable[str]) -> None:
+    if twins := sorted(name for name, count in Counter(names).items() if count > 1):
+        raise ValueError(f"{kind}: expected each name once, found {', '.join(twins)} more often: rename one")

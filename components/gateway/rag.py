@@ -1,0 +1,125 @@
+"""Our gateway: one service, one public route, and what guards it."""
+
+from itertools import product
+
+from components.gateway.description import (
+    ActiveChecks,
+    ActiveHealthy,
+    ActiveUnhealthy,
+    AnyPlugin,
+    Consumer,
+    Gateway,
+    HealthChecks,
+    JwtCredential,
+    PassiveChecks,
+    PassiveHealthy,
+    PassiveUnhealthy,
+    Route,
+    Service,
+    Target,
+    Upstream,
+)
+from components.gateway.plugins import Cors, Jwt, Names, Prometheus, RateLimiting, Redis, RequestTransformer, Values
+from components.gateway.references import reference
+from components.gateway.settings import GatewaySettings
+
+SERVICE_TOKEN, REDIS_PASSWORD = "service-token", "redis-password"  # names of secrets
+SERVICE_HEADER = "X-Service-Token"
+PATH = "/api/v1/rag"
+CONSUMER = "rag-client"
+LIMIT_HEADERS = (
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "X-RateLimit-Limit-Minute",
+    "X-RateLimit-Remaining-Minute",
+    "Retry-After",
+)
+
+
+def jwt_secret(key: str) -> str:
+    """The name of the secret that signs tokens with this `kid`."""
+    return f"jwt-{key}"
+
+
+def rag_gateway(settings: GatewaySettings, targets: tuple[str, ...]) -> Gateway:
+    """`POST /api/v1/rag/...` for holders of a token, balanced over the targets (`host:port` of rag-service)."""
+    service = Service(
+        name="rag-service",
+        upstream=_upstream(targets),
+        retries=2,
+        connect_timeout=2000,
+        plugins=_plugins(settings),
+        routes=(Route(name="rag-api", paths=(PATH,), methods=("GET", "POST", "OPTIONS"), strip_path=False),),
+    )
+    keys = tuple(JwtCredential(key=key, secret=reference(jwt_secret(key))) for key in settings.jwt_keys)
+    consumer = Consumer(username=CONSUMER, jwt_credentials=keys)
+    return Gateway(services=(service,), consumers=(consumer,), plugins=(_metrics(),))
+
+
+def _upstream(targets: tuple[str, ...]) -> Upstream:
+    """Out of use within two failed checks, back within two good ones.
+
+    503 and 429 do not count as failures: with them a working rag-service says, and says when to come back, that
+    something behind it is down or busy; a target taken out for that would say less.
+    """
+    checks = HealthChecks(
+        active=ActiveChecks(
+            http_path="/health",
+            healthy=ActiveHealthy(interval=1, http_statuses=(200,), successes=2),
+            unhealthy=ActiveUnhealthy(interval=1, tcp_failures=2, timeouts=2, http_failures=2),
+        ),
+        passive=PassiveChecks(
+            healthy=PassiveHealthy(successes=2),
+            unhealthy=PassiveUnhealthy(http_statuses=(500, 502, 504), tcp_failures=2, timeouts=3, http_failures=5),
+        ),
+    )
+    addresses = tuple(Target(address=target) for target in targets)
+    return Upstream(name="rag-service.upstream", targets=addresses, healthchecks=checks)
+
+
+def _plugins(settings: GatewaySettings) -> tuple[AnyPlugin, ...]:
+    return (
+        Cors(
+            origins=settings.cors_origins,
+            methods=("GET", "POST"),
+            headers=("Authorization", "Content-Type"),
+            exposed_headers=LIMIT_HEADERS,
+            credentials=True,
+            max_age=3600,
+        ),
+        Jwt(key_claim_name="kid", claims_to_verify=("exp",), uri_param_names=(), cookie_names=()),
+        _rate_limit(settings),
+        RequestTransformer(
+            remove=Names(headers=(*spellings(SERVICE_HEADER), "Authorization")),
+            add=Values(headers=(f"{SERVICE_HEADER}:{reference(SERVICE_TOKEN)}",)),
+        ),
+    )
+
+
+def _rate_limit(settings: GatewaySettings) -> RateLimiting:
+    redis = Redis()
+    if settings.rate_limit_policy == "redis":
+        host, _, port = settings.redis_address.rpartition(":")
+        redis = Redis(host=host, port=int(port), password=reference(REDIS_PASSWORD))
+    return RateLimiting(
+        minute=settings.rate_limit_per_minute, limit_by="ip", policy=settings.rate_limit_policy, redis=redis
+    )
+
+
+def _metrics() -> Prometheus:
+    return Prometheus(
+        per_consumer=True,
+        status_code_metrics=True,
+        latency_metrics=True,
+        bandwidth_metrics=True,
+        upstream_health_metrics=True,
+        ai_metrics=False,  # no AI plugin is used
+    )
+
+
+def spellings(header: str) -> tuple[str, ...]:
+    """The header with a dash or an underscore at each joint: some servers take them for the same header."""
+    words = header.split("-")
+    joints = product("-_", repeat=len(words) - 1)
+    return tuple("".join(part for pair in zip(words, (*joint, ""), strict=True) for part in pair) for joint in joints)

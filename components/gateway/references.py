@@ -1,0 +1,71 @@
+"""Secrets by name: a description says `${SERVICE_TOKEN}`, only a rendering says what stands behind it."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import pulumi
+
+Value = TypeVar("Value")
+_REFERENCE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+# Kong evaluates `$(...)` in a header it adds and splits that header at its colon: only harmless characters may pass.
+_HARMLESS = re.compile(r"[A-Za-z0-9._~+/=-]{32,}")
+
+
+def reference(name: str) -> str:
+    """The text that stands for the secret `name` (kebab-case) in a description."""
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+        raise ValueError(f"secret name {name!r}: expected lower case letters, digits and dashes, as in 'service-token'")
+    return f"${{{name.upper().replace('-', '_')}}}"
+
+
+def is_reference(text: str) -> bool:
+    return _REFERENCE.fullmatch(text) is not None
+
+
+def names_in(tree: Any) -> list[str]:
+    """The secrets a tree of dicts, lists and strings refers to, sorted."""
+    return sorted({found.lower().replace("_", "-") for text in _texts(tree) for found in _REFERENCE.findall(text)})
+
+
+def fill(tree: Any, secrets: Mapping[str, str]) -> Any:
+    """The tree with every reference replaced; a missing or dangerous secret is an error that names it."""
+    values = {reference(name): _harmless(name, value) for name, value in _wanted(tree, secrets).items()}
+    return _mapped(tree, lambda text: _REFERENCE.sub(lambda found: values[found.group()], text))
+
+
+def fill_output(tree: Any, secrets: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[Any]:
+    """The same for secrets that are known only while the stack runs; the result is a secret."""
+    return pulumi.Output.secret(pulumi.Output.all(**_wanted(tree, secrets)).apply(lambda known: fill(tree, known)))
+
+
+def _wanted(tree: Any, secrets: Mapping[str, Value]) -> dict[str, Value]:
+    names = names_in(tree)
+    if missing := [name for name in names if name not in secrets]:
+        raise ValueError(f"expected the secrets {names}, found none for {missing}: give them to the rendering")
+    return {name: secrets[name] for name in names}
+
+
+def _harmless(name: str, value: str) -> str:
+    if not _HARMLESS.fullmatch(value):
+        raise ValueError(
+            f"secret '{name}': expected at least 32 characters, all of them letters, digits or ._~+/=-,"
+            f" found {len(value)} characters: choose another value"
+        )
+    return value
+
+
+def _texts(tree: Any) -> Iterator[str]:
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, dict | list):
+        for branch in tree.values() if isinstance(tree, dict) else tree:
+            yield from _texts(branch)
+
+
+def _mapped(tree: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(tree, dict):
+        return {key: _mapped(value, change) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_mapped(value, change) for value in tree]
+    return change(tree) if isinstance(tree, str) else tree

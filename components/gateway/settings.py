@@ -1,0 +1,91 @@
+"""What a stack may choose about its gateway."""
+
+import re
+from ipaddress import ip_network
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+
+
+class GatewaySettings(BaseModel):
+    """Size, limits and callers of the gateway; defaults stand in Pulumi.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backend: Literal["database", "dbless"]
+    nodes: int = Field(ge=1)
+    http_port: int = Field(ge=1, le=65535)
+    https_port: int = Field(ge=1, le=65535)
+    admin_port: int = Field(ge=1, le=65535)
+    update_seconds: int = Field(ge=1, le=60, description="how often a worker of Kong looks for changes")
+
+    jwt_keys: tuple[str, ...] = Field(min_length=1, description="the `kid`s that are accepted; the first one signs")
+    cors_origins: tuple[str, ...] = Field(min_length=1)
+
+    rate_limit_per_minute: int = Field(ge=1, description="answered calls of one client address")
+    rate_limit_policy: Literal["local", "redis"]
+    redis_address: str = Field(description="host:port that keeps the counts with the policy redis, else empty")
+
+    flood_per_second: int = Field(ge=1, description="calls of one client address, refused ones included")
+    flood_burst: int = Field(ge=1)
+    trusted_proxies: tuple[str, ...] = Field(description="addresses whose X-Forwarded-For is believed")
+
+    @field_validator("jwt_keys")
+    @classmethod
+    def keys_are_plain_and_different(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        bad = [key for key in keys if not re.fullmatch(r"[a-z][a-z0-9-]{0,60}", key)]
+        if bad or len(set(keys)) < len(keys):
+            raise ValueError(
+                "expected different keys of lower case letters, digits and dashes, such as rag-client-1; "
+                f"found {list(keys)}"
+            )
+        return keys
+
+    @field_validator("cors_origins")
+    @classmethod
+    def origins_are_literal(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        if bad := [origin for origin in origins if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?", origin)]:
+            raise ValueError(
+                "expected origins such as http://localhost:3103, without path or wildcard, because credentials are "
+                f"allowed from them; found {bad}"
+            )
+        return origins
+
+    @field_validator("rate_limit_policy")
+    @classmethod
+    def local_counts_on_one_node(cls, policy: str, info: ValidationInfo) -> str:
+        nodes = info.data.get("nodes", 1)
+        if policy == "local" and nodes > 1:
+            raise ValueError(
+                f"expected redis with {nodes} nodes of Kong, each of which would count for itself and let {nodes} "
+                "times the limit pass; found local. Choose redis, or one node"
+            )
+        return policy
+
+    @field_validator("redis_address")
+    @classmethod
+    def redis_is_named_when_used(cls, address: str, info: ValidationInfo) -> str:
+        wanted = r"[A-Za-z0-9.-]+:\d{1,5}" if info.data.get("rate_limit_policy") == "redis" else ""
+        if not re.fullmatch(wanted, address):
+            raise ValueError(f"expected host:port with the policy redis, and nothing with local; found {address!r}")
+        return address
+
+    @field_validator("flood_burst")
+    @classmethod
+    def the_rate_limit_answers_first(cls, burst: int, info: ValidationInfo) -> int:
+        limit = info.data.get("rate_limit_per_minute", 1)
+        if burst < limit:
+            raise ValueError(
+                f"expected at least the rate limit ({limit}), so that it is the rate limit, with its headers, that "
+                f"stops an ordinary client; found {burst}"
+            )
+        return burst
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def proxies_are_addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for proxy in proxies:
+            network = ip_network(proxy)  # its ValueError says what it found
+            if network.prefixlen == 0:
+                raise ValueError(f"expected addresses of your own proxies, found {proxy}: anybody could forge his own")
+        return proxies

@@ -1,0 +1,50 @@
+"""HAProxy's configuration: the balancer in front of the Qdrant nodes; pure."""
+
+from pathlib import Path
+
+from jinja2 import Environment, StrictUndefined
+
+HTTP, GRPC, STATISTICS = 6333, 6334, 8404
+SERVER_PREFIX = "qdrant-"
+OPERATOR = "operator"
+RETRIES = 3
+
+# Only these may be asked twice whatever happened: they read. They also get the short time-out.
+QUERIES = [
+    f"/points/{query}"
+    for query in [
+        "search",
+        "search/batch",
+        "search/groups",
+        "query",
+        "query/batch",
+        "query/groups",
+        "scroll",
+        "count",
+        "facet",
+        "recommend",
+        "recommend/batch",
+    ]
+]
+TEMPLATE = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True).from_string(  # noqa: S701  not HTML
+    Path(__file__).with_name("haproxy.cfg.j2").read_text()
+)
+
+
+def haproxy_config(nodes: int, *, password: str, query_timeout_ms: int) -> str:
+    """The configuration file for `nodes` Qdrant nodes named qdrant-0, qdrant-1, …
+
+    A dead or frozen node costs a reader nothing but a retry on another node, and the time-out of a query.
+    """
+    return TEMPLATE.render(
+        nodes=nodes,
+        password=password,
+        query_timeout_ms=query_timeout_ms,
+        http=HTTP,
+        grpc=GRPC,
+        statistics=STATISTICS,
+        prefix=SERVER_PREFIX,
+        operator=OPERATOR,
+        queries=QUERIES,
+        retries=RETRIES,
+    )

@@ -1,0 +1,112 @@
+"""Kong as the gateway: PostgreSQL, its migrations, Kong itself, and what our gateway says of routes and guards."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kong as kong
+from pulumi import ResourceOptions
+
+from components import postgres
+from components.gateway.database import AdminApi, publish, span_seconds, update_env
+from components.gateway.description import Gateway
+from components.gateway.flood import flood_env
+from components.gateway.settings import GatewaySettings
+from platforms.base import Platform
+from platforms.workload import HttpProbe, Port, Resources, Workload
+
+PROXY, PROXY_TLS, ADMIN, STATUS = 8000, 8443, 8001, 8100
+WORKERS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class KongGatewayArgs:
+    """Where it runs, what it is and publishes, and its secrets (by the names the description uses)."""
+
+    platform: Platform
+    settings: GatewaySettings
+    kong_image: str
+    postgres_image: str
+    postgres_password: pulumi.Input[str]
+    gateway: Gateway
+    secrets: Mapping[str, pulumi.Input[str]]
+
+
+class KongGateway(pulumi.ComponentResource):
+    """Lets through what carries a valid token and keeps within its limits; nothing passes a route before its guards."""
+
+    def __init__(self, name: str, args: KongGatewayArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("rag:components:KongGateway", name, args.settings.model_dump(), opts)
+        child = ResourceOptions(parent=self)
+        database = args.platform.run(
+            "postgres", postgres.postgres_workload(args.postgres_image, args.postgres_password), child
+        )
+        after_database = ResourceOptions(parent=self, depends_on=list(database.ready))
+        migrated = args.platform.run_once("kong-migrations", migrations_workload(args), after_database)
+        after_migrations = ResourceOptions(parent=self, depends_on=[migrated])
+        self.kong = args.platform.run("kong", kong_workload(args), after_migrations)
+        admin = kong.Provider("admin", kong_admin_uri=self.kong.public_url(ADMIN), opts=child)
+        self.routes = publish(args.gateway, self._admin_api(args, admin))
+        self.register_outputs({"url": self.kong.public_url(PROXY)})
+
+    def _admin_api(self, args: KongGatewayArgs, provider: kong.Provider) -> AdminApi:
+        return AdminApi(
+            parent=self,
+            provider=provider,
+            secrets=args.secrets,
+            proxy_urls=self.kong.public_urls(PROXY),
+            span_seconds=span_seconds(args.settings),
+            after=self.kong.ready,
+        )
+
+
+def kong_workload(args: KongGatewayArgs) -> Workload:
+    """Kong's proxy, Admin API and status listener; the Admin API is published on this machine only."""
+    settings = args.settings
+    return Workload(
+        image=args.kong_image,
+        env={
+            **_database_env(),
+            **update_env(settings),
+            **flood_env(settings),
+            "KONG_PROXY_LISTEN": f"0.0.0.0:{PROXY} reuseport, 0.0.0.0:{PROXY_TLS} http2 ssl reuseport",
+            "KONG_ADMIN_LISTEN": f"0.0.0.0:{ADMIN}",
+            "KONG_ADMIN_GUI_LISTEN": "off",
+            "KONG_STATUS_LISTEN": f"0.0.0.0:{STATUS}",
+            "KONG_NGINX_WORKER_PROCESSES": str(WORKERS),
+            "KONG_ANONYMOUS_REPORTS": "off",
+            "KONG_PROXY_ACCESS_LOG": "off",
+            # A replaced neighbour has another address; Docker's DNS would let Kong believe the old one for 10 minutes.
+            "KONG_DNS_VALID_TTL": "5",
+            "KONG_DNS_STALE_TTL": "5",
+        },
+        ports=(
+            Port(number=PROXY, published=settings.http_port),
+            Port(number=PROXY_TLS, published=settings.https_port),
+            Port(number=ADMIN, published=settings.admin_port),
+            Port(number=STATUS),
+        ),
+        secret_files={postgres.PASSWORD_FILE: args.postgres_password},
+        readiness=HttpProbe(port=STATUS, path="/status/ready"),
+        resources=Resources(memory_mib=1024),
+    )
+
+
+def migrations_workload(args: KongGatewayArgs) -> Workload:
+    """Prepares the database, once for each version of Kong; done already is no error."""
+    return Workload(
+        image=args.kong_image,
+        args=("kong", "migrations", "bootstrap"),
+        env=_database_env(),
+        secret_files={postgres.PASSWORD_FILE: args.postgres_password},
+    )
+
+
+def _database_env() -> dict[str, str]:
+    return {
+        "KONG_DATABASE": "postgres",
+        "KONG_PG_HOST": "postgres",
+        "KONG_PG_USER": postgres.USER,
+        "KONG_PG_DATABASE": postgres.DATABASE,
+        "KONG_PG_PASSWORD_FILE": postgres.PASSWORD_FILE,
+    }

@@ -1,0 +1,1 @@
+"""What watches the platform, as pure functions and data: scrapes, rules, dashboards."""

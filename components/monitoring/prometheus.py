@@ -1,0 +1,60 @@
+"""Prometheus: what it scrapes and the files it starts from.
+
+Only settings that Prometheus 2.42 and 3.x both know. Version 3 refuses a scrape without a known Content-Type;
+every component here sends `text/plain`, so `fallback_scrape_protocol`, unknown to 2.42, is not needed.
+"""
+
+from dataclasses import dataclass, fields
+
+import yaml
+
+from components.monitoring.promises import Promises
+from components.monitoring.rules import rule_files
+
+CONFIG_DIR = "/etc/prometheus"
+CONFIG_FILE = f"{CONFIG_DIR}/prometheus.yml"
+QDRANT_KEY_FILE = f"{CONFIG_DIR}/secrets/qdrant-read-only-key"
+INTERVAL = "15s"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScrapeTargets:
+    """The `host:port` addresses of each job, every replica by itself; a field is its job's name with underscores."""
+
+    qdrant_cluster: tuple[str, ...]
+    haproxy: tuple[str, ...]
+    kong: tuple[str, ...]
+    rag_service: tuple[str, ...]
+    llamaindex_query: tuple[str, ...]
+    rag_ingest: tuple[str, ...]
+    prometheus: tuple[str, ...] = ("localhost:9090",)
+
+    def jobs(self) -> dict[str, tuple[str, ...]]:
+        """Return job name -> addresses."""
+        return {field.name.replace("_", "-"): getattr(self, field.name) for field in fields(self)}
+
+
+def prometheus_config(targets: ScrapeTargets) -> str:
+    """Return `prometheus.yml`; its paths are relative to the folder it stands in."""
+    scrapes = [
+        {"job_name": job, "static_configs": [{"targets": list(addresses)}], **_OF_ITS_OWN.get(job, {})}
+        for job, addresses in targets.jobs().items()
+    ]
+    pace = {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL}
+    config = {"global": pace, "rule_files": ["rules/*.yml"], "scrape_configs": scrapes}
+    return yaml.safe_dump(config, sort_keys=False)
+
+
+# Qdrant wants a key for /metrics. `node` is the first word of the host: qdrant-0, on Docker and on Kubernetes alike.
+_OF_ITS_OWN: dict[str, dict[str, object]] = {
+    "qdrant-cluster": {
+        "authorization": {"type": "Bearer", "credentials_file": QDRANT_KEY_FILE.removeprefix(f"{CONFIG_DIR}/")},
+        "relabel_configs": [{"source_labels": ["__address__"], "regex": "([^.:]+).*", "target_label": "node"}],
+    }
+}
+
+
+def prometheus_files(targets: ScrapeTargets, promises: Promises) -> dict[str, str]:
+    """Return path -> content of all that Prometheus starts from, but for the key at `QDRANT_KEY_FILE`."""
+    rules = {f"{CONFIG_DIR}/rules/{name}": content for name, content in rule_files(promises).items()}
+    return {CONFIG_FILE: prometheus_config(targets), **rules}

@@ -1,0 +1,67 @@
+"""Is the Qdrant cluster whole? Every node is scraped by itself, so a node's view is told from the cluster's state."""
+
+from components.monitoring.promises import Promises
+from components.monitoring.rules.rule import Alert, Recording, Rules
+
+
+def qdrant_rules(promises: Promises) -> Rules:
+    """Return what must hold of the nodes, of their consensus and of the replicas."""
+    nodes, copies = promises.qdrant_nodes, promises.replication_factor
+    quorum = nodes // 2 + 1
+    return (
+        # The sum of no series is no series, not 0: without `or vector(0)` the loss of every node would be silent.
+        Recording("qdrant_cluster_nodes_up", 'sum(up{job="qdrant-cluster"}) or vector(0)'),
+        # Needed beside QdrantReplicaDead: the replicas of a lost node stay Active until somebody writes.
+        Alert(
+            name="QdrantNodeDown",
+            expr='up{job="qdrant-cluster"} == 0',
+            severity="page",
+            summary="A Qdrant node does not answer",
+            description="{{ $labels.node }} has failed every scrape for a minute (up is {{ $value }}).",
+        ),
+        Alert(
+            name="QdrantQuorumLost",
+            expr=f"qdrant_cluster_nodes_up < {quorum}",
+            wait="30s",
+            severity="page",
+            summary="Qdrant has lost its quorum: it can neither elect a leader nor change a collection",
+            description=f"{{{{ $value }}}} of {nodes} nodes answer, {quorum} are needed.",
+        ),
+        Alert(
+            name="QdrantPeersMissing",
+            expr=f"min(cluster_peers_total) < {nodes} or max(cluster_peers_total) > {nodes}",
+            wait="5m",
+            summary="A Qdrant node knows another number of peers than the cluster was built with",
+            description=f"A node counts {{{{ $value }}}} peers instead of {nodes}.",
+        ),
+        Alert(
+            name="QdrantConsensusStopped",
+            expr='cluster_working_state{state="stopped"} == 1',
+            severity="page",
+            summary="The consensus of a Qdrant node has stopped",
+            description="{{ $labels.node }} serves data but hears no more of the cluster (stopped is {{ $value }}).",
+        ),
+        Alert(
+            name="QdrantConsensusLag",
+            expr="max(cluster_commit) - min(cluster_commit) > 10",
+            wait="5m",
+            summary="A Qdrant node lags behind in consensus",
+            description="The slowest node is {{ $value }} committed entries behind the fastest.",
+        ),
+        # Each node reports the shards of the whole cluster: a sum would count one dead replica once per node.
+        Alert(
+            name="QdrantReplicaDead",
+            expr="max(collection_dead_replicas) > 0",
+            wait="5m",
+            summary="A Qdrant shard has a replica that is not Active",
+            description="{{ $value }} shards have a replica that is dead or still recovering.",
+        ),
+        # A node without collections reports a minimum of 0.
+        Alert(
+            name="QdrantUnderReplicated",
+            expr=f"min(collection_active_replicas_min and on (instance) collections_total > 0) < {copies}",
+            wait="10m",
+            summary="A Qdrant shard has fewer Active copies than promised",
+            description=f"A shard has {{{{ $value }}}} Active copies instead of {copies}.",
+        ),
+    )

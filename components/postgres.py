@@ -1,0 +1,27 @@
+"""PostgreSQL, where the gateway keeps its configuration."""
+
+import pulumi
+
+from platforms.workload import CommandProbe, Port, Resources, Workload
+
+PORT = 5432
+DATABASE = USER = "kong"
+PASSWORD_FILE = "/run/secrets/postgres-password"
+
+
+def postgres_workload(image: str, password: pulumi.Input[str]) -> Workload:
+    """One instance with its own volume; the password is set when the volume is new."""
+    return Workload(
+        image=image,
+        env={
+            "POSTGRES_USER": USER,
+            "POSTGRES_DB": DATABASE,
+            "POSTGRES_PASSWORD_FILE": PASSWORD_FILE,
+            "PGDATA": "/var/lib/postgresql/data/pgdata",
+        },
+        ports=(Port(number=PORT),),
+        secret_files={PASSWORD_FILE: password},
+        data_dir="/var/lib/postgresql/data",
+        readiness=CommandProbe(command=("pg_isready", "-h", "127.0.0.1", "-U", USER, "-d", DATABASE)),
+        resources=Resources(memory_mib=512),
+    )

@@ -1,0 +1,191 @@
+"""Qdrant as a cluster: nodes that join safely, leave traffic before they stop, and a balancer in front."""
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+import yaml
+from pulumi import ResourceOptions
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from components import haproxy
+from platforms.base import Platform, Service
+from platforms.workload import HttpProbe, Port, Resources, Workload
+from providers.balancer_api import BalancerApi, BalancerUnreachable
+from providers.settled import ClusterSettled
+
+REST, GRPC, PEERS = 6333, 6334, 6335
+START_SCRIPT = Path(__file__).with_name("start_node.sh").read_text()
+
+
+class QdrantSettings(BaseModel):
+    """Size and patience of the cluster; defaults stand in Pulumi.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    nodes: int
+    memory_mib: int = Field(ge=256)
+    log_level: str = Field(pattern="^(TRACE|DEBUG|INFO|WARN|ERROR)$")
+    query_timeout_ms: int = Field(ge=50, le=60000)
+    settle_seconds: int = Field(ge=10)
+    http_port: int = Field(ge=1, le=65535)
+    grpc_port: int = Field(ge=1, le=65535)
+    statistics_port: int = Field(ge=1, le=65535)
+    node_port: int = Field(ge=1, le=65000)
+
+    @field_validator("nodes")
+    @classmethod
+    def has_a_majority(cls, nodes: int) -> int:
+        if nodes < 3 or nodes % 2 == 0:
+            raise ValueError(
+                f"expected an odd number of nodes, 3 or more, so that losing one leaves a majority; found {nodes}"
+            )
+        return nodes
+
+
+@dataclass(frozen=True, kw_only=True)
+class QdrantKeys:
+    """The cluster's secrets."""
+
+    api_key: pulumi.Input[str]
+    read_only_api_key: pulumi.Input[str]
+    balancer_password: pulumi.Input[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class QdrantClusterArgs:
+    """Where it runs, what it is, and the secrets it is wired with."""
+
+    platform: Platform
+    settings: QdrantSettings
+    node_image: str
+    balancer_image: str
+    keys: QdrantKeys
+
+
+class QdrantCluster(pulumi.ComponentResource):
+    """Serves REST and gRPC through one balanced address, and goes on while one node is down."""
+
+    def __init__(self, name: str, args: QdrantClusterArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("rag:components:QdrantCluster", name, args.settings.model_dump(), opts)
+        child = ResourceOptions(parent=self)
+        self.node_urls = args.platform.locate("qdrant", node_workload(args)).public_urls(REST)
+        rollout = NodeRollout(name, args, self.node_urls)
+        self.nodes = args.platform.run("qdrant", node_workload(args), child, rollout)
+        after_nodes = ResourceOptions(parent=self, depends_on=list(self.nodes.ready))
+        self.balancer = args.platform.run("haproxy", balancer_workload(args), after_nodes)
+        self.ready = [*self.nodes.ready, *self.balancer.ready]
+        self.register_outputs({"url": self.url})
+
+    @property
+    def url(self) -> str:
+        """Balanced REST address, for neighbours."""
+        return self.balancer.url(haproxy.HTTP)
+
+    @property
+    def statistics(self) -> Service:
+        """The balancer, whose port 8404 has metrics."""
+        return self.balancer
+
+
+class NodeRollout:
+    """Out of the balancer, hard stop, start, settle, back into the balancer; then the next node.
+
+    A gentle stop behind keep-alive connections loses acknowledged writes (docs/decisions/0003).
+    """
+
+    def __init__(self, name: str, args: QdrantClusterArgs, node_urls: list[str]) -> None:
+        self._name = name
+        self._node_urls = node_urls
+        self._timeout_seconds = args.settings.settle_seconds
+        self._api_key = args.keys.api_key
+        self._password = pulumi.Output.secret(args.keys.balancer_password)
+        self._balancer_url = args.platform.locate("haproxy", balancer_workload(args)).public_url(haproxy.STATISTICS)
+
+    def before_stop(self, ordinal: int) -> pulumi.ResourceHook:
+        """Drain the node; a balancer that does not answer sends it nothing anyway."""
+
+        async def drain(hook: pulumi.ResourceHookArgs) -> None:
+            password = await self._password.future(with_unknowns=True)
+            await asyncio.to_thread(self._drain, f"{haproxy.SERVER_PREFIX}{ordinal}", str(password))
+
+        return pulumi.ResourceHook(f"{self._name}-drain-{ordinal}", drain)
+
+    def _drain(self, server: str, password: str) -> None:
+        try:
+            cut = BalancerApi(self._balancer_url, haproxy.OPERATOR, password).drain(server)
+            pulumi.log.info(f"{server} is out of traffic; {cut} requests had to be cut off")
+        except BalancerUnreachable:
+            pulumi.log.info(f"{server}: no balancer answers, nothing to take it out of")
+
+    def settled(self, ordinal: int, started: pulumi.Output[str], opts: ResourceOptions) -> pulumi.Resource:
+        return ClusterSettled(
+            f"{self._name}-settled-{ordinal}",
+            ordinal=ordinal,
+            started=started,
+            node_urls=self._node_urls,
+            api_key=self._api_key,
+            balancer={
+                "url": self._balancer_url,
+                "user": haproxy.OPERATOR,
+                "password": self._password,
+                "prefix": haproxy.SERVER_PREFIX,
+            },
+            timeout_seconds=self._timeout_seconds,
+            opts=opts,
+        )
+
+
+def node_workload(args: QdrantClusterArgs) -> Workload:
+    """The nodes; their keys travel in a file, their plain settings in the environment."""
+    settings, keys = args.settings, args.keys
+    service = pulumi.Output.all(keys.api_key, keys.read_only_api_key).apply(lambda pair: key_file(*pair))
+    return Workload(
+        image=args.node_image,
+        replicas=settings.nodes,
+        command=("bash", "/qdrant/start_node.sh", str(settings.nodes)),
+        env={
+            "QDRANT__CLUSTER__ENABLED": "true",
+            "QDRANT__LOG_LEVEL": settings.log_level,
+            "QDRANT__SERVICE__ENABLE_CORS": "false",
+            "QDRANT__SERVICE__HTTP_KEEP_ALIVE_TIMEOUT_SEC": "75",  # longer than the balancer holds one idle
+            "QDRANT__TELEMETRY_DISABLED": "true",
+        },
+        ports=(Port(number=REST, published=settings.node_port), Port(number=GRPC), Port(number=PEERS)),
+        files={"/qdrant/start_node.sh": START_SCRIPT},
+        secret_files={"/qdrant/config/local.yaml": service},
+        data_dir="/qdrant/storage",
+        founding_file="may-found",
+        readiness=HttpProbe(port=REST, path="/readyz"),
+        grace_seconds=0,
+        resources=Resources(memory_mib=settings.memory_mib),
+    )
+
+
+def key_file(api_key: str, read_only_api_key: str) -> str:
+    """Qdrant's local configuration: the two keys and nothing else."""
+    keys = {"service": {"api_key": api_key, "read_only_api_key": read_only_api_key}}
+    return yaml.safe_dump(keys)
+
+
+def balancer_workload(args: QdrantClusterArgs) -> Workload:
+    """HAProxy; its configuration holds the operator's password, and so is a secret as a whole."""
+    settings = args.settings
+
+    def config(password: str) -> str:
+        return haproxy.haproxy_config(settings.nodes, password=password, query_timeout_ms=settings.query_timeout_ms)
+
+    path = "/usr/local/etc/haproxy/haproxy.cfg"
+    return Workload(
+        image=args.balancer_image,
+        args=("haproxy", "-W", "-db", "-f", path),
+        ports=(
+            Port(number=haproxy.HTTP, published=settings.http_port),
+            Port(number=haproxy.GRPC, published=settings.grpc_port),
+            Port(number=haproxy.STATISTICS, published=settings.statistics_port),
+        ),
+        secret_files={path: pulumi.Output.from_input(args.keys.balancer_password).apply(config)},
+        readiness=HttpProbe(port=haproxy.STATISTICS, path="/healthz"),
+        resources=Resources(memory_mib=256),
+    )

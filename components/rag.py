@@ -1,0 +1,96 @@
+"""The reference RAG service: one image in three roles, so that the whole path can be exercised."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import pulumi
+from pulumi import ResourceOptions
+from pydantic import BaseModel, ConfigDict, Field
+
+from platforms.base import Platform
+from platforms.workload import HttpProbe, ImageBuild, Port, Resources, Workload
+
+API, QUERY, INGEST = "rag-service", "rag-llamaindex-query", "rag-ingest"
+PORTS = {API: 3000, QUERY: 8000, INGEST: 8201}
+ROLES = {API: "api", QUERY: "query", INGEST: "ingest"}
+SECRETS = "/run/secrets"
+
+
+class RagSettings(BaseModel):
+    """Models and sizes of the service; defaults stand in Pulumi.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    embedder: Literal["minilm", "ollama"]
+    llm: Literal["extractive", "ollama"]
+    ollama_url: str
+    memory_mib: int = Field(ge=256)
+    ingest_port: int = Field(ge=1, le=65535)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RagServiceArgs:
+    """Where it runs, what it is, and what it talks to."""
+
+    platform: Platform
+    settings: RagSettings
+    image: str | ImageBuild
+    collection: pulumi.Input[str]
+    qdrant_url: str
+    qdrant_api_key: pulumi.Input[str]
+    qdrant_read_only_api_key: pulumi.Input[str]
+    service_token: pulumi.Input[str]
+
+
+class RagService(pulumi.ComponentResource):
+    """Answers searches and questions, and takes documents in; only for callers with the service token."""
+
+    def __init__(self, name: str, args: RagServiceArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("rag:components:RagService", name, args.settings.model_dump(), opts)
+        child = ResourceOptions(parent=self)
+        self.services = {role: args.platform.run(role, role_workload(role, args), child) for role in ROLES}
+        self.ready = [resource for service in self.services.values() for resource in service.ready]
+        self.register_outputs({"url": self.url})
+
+    @property
+    def url(self) -> str:
+        """Address of the API role, for neighbours."""
+        return self.services[API].url(PORTS[API])
+
+    @property
+    def ingest_url(self) -> str:
+        """Address of the ingest role, for the operator on this machine."""
+        return self.services[INGEST].public_url(PORTS[INGEST])
+
+
+def role_workload(name: str, args: RagServiceArgs) -> Workload:
+    """One role; only the one that writes gets the key that may."""
+    key = args.qdrant_api_key if name == INGEST else args.qdrant_read_only_api_key
+    port = PORTS[name]
+    return Workload(
+        image=args.image,
+        env=role_env(name, args.settings, args.qdrant_url),
+        ports=(Port(number=port, published=args.settings.ingest_port if name == INGEST else None),),
+        secret_files={
+            f"{SECRETS}/collection": args.collection,  # an output: known when the collection is replicated
+            f"{SECRETS}/qdrant-api-key": key,
+            f"{SECRETS}/service-token": args.service_token,
+        },
+        readiness=HttpProbe(port=port, path="/health"),
+        resources=Resources(memory_mib=args.settings.memory_mib),
+    )
+
+
+def role_env(name: str, settings: RagSettings, qdrant_url: str) -> Mapping[str, str]:
+    """The plain settings of a role."""
+    return {
+        "ROLE": ROLES[name],
+        "QDRANT_URL": qdrant_url,
+        "QDRANT_API_KEY_FILE": f"{SECRETS}/qdrant-api-key",
+        "SERVICE_TOKEN_FILE": f"{SECRETS}/service-token",
+        "QUERY_URL": f"http://{QUERY}:{PORTS[QUERY]}",
+        "EMBEDDER": settings.embedder,
+        "LLM": settings.llm,
+        "OLLAMA_URL": settings.ollama_url,
+    }

@@ -1,0 +1,28 @@
+#!/bin/bash
+# Start a Qdrant node without ever founding a second cluster.
+#
+# A node with raft state is a member and says only where it is. A node without joins through any peer that lives.
+# Only the first node founds, and only with the permission that is left in its data once, when the stack is first
+# made: a wiped disk has lost the permission too. Whoever may do neither ends here and is started again.
+# `exec`, because the image's own entry point leaves before the node has flushed.
+set -u
+cd /qdrant
+name=${HOSTNAME%-*} ordinal=${HOSTNAME##*-} nodes=$1
+own="http://$HOSTNAME:6335"
+
+if [ -s storage/raft_state.json ]; then
+    rm -f storage/may-found
+    exec ./qdrant --uri "$own"
+fi
+for ((peer = 0; peer < nodes; peer++)); do
+    [ "$peer" = "$ordinal" ] && continue
+    if timeout 1 bash -c ": < /dev/tcp/$name-$peer/6335" 2>/dev/null; then
+        exec ./qdrant --uri "$own" --bootstrap "http://$name-$peer:6335"
+    fi
+done
+if [ -e storage/may-found ]; then
+    exec ./qdrant --uri "$own"
+fi
+echo "$HOSTNAME: expected a living peer to join, found none, and this node may not found a cluster." \
+    "Start the other nodes first; if its disk was lost, replace the node (docs/qdrant-ha.md)." >&2
+exit 1

@@ -1,0 +1,171 @@
+"""The commands behind `make`: each says what it does, and ends with an exit code that tells whether it was done."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pulumi
+import typer
+from pulumi import automation
+from rich.console import Console
+from rich.markup import escape
+
+from ops import corpus, deployment, gateway, preflight, status, strays
+from ops.ingest import IngestClient, Tally, index_all
+from ops.parts import Parts, load_parts
+from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, outputs, resources, use_parts
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+console = Console(highlight=False)
+Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.yaml")]
+
+
+@app.command()
+def up(stack: Stack = "dev", *, corpus_too: Annotated[bool, typer.Option("--corpus/--no-corpus")] = True) -> None:
+    """Bring the stack up, index the standard library's documentation when the index is empty, show what runs."""
+    parts = _parts()
+    files = StackFiles(name=stack, parts=parts)
+    settings = files.settings()
+    with only_one():
+        engine = preflight.connect_engine()
+        preflight.check_ports(settings, engine)
+        opened = open_stack(files)
+        clear_interrupted(opened)
+        recorded = resources(opened)
+        removed = strays.remove_stray_containers(engine, settings.stack.name_prefix, recorded)
+        removed += strays.remove_stray_entities(f"http://127.0.0.1:{settings.gateway.admin_port}", recorded)
+        for name in removed:
+            console.print(f"removed {name}: made by an interrupted run, not recorded, holds no data")
+        _, progress = deployment.run(console, "pulumi up", opened.up, show_secrets=False)
+        console.print(f"{len(progress.changes)} steps." if progress.changes else "Nothing had to be changed.")
+        if corpus_too and _index_is_empty(opened):
+            _report(_index(opened, list(corpus.standard_library())))
+    _show(opened, parts)
+
+
+@app.command()
+def preview(stack: Stack = "dev") -> None:
+    """Show what `up` would do."""
+    files = StackFiles(name=stack, parts=_parts())
+    files.settings()
+    with only_one():
+        _, progress = deployment.run(console, "pulumi preview", open_stack(files).preview, diff=True)
+    console.print(f"{len(progress.changes)} steps would be taken.")
+
+
+@app.command()
+def down(
+    stack: Stack = "dev", *, purge: Annotated[bool, typer.Option(help="remove data and secrets too")] = False
+) -> None:
+    """Stop and remove what runs; volumes and secrets stay unless purged."""
+    files = StackFiles(name=stack, parts=_parts())
+    with only_one():
+        opened = open_stack(files)
+        clear_interrupted(opened)
+        if purge:
+            _unprotect(opened)
+        deployment.run(
+            console, "pulumi destroy", opened.destroy, exclude_protected=not purge, run_program=True, show_secrets=False
+        )
+        kept = [resource["urn"].rpartition("::")[2] for resource in resources(opened) if resource.get("protect")]
+    if kept:
+        console.print(f"Kept, for the next make up: {', '.join(kept)}. To remove them too: make down PURGE=1")
+
+
+@app.command("status")
+def show_status(stack: Stack = "dev") -> None:
+    """Show what runs and whether it is well; exit code 1 when something is not."""
+    parts = _parts()
+    if not _show(open_stack(StackFiles(name=stack, parts=parts)), parts):
+        raise typer.Exit(1)
+
+
+@app.command()
+def ingest(docs: Path, stack: Stack = "dev") -> None:
+    """Index the Markdown, text and HTML files of a folder."""
+    if not docs.is_dir():
+        raise OperatorError(f"expected a folder, found {docs}; make ingest DOCS=path/to/your/documents")
+    _report(_index(open_stack(StackFiles(name=stack, parts=_parts())), list(corpus.folder(docs))))
+
+
+@app.command()
+def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
+    """Search through the gateway, with a token, and show ranked passages with their sources."""
+    found = outputs(open_stack(StackFiles(name=stack, parts=_parts())))
+    token = gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"])
+    for rank, result in enumerate(gateway.search(found["gatewayUrl"], token, query, limit), start=1):
+        console.print(
+            f"[bold]{rank}. {escape(result['title'])}[/bold]  {result['score']:.3f}  [dim]{escape(result['source'])}[/dim]"
+        )
+        console.print(f"   {escape(' '.join(result['text'].split())[:240])}\n")
+
+
+@app.command()
+def token(stack: Stack = "dev", valid_seconds: int = 3600) -> None:
+    """Print a JWT for the gateway, valid for an hour."""
+    found = outputs(open_stack(StackFiles(name=stack, parts=_parts())))
+    print(gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"], valid_seconds))
+
+
+@app.command("qdrant-key")
+def qdrant_key(stack: Stack = "dev") -> None:
+    """Print Qdrant's API key, for a client of your own."""
+    print(outputs(open_stack(StackFiles(name=stack, parts=_parts())))["qdrantApiKey"])
+
+
+def _parts() -> Parts:
+    parts = load_parts()
+    use_parts(parts)
+    return parts
+
+
+def _index_is_empty(stack: automation.Stack) -> bool:
+    from providers.qdrant_api import QdrantApi
+
+    found = outputs(stack)
+    collection = QdrantApi(found["qdrantUrl"], found["qdrantApiKey"]).collection(found["collection"])
+    return not (collection or {}).get("points_count")
+
+
+def _index(stack: automation.Stack, documents: list[corpus.Document | corpus.Unreadable]) -> Tally:
+    found = outputs(stack)
+    return index_all(IngestClient(found["ingestUrl"], found["gatewayServiceToken"]), documents, console)
+
+
+def _report(tally: Tally) -> None:
+    for skipped in tally.skipped:
+        console.print(f"[yellow]skipped[/yellow] {escape(skipped.source)}: {escape(skipped.reason)}")
+    rate = tally.chunks / tally.seconds if tally.seconds else 0
+    console.print(
+        f"Indexed {tally.documents} documents in {tally.chunks} chunks, {tally.seconds:.0f} s ({rate:.0f} chunks/s); "
+        f"skipped {len(tally.skipped)}."
+    )
+
+
+def _show(stack: automation.Stack, parts: Parts) -> bool:
+    found = outputs(stack)
+    tables = [status.endpoint_table(found, parts), status.cluster_table(found)]
+    for table, _ in tables:
+        console.print(table)
+    console.print(status.parts_note(parts))
+    return all(well for _, well in tables)
+
+
+def _unprotect(stack: automation.Stack) -> None:
+    exported = stack.export_stack()
+    for resource in (exported.deployment or {}).get("resources") or []:
+        resource.pop("protect", None)
+    stack.import_stack(exported)
+
+
+def main() -> None:
+    """Run a command; what the operator can mend is said in plain words, without a traceback."""
+    try:
+        app()
+    except (OperatorError, pulumi.RunError) as error:
+        Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", highlight=False)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,117 @@
+"""Documents to index: the standard library's own documentation, or a folder of somebody's files."""
+
+import importlib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from bs4 import BeautifulSoup
+
+TEXT_ENDINGS = {".md", ".markdown", ".txt", ".rst"}
+HTML_ENDINGS = {".html", ".htm"}
+# Importing these opens windows, browsers or test suites, or talks to whoever imports them.
+UNSAFE = {"antigravity", "this", "idlelib", "test", "turtledemo", "lib2to3", "__main__", "turtle", "tkinter"}
+SHORTEST = 40  # characters: less than a sentence is noise in an index
+
+
+@dataclass(frozen=True, kw_only=True)
+class Document:
+    """One document as the ingest role takes it."""
+
+    source: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unreadable:
+    """A document that was skipped, and why."""
+
+    source: str
+    reason: str
+
+
+def standard_library() -> Iterator[Document]:
+    """The documentation of the Python standard library installed here: each module, class and function."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for name in sorted(_module_names()):
+        module = _imported(name)
+        if module is not None:
+            yield from _module_documents(module, version)
+
+
+def folder(path: Path) -> Iterator[Document | Unreadable]:
+    """Markdown, text and HTML files below `path`; what cannot be read is named instead."""
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and file.suffix.lower() in TEXT_ENDINGS | HTML_ENDINGS:
+            yield _read(file, str(file.relative_to(path)))
+
+
+def _read(file: Path, source: str) -> Document | Unreadable:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return Unreadable(source=source, reason=f"expected readable UTF-8 text, found {type(error).__name__}: {error}")
+    title = file.stem
+    if file.suffix.lower() in HTML_ENDINGS:
+        page = BeautifulSoup(text, "html.parser")
+        title = page.title.get_text(strip=True) if page.title else title
+        text = page.get_text("\n", strip=True)
+    if not text.strip():
+        return Unreadable(source=source, reason="expected text, found an empty document")
+    return Document(source=source, title=title, text=text)
+
+
+def _module_names() -> Iterator[str]:
+    for name in sys.stdlib_module_names:
+        if name.startswith("_") or name in UNSAFE:
+            continue
+        yield name
+        spec = importlib.util.find_spec(name)
+        for found in pkgutil.iter_modules(spec.submodule_search_locations or [] if spec else [], f"{name}."):
+            if not found.name.rpartition(".")[2].startswith("_"):
+                yield found.name
+
+
+def _imported(name: str) -> ModuleType | None:
+    """Platform modules of other systems cannot be imported here; that is no mistake."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
+    except Exception:
+        return None
+
+
+def _module_documents(module: ModuleType, version: str) -> Iterator[Document]:
+    name = module.__name__
+    if len(text := inspect.cleandoc(module.__doc__ or "")) >= SHORTEST:
+        yield Document(source=f"python{version}/{name}", title=name, text=text)
+    for member, value in sorted(vars(module).items()):
+        if member.startswith("_") or getattr(value, "__module__", None) != name:
+            continue
+        yield from _member_documents(f"{name}.{member}", value, version)
+
+
+def _member_documents(name: str, value: object, version: str) -> Iterator[Document]:
+    if not (inspect.isclass(value) or inspect.isroutine(value)):
+        return
+    if len(text := inspect.getdoc(value) or "") >= SHORTEST:
+        yield Document(source=f"python{version}/{name}", title=name, text=f"{name}{_signature(value)}\n\n{text}")
+    if inspect.isclass(value):
+        for member, method in sorted(vars(value).items()):
+            if not member.startswith("_") and inspect.isroutine(method):
+                yield from _member_documents(f"{name}.{member}", method, version)
+
+
+def _signature(value: object) -> str:
+    try:
+        return str(inspect.signature(value))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ""

@@ -1,0 +1,84 @@
+"""Running an engine operation with progress: a line for each thing that changes, and the errors in plain words."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pulumi import automation
+from pulumi.automation.events import EngineEvent
+from rich.console import Console
+from rich.markup import escape
+
+from ops.stack import OperatorError
+
+WORDS = {
+    "create": "create",
+    "create-replacement": "replace",
+    "replace": "replace",
+    "update": "update",
+    "delete": "delete",
+    "delete-replaced": "stop old",
+    "read": "read",
+    "refresh": "refresh",
+}
+STEPS = frozenset(WORDS) - {"replace", "refresh"}  # "replace" is only the sum of its two halves
+
+
+class Progress:
+    """Collects engine events and prints one line for each step that changes something."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._began = time.monotonic()
+        self.errors: list[str] = []
+        self.changes: list[tuple[str, str]] = []  # (operation, resource name)
+
+    def event(self, event: EngineEvent) -> None:
+        if step := event.resource_pre_event:
+            self._started(step.metadata)
+        if done := event.res_outputs_event:
+            self._done(done.metadata)
+        if (said := event.diagnostic_event) and said.severity in ("error", "warning") and not said.ephemeral:
+            self._said(said.severity, said.message)
+
+    def _started(self, step: Any) -> None:
+        if step.op in STEPS:
+            self._line(f"[dim]{WORDS[step.op]:>8} … {_label(step)}[/dim]")
+
+    def _done(self, step: Any) -> None:
+        if step.op in STEPS:
+            self.changes.append((str(step.op.value), step.urn.rpartition("::")[2]))
+            self._line(f"{WORDS[step.op]:>8}   {_label(step)}")
+
+    def _said(self, severity: str, message: str) -> None:
+        text = message.strip()
+        if severity == "error":
+            self.errors.append(text)
+        elif text:
+            self._line(f"[yellow]warning[/yellow]  {escape(text)}")
+
+    def _line(self, text: str) -> None:
+        self._console.print(f"[dim]{time.monotonic() - self._began:6.1f} s[/dim] {text}", highlight=False)
+
+
+def run(console: Console, what: str, operation: Callable[..., Any], **options: Any) -> tuple[Any, Progress]:
+    """Run `operation` (up, preview, destroy of a stack) with progress; OperatorError with the engine's reasons."""
+    progress = Progress(console)
+    try:
+        return operation(on_event=progress.event, **options), progress
+    except automation.CommandError as error:
+        reasons = "\n".join(_unique(progress.errors)) or _last_lines(str(error))
+        raise OperatorError(f"{what} stopped:\n{reasons}\nMend it and run the same command again.") from error
+
+
+def _label(step: Any) -> str:
+    kind = step.type.rpartition(":")[2].rpartition("/")[2]
+    return f"{escape(step.urn.rpartition('::')[2])} [dim]{kind}[/dim]"
+
+
+def _unique(texts: list[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _last_lines(text: str) -> str:
+    return "\n".join(text.strip().splitlines()[-12:])

@@ -1,0 +1,92 @@
+"""Sending documents to the ingest role, with a progress bar, and saying what was skipped."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from typing import Any
+
+import requests
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
+
+from ops.corpus import Document, Unreadable
+from ops.stack import OperatorError
+
+BATCH = 64  # documents in one job: small enough for the bar to move, large enough to embed in bulk
+
+
+@dataclass
+class Tally:
+    """What became of the documents."""
+
+    documents: int = 0
+    chunks: int = 0
+    seconds: float = 0
+    skipped: list[Unreadable] = field(default_factory=list)
+
+
+class IngestClient:
+    """The ingest role, by its URL and the service token."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+        self._session.headers["X-Service-Token"] = token
+
+    def index(self, documents: Sequence[Document]) -> dict[str, Any]:
+        """Index one batch, to its end; repeating it is safe, ids follow from the source."""
+        job = self._call("POST", "/reindex", {"documents": [asdict(document) for document in documents]})["job"]
+        while (progress := self._call("GET", f"/reindex/{job}"))["state"] in ("queued", "running"):
+            time.sleep(0.2)
+        if progress["state"] != "done":
+            raise OperatorError(
+                f"indexing stopped: {progress.get('error') or progress['state']}; run make ingest again"
+            )
+        return progress
+
+    @retry(
+        retry=retry_if_exception_type((requests.ConnectionError, requests.Timeout)),
+        stop=stop_after_delay(60),
+        wait=wait_exponential(0.2, max=5),
+        reraise=True,
+    )
+    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        answer = self._session.request(method, self._url + path, json=body, timeout=60)
+        if answer.status_code >= 400:
+            raise OperatorError(f"the ingest role answered {answer.status_code}: {answer.text[:300]}")
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def index_all(client: IngestClient, found: Iterable[Document | Unreadable], console: Console) -> Tally:
+    """Index everything that was found; a document that cannot be read is named and skipped."""
+    tally = Tally()
+    began = time.monotonic()
+    documents = list(_readable(found, tally))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task("documents indexed", total=len(documents))
+        for batch in _batches(documents):
+            progress = client.index(batch)
+            tally.documents += progress["documents_done"]
+            tally.chunks += progress["chunks_done"]
+            tally.skipped += [Unreadable(**skipped) for skipped in progress["skipped"]]
+            bar.advance(task, len(batch))
+    tally.seconds = time.monotonic() - began
+    return tally
+
+
+def _readable(found: Iterable[Document | Unreadable], tally: Tally) -> Iterator[Document]:
+    for item in found:
+        if isinstance(item, Unreadable):
+            tally.skipped.append(item)
+        else:
+            yield item
+
+
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    iterator = iter(documents)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch

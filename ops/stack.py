@@ -1,0 +1,138 @@
+"""The stack through Pulumi's Automation API: the same program, state kept in this checkout, nothing else touched."""
+
+import contextlib
+import fcntl
+import os
+import runpy
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pulumi import automation
+
+from ops.parts import Parts
+from ops.paths import ROOT, STATE
+from settings import PROJECT, Settings
+
+
+class OperatorError(Exception):
+    """Something the operator can mend; its text says what was expected, what was found and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackFiles:
+    """The stack's own folder under .state, where the engine may write beside its copy of the project files."""
+
+    name: str
+    parts: Parts
+
+    @property
+    def folder(self) -> Path:
+        return STATE / "work" / self.name
+
+    @property
+    def stack_file(self) -> Path:
+        return ROOT / f"Pulumi.{self.name}.yaml"
+
+    def settings(self) -> Settings:
+        """The stack's checked settings, without the engine."""
+        if not self.stack_file.exists():
+            raise OperatorError(f"expected a stack file {self.stack_file.name}, found none; try STACK=dev")
+        return Settings.from_file(self.stack_file, self.parts.config)
+
+    def write(self) -> None:
+        """Copy the project and stack files; a salt that the engine wrote into the copy earlier is kept."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "Pulumi.yaml", self.folder)
+        copy = self.folder / self.stack_file.name
+        earlier = yaml.safe_load(copy.read_text()) if copy.exists() else {}
+        stack = yaml.safe_load(self.stack_file.read_text())
+        stack.setdefault("config", {}).update({f"{PROJECT}:{key}": value for key, value in self.parts.config.items()})
+        if "encryptionsalt" in earlier:
+            stack.setdefault("encryptionsalt", earlier["encryptionsalt"])
+        copy.write_text(yaml.safe_dump(stack, sort_keys=False))
+
+
+def open_stack(files: StackFiles) -> automation.Stack:
+    """Select the stack, made on first use; OperatorError when there is no engine to do it with."""
+    files.write()
+    try:
+        return automation.create_or_select_stack(
+            stack_name=files.name,
+            project_name=PROJECT,
+            program=_program,
+            opts=automation.LocalWorkspaceOptions(work_dir=str(files.folder), env_vars=_environment(files)),
+        )
+    except FileNotFoundError as error:
+        raise OperatorError(f"expected the pulumi CLI on PATH, found none ({error}); run make up") from error
+
+
+@contextlib.contextmanager
+def only_one() -> Iterator[None]:
+    """Hold this checkout for one operator at a time; whoever holds it may clear what an interrupted run left."""
+    STATE.mkdir(exist_ok=True)
+    with (STATE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OperatorError(
+                "expected to be alone, found another run of ops on this checkout; wait for it"
+            ) from error
+        yield
+
+
+def clear_interrupted(stack: automation.Stack) -> None:
+    """Drop the engine's lock of a run that was killed; only safe while `only_one` is held."""
+    locks = STATE / "backend" / ".pulumi" / "locks"
+    if any(path.is_file() for path in locks.rglob("*")) and "PULUMI_BACKEND_URL" not in os.environ:
+        stack.cancel()
+
+
+def resources(stack: automation.Stack) -> list[dict[str, Any]]:
+    """The resources in the stack's state."""
+    deployment = stack.export_stack().deployment or {}
+    return list(deployment.get("resources") or [])
+
+
+def outputs(stack: automation.Stack) -> dict[str, Any]:
+    """The stack's outputs, secrets in the clear: never print them whole."""
+    found = {key: output.value for key, output in stack.outputs().items()}
+    if not found:
+        raise OperatorError("expected a running stack, found none; run make up")
+    return found
+
+
+def _program() -> None:
+    runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
+
+
+def _environment(files: StackFiles) -> dict[str, str]:
+    """Local backend and passphrase unless the caller has others; tools and engine of this machine's parts."""
+    env = {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_PYTHON_CMD": str(ROOT / ".venv" / "bin" / "python")}
+    env["PYTHONPATH"] = str(ROOT)
+    if "PULUMI_BACKEND_URL" not in os.environ:
+        (STATE / "backend").mkdir(exist_ok=True)
+        env["PULUMI_BACKEND_URL"] = f"file://{STATE / 'backend'}"
+    if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & set(os.environ):
+        env["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase_file())
+    return env
+
+
+def _passphrase_file() -> Path:
+    path = STATE / "passphrase"
+    if not path.exists():
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(32))
+    return path
+
+
+def use_parts(parts: Parts) -> None:
+    """Put the tools and the engine of this machine's parts in reach of everything that is started from here."""
+    if prefix := parts.env.get("PATH_PREFIX"):
+        os.environ["PATH"] = f"{prefix}{os.pathsep}{os.environ['PATH']}"
+    if host := parts.env.get("DOCKER_HOST"):
+        os.environ.setdefault("DOCKER_HOST", host)

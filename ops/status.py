@@ -1,0 +1,93 @@
+"""What runs, whether it is well, and whether it is the real thing."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from rich.table import Table
+
+from ops.parts import Part, Parts
+from providers.cluster_view import look, unsettled
+from providers.qdrant_api import QdrantApi
+from providers.replication import observe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """Something a person can reach: what it is, and a path that answers 200 when it is well."""
+
+    name: str
+    output: str
+    part: str
+    what: str
+    health: str
+    well: tuple[int, ...] = (200,)
+
+
+ENDPOINTS = (
+    Endpoint(name="gateway", output="gatewayUrl", part="kong", what="the RAG API, with a JWT",
+             health="/api/v1/rag/search", well=(401,)),
+    Endpoint(name="gateway admin", output="gatewayAdminUrl", part="kong", what="Kong's Admin API", health="/status"),
+    Endpoint(name="Qdrant", output="qdrantUrl", part="qdrant", what="REST, balanced over all nodes", health="/healthz"),
+    Endpoint(name="HAProxy", output="balancerUrl", part="haproxy", what="metrics and statistics", health="/healthz"),
+    Endpoint(name="Prometheus", output="prometheusUrl", part="prometheus", what="metrics, rules and alerts",
+             health="/-/ready"),
+    Endpoint(name="Grafana", output="grafanaUrl", part="grafana", what="the dashboard RAG Services Overview",
+             health="/api/health"),
+    Endpoint(name="ingest", output="ingestUrl", part="rag", what="indexing, for the operator", health="/health"),
+)  # fmt: skip
+
+
+def endpoint_table(outputs: dict[str, Any], parts: Parts) -> tuple[Table, bool]:
+    """A row for each endpoint, and whether all of them are well."""
+    table = Table("endpoint", "what it is", "part", "state", title="The stack on this machine")
+    well = True
+    for endpoint in ENDPOINTS:
+        state = _state(str(outputs[endpoint.output]) + endpoint.health, endpoint.well)
+        well &= state == "well"
+        color = "green" if state == "well" else "red"
+        table.add_row(
+            f"{endpoint.name}\n[link]{outputs[endpoint.output]}[/link]",
+            endpoint.what,
+            _part(parts.of(endpoint.part)),
+            f"[{color}]{state}[/{color}]",
+        )
+    return table, well
+
+
+def cluster_table(outputs: dict[str, Any]) -> tuple[Table, bool]:
+    """A row for each node of Qdrant, the collection's physical replication, and whether all is settled."""
+    urls, key = outputs["qdrantNodeUrls"], outputs["qdrantApiKey"]
+    views = look([QdrantApi(url, key, timeout_seconds=3) for url in urls])
+    table = Table("node", "role", "term", "commit", "peers", title="The Qdrant cluster")
+    for view in views:
+        raft = view.cluster["raft_info"] if view.cluster else None
+        cells = [raft["role"], str(raft["term"]), str(raft["commit"])] if raft else ["[red]silent[/red]", "", ""]
+        table.add_row(view.url, *cells, str(len(view.cluster["peers"])) if view.cluster else "")
+    collection = observe({"name": outputs["collection"], "node_urls": urls, "api_key": key})
+    reasons = unsettled(views)
+    factor = collection["physical_replication_factor"] if collection else 0
+    table.caption = f"collection {outputs['collection']}: {factor} Active replicas of every shard; " + (
+        "settled" if not reasons else f"not settled: {'; '.join(reasons[:3])}"
+    )
+    return table, not reasons
+
+
+def parts_note(parts: Parts) -> str:
+    """One line that names every part that is not the real thing."""
+    stand_ins = [part.part for part in parts.parts if not part.real]
+    return f"Stand-ins, not the real thing: {', '.join(stand_ins)}." if stand_ins else "Every part is the real thing."
+
+
+def _part(part: Part | None) -> str:
+    if part is None:
+        return "real"
+    return f"{part.used}\n" + ("real" if part.real else f"[yellow]stand-in for {part.wanted}[/yellow]")
+
+
+def _state(url: str, well: tuple[int, ...]) -> str:
+    try:
+        status = requests.get(url, timeout=5).status_code
+    except requests.RequestException as error:
+        return f"no answer ({type(error).__name__})"
+    return "well" if status in well else f"answers {status}"

@@ -1,0 +1,68 @@
+"""The contract between components and the platforms that run them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import pulumi
+
+from platforms.workload import Workload
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """A workload, as its neighbours and its operators reach it.
+
+    `ready` is what a dependent waits for: the last replica, or the gate behind it; empty when it is only located.
+    """
+
+    name: str
+    replicas: int
+    published: dict[int, int]  # port -> port on this machine, of replica 0
+    ready: Sequence[pulumi.Resource] = ()
+    public_host: str = "127.0.0.1"
+
+    def address(self, port: int) -> str:
+        """`host:port` for a neighbour."""
+        return f"{self.name}:{port}"
+
+    def replica_addresses(self, port: int) -> list[str]:
+        """`host:port` of each replica, for a neighbour that must see every one."""
+        return [f"{self.name}-{ordinal}:{port}" for ordinal in range(self.replicas)]
+
+    def url(self, port: int) -> str:
+        """Base URL for a neighbour."""
+        return f"http://{self.address(port)}"
+
+    def public_url(self, port: int, ordinal: int = 0) -> str:
+        """Base URL for people, and for providers that run outside; KeyError when the port is not published."""
+        return f"http://{self.public_host}:{self.published[port] + ordinal}"
+
+    def public_urls(self, port: int) -> list[str]:
+        """Base URL of each replica from outside."""
+        return [self.public_url(port, ordinal) for ordinal in range(self.replicas)]
+
+
+class Rollout(Protocol):
+    """How the replicas of a stateful workload are replaced: out of traffic, replaced, settled; then the next."""
+
+    def before_stop(self, ordinal: int) -> pulumi.ResourceHook:
+        """A hook that takes the replica out of traffic before it is stopped."""
+
+    def settled(self, ordinal: int, started: pulumi.Output[str], opts: pulumi.ResourceOptions) -> pulumi.Resource:
+        """A resource that is done when the replica that was `started` has settled and is in traffic again."""
+
+
+class Platform(Protocol):
+    """Runs workloads; the only thing a component knows of where it is."""
+
+    def locate(self, name: str, workload: Workload) -> Service:
+        """Where the workload will be reached, before it runs."""
+
+    def run(
+        self, name: str, workload: Workload, opts: pulumi.ResourceOptions, rollout: Rollout | None = None
+    ) -> Service:
+        """Keep the workload running under `name`."""
+
+    def run_once(self, name: str, workload: Workload, opts: pulumi.ResourceOptions) -> pulumi.Resource:
+        """Run the workload to its end; done when it exited 0."""

@@ -1,0 +1,243 @@
+"""The Docker platform: one container per replica on a user network, ports on the loopback address only."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pulumi_docker as docker
+from pulumi import ResourceOptions
+
+from platforms.base import Rollout, Service
+from platforms.workload import CommandProbe, HttpProbe, ImageBuild, Workload
+
+LOOPBACK = "127.0.0.1"
+# A failed start is saved as an initialisation error and would pass on the next run: replace it then. The engine
+# does not see a changed health check as a change of the container either.
+REPLACE_ON = ["#initerror", "healthcheck"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DockerArgs:
+    """`prefix` names this stack's containers and volumes; `protect_data` makes `destroy` refuse to drop volumes."""
+
+    prefix: str
+    root: Path
+    protect_data: bool = True
+
+
+class DockerPlatform(pulumi.ComponentResource):
+    """Runs workloads as containers of the local Docker engine."""
+
+    def __init__(self, args: DockerArgs, opts: ResourceOptions | None = None) -> None:
+        super().__init__("rag:platforms:Docker", "docker", {"prefix": args.prefix}, opts)
+        self._args = args
+        self._provider = docker.Provider("engine", opts=ResourceOptions(parent=self))
+        self._network = docker.Network(
+            "network", name=args.prefix, driver="bridge", opts=ResourceOptions(parent=self, provider=self._provider)
+        )
+        self._images: dict[str, docker.RemoteImage] = {}
+        self.register_outputs({"network": self._network.name})
+
+    def locate(self, name: str, workload: Workload) -> Service:
+        """By its name on the network, and by its published ports on the loopback address."""
+        published = {port.number: port.published for port in workload.ports if port.published}
+        return Service(name=name, replicas=workload.replicas, published=published, public_host=LOOPBACK)
+
+    def run(self, name: str, workload: Workload, opts: ResourceOptions, rollout: Rollout | None = None) -> Service:
+        """One container per replica, each made only after the one before it is ready, or settled."""
+        opts = self._child(opts)
+        ready: list[pulumi.Resource] = []
+        volumes = [self._volume(f"{name}-{n}", workload, opts) for n in range(workload.replicas)]
+        founding = self._founding(name, workload, volumes[0], opts)
+        for ordinal, volume in enumerate(volumes):
+            container = self._container(name, ordinal, workload, volume, _after(opts, [*founding, *ready]), rollout)
+            ready = [container]
+            if rollout:
+                ready = [rollout.settled(ordinal, container.id, _after(_plain(opts), [container]))]
+        return replace(self.locate(name, workload), ready=ready)
+
+    def run_once(self, name: str, workload: Workload, opts: ResourceOptions) -> pulumi.Resource:
+        """A container that runs to its end; a change of its command or image runs it again."""
+        return docker.Container(
+            name,
+            **self._shape(name, workload),
+            networks_advanced=[self._attachment([name])],
+            must_run=False,
+            attach=True,
+            logs=True,
+            restart="no",
+            opts=ResourceOptions.merge(self._child(opts), ResourceOptions(delete_before_replace=True)),
+        )
+
+    def _child(self, opts: ResourceOptions) -> ResourceOptions:
+        return ResourceOptions.merge(opts, ResourceOptions(provider=self._provider))
+
+    def _volume(self, name: str, workload: Workload, opts: ResourceOptions) -> docker.Volume | None:
+        if not workload.data_dir:
+            return None
+        # Depends on nothing that runs, so that everything else can be destroyed and the data stay.
+        keep = ResourceOptions(parent=opts.parent, provider=self._provider, protect=self._args.protect_data)
+        return docker.Volume(name, name=f"{self._args.prefix}-{name}", opts=keep)
+
+    def _founding(
+        self, name: str, workload: Workload, volume: docker.Volume | None, opts: ResourceOptions
+    ) -> list[pulumi.Resource]:
+        """Leave the permission to found in the data of replica 0, once: this container is never made again."""
+        if not workload.founding_file or volume is None:
+            return []
+        writer = replace(workload, command=("touch", f"{workload.data_dir}/{workload.founding_file}"), args=())
+        once = ResourceOptions(
+            parent=opts.parent,
+            provider=self._provider,
+            protect=self._args.protect_data,
+            ignore_changes=["image", "entrypoints", "command", "memory", "labels"],
+        )
+        shape = self._shape(f"{name}-founding", replace(writer, files={}, secret_files={}, env={}, readiness=None))
+        return [
+            docker.Container(
+                f"{name}-founding",
+                **shape,
+                network_mode="none",
+                volumes=[_mount(volume, workload)],
+                must_run=False,
+                attach=True,
+                restart="no",
+                opts=once,
+            )
+        ]
+
+    def _container(
+        self,
+        name: str,
+        ordinal: int,
+        workload: Workload,
+        volume: docker.Volume | None,
+        opts: ResourceOptions,
+        rollout: Rollout | None,
+    ) -> docker.Container:
+        replica = f"{name}-{ordinal}"
+        hooks = pulumi.ResourceHookBinding(before_delete=[rollout.before_stop(ordinal)]) if rollout else None
+        return docker.Container(
+            replica,
+            **self._shape(replica, workload),
+            hostname=replica,
+            networks_advanced=[self._attachment([name, replica])],
+            ports=_ports(workload, ordinal),
+            volumes=[_mount(volume, workload)] if volume else None,
+            healthcheck=_healthcheck(workload),
+            wait=workload.readiness is not None,
+            wait_timeout=workload.start_seconds,
+            must_run=True,
+            restart="unless-stopped",
+            opts=ResourceOptions.merge(
+                opts,
+                ResourceOptions(delete_before_replace=True, replace_on_changes=REPLACE_ON, hooks=hooks),
+            ),
+        )
+
+    def _shape(self, name: str, workload: Workload) -> dict[str, Any]:
+        """What a container has whether it serves or runs once."""
+        return {
+            "name": f"{self._args.prefix}-{name}",
+            "image": self._image(workload.image).image_id,
+            "entrypoints": list(workload.command) or None,
+            "command": list(workload.args) or None,
+            "envs": [f"{key}={value}" for key, value in sorted(workload.env.items())],
+            "uploads": _uploads(workload),
+            "destroy_grace_seconds": workload.grace_seconds or None,  # none: killed at once
+            "memory": workload.resources.memory_mib,
+            "init": True,
+            "security_opts": ["no-new-privileges"],
+            "ulimits": [docker.ContainerUlimitArgs(name="nofile", soft=65536, hard=65536)],
+            "labels": [docker.ContainerLabelArgs(label="rag-platform", value=self._args.prefix)],
+            "log_driver": "json-file",
+            "log_opts": {"max-size": "20m", "max-file": "2"},
+        }
+
+    def _attachment(self, aliases: list[str]) -> docker.ContainerNetworksAdvancedArgs:
+        return docker.ContainerNetworksAdvancedArgs(name=self._network.name, aliases=aliases)
+
+    def _image(self, image: str | ImageBuild) -> docker.RemoteImage:
+        key = image if isinstance(image, str) else image.name
+        if key not in self._images:
+            self._images[key] = self._pulled(image) if isinstance(image, str) else self._built(image)
+        return self._images[key]
+
+    def _pulled(self, reference: str) -> docker.RemoteImage:
+        return docker.RemoteImage(reference, name=reference, keep_locally=True, opts=self._own())
+
+    def _built(self, build: ImageBuild) -> docker.RemoteImage:
+        """Named by the content of its folder, so that an edit is a new image and nothing else is."""
+        context = self._args.root / build.context
+        tag = content_hash(context, build.build_args)
+        return docker.RemoteImage(
+            build.name,
+            name=f"{build.name}:{tag}",
+            keep_locally=True,
+            build=docker.RemoteImageBuildArgs(
+                context=str(context), build_args=dict(build.build_args), network_mode="host", use_legacy_builder=True
+            ),
+            opts=self._own(),
+        )
+
+    def _own(self) -> ResourceOptions:
+        return ResourceOptions(parent=self, provider=self._provider)
+
+
+def content_hash(context: Path, build_args: Mapping[str, str]) -> str:
+    """Twelve characters that change when a file of the build context, or a build argument, does."""
+    digest = hashlib.sha256(repr(sorted(build_args.items())).encode())
+    for path in sorted(context.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts and "tests" not in path.relative_to(context).parts:
+            digest.update(str(path.relative_to(context)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _after(opts: ResourceOptions, resources: Sequence[pulumi.Resource]) -> ResourceOptions:
+    return ResourceOptions.merge(opts, ResourceOptions(depends_on=list(resources)))
+
+
+def _plain(opts: ResourceOptions) -> ResourceOptions:
+    """The same options for a resource of another provider."""
+    return ResourceOptions(parent=opts.parent, depends_on=opts.depends_on)
+
+
+def _mount(volume: docker.Volume, workload: Workload) -> docker.ContainerVolumeArgs:
+    return docker.ContainerVolumeArgs(volume_name=volume.name, container_path=workload.data_dir)
+
+
+def _ports(workload: Workload, ordinal: int) -> list[docker.ContainerPortArgs]:
+    return [
+        docker.ContainerPortArgs(internal=port.number, external=port.published + ordinal, ip=LOOPBACK)
+        for port in workload.ports
+        if port.published
+    ]
+
+
+def _uploads(workload: Workload) -> list[docker.ContainerUploadArgs]:
+    plain = [(path, pulumi.Output.from_input(content)) for path, content in workload.files.items()]
+    secret = [(path, pulumi.Output.secret(content)) for path, content in workload.secret_files.items()]
+    return [docker.ContainerUploadArgs(file=path, content=content) for path, content in sorted(plain + secret)]
+
+
+def _healthcheck(workload: Workload) -> docker.ContainerHealthcheckArgs | None:
+    if workload.readiness is None:
+        return None
+    tests = _http_test(workload.readiness) if isinstance(workload.readiness, HttpProbe) else None
+    if isinstance(workload.readiness, CommandProbe):
+        tests = ["CMD", *workload.readiness.command]
+    # The interval is also how long a ready container waits to be seen as such, and /readyz moves only while asked.
+    return docker.ContainerHealthcheckArgs(
+        tests=tests, interval="2s", timeout="5s", retries=max(3, workload.start_seconds // 2), start_period="0s"
+    )
+
+
+def _http_test(probe: HttpProbe) -> list[str]:
+    """Ask with wget where the image has it, else with bash: none of the images carries curl, each has one of these."""
+    wget = f"wget -q -O /dev/null http://127.0.0.1:{probe.port}{probe.path}"
+    request = f"GET {probe.path} HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n"
+    bash = f"exec 3<>/dev/tcp/127.0.0.1/{probe.port} && printf '{request}' >&3 && head -1 <&3 | grep -q ' 200'"
+    return ["CMD", "sh", "-c", f'if command -v wget >/dev/null; then {wget}; else bash -c "$0"; fi', bash]

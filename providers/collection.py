@@ -1,0 +1,92 @@
+"""A replicated collection as a resource: created once, adopted if it fits, done only when physically replicated."""
+
+from typing import Any, Literal
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+# What can only be changed by making another collection; Qdrant keeps them for life.
+FIXED = ("name", "vector_size", "distance", "shard_number", "replication_factor")
+DECLARED = (*FIXED, "write_consistency_factor")
+
+
+class CollectionSettings(BaseModel):
+    """The collection that the stack serves; defaults stand in Pulumi.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")
+    vector_size: int = Field(ge=1, le=65536)
+    distance: Literal["Cosine", "Dot", "Euclid", "Manhattan"]
+    shard_number: int = Field(ge=1)
+    replication_factor: int = Field(ge=1)
+    write_consistency_factor: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def consistent(self) -> "CollectionSettings":
+        if self.write_consistency_factor > self.replication_factor:
+            raise ValueError(
+                f"expected a write consistency factor of at most the replication factor "
+                f"({self.replication_factor}), found {self.write_consistency_factor}"
+            )
+        return self
+
+
+class CollectionProvider(ResourceProvider):
+    """Create or adopt, verify, report; the work is in `providers.replication`, which knows nothing of Pulumi."""
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        from providers.replication import create_or_adopt
+
+        return CreateResult(id_=props["name"], outs={**props, **create_or_adopt(props)})
+
+    def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
+        """What is really there, physical replication included; gone when the collection is."""
+        from providers.replication import observe
+
+        seen = observe({**props, "name": id_})
+        return ReadResult(id_=id_, outs={**props, **seen}) if seen else ReadResult(id_="", outs={})
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """What is declared against what was seen; an address or a key alone is no difference."""
+        different = [key for key in DECLARED if olds.get(key) != news.get(key)]
+        under_replicated = olds.get("physical_replication_factor", 0) < news["replication_factor"]
+        return DiffResult(changes=bool(different) or under_replicated)
+
+    def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        from providers.replication import change
+
+        return UpdateResult(outs={**news, **change(olds, news)})
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        from providers.replication import drop
+
+        drop(props)
+
+
+class ReplicatedCollection(Resource, module="providers", name="ReplicatedCollection"):
+    """A collection whose shards are known to stand, Active, on as many peers as it declares."""
+
+    physical_replication_factor: pulumi.Output[int]
+    adopted: pulumi.Output[bool]
+
+    def __init__(
+        self,
+        name: str,
+        settings: CollectionSettings,
+        *,
+        node_urls: list[str],
+        api_key: pulumi.Input[str],
+        timeout_seconds: int = 120,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = settings.model_dump() | {
+            "node_urls": node_urls,
+            "api_key": pulumi.Output.secret(api_key),
+            "timeout_seconds": timeout_seconds,
+            "physical_replication_factor": None,
+            "adopted": None,
+        }
+        secrets = pulumi.ResourceOptions(additional_secret_outputs=["api_key"])
+        super().__init__(CollectionProvider(), name, props, pulumi.ResourceOptions.merge(opts, secrets))

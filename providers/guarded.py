@@ -1,0 +1,88 @@
+"""The gate before a public route: done when every worker of Kong has been seen to refuse a call without a token."""
+
+from functools import partial
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider, UpdateResult
+
+KEPT = ("service", "proxy_urls", "public_paths", "span_seconds", "guards")
+
+
+class GuardedProvider(ResourceProvider):
+    """Looks through the canary route before public routes are made, and at these after they are gone."""
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        """The service is new: no public route of it exists yet."""
+        return CreateResult(id_=f"guarded-{props['service']}", outs=self._observed(props))
+
+    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
+        """Its guards changed: no further route is made or changed before they are seen to refuse."""
+        return UpdateResult(outs=self._observed(news))
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
+        """Another canary secret stirs nothing; everything else is looked at again."""
+        return DiffResult(changes=any(olds.get(key) != news.get(key) for key in KEPT))
+
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        """The public routes are deleted and the plugins are next: wait until no worker serves the routes any more."""
+        from providers.canary import Patience, look, watch
+
+        patience = Patience(span_seconds=props["span_seconds"], timeout_seconds=props["span_seconds"] + 15)
+        try:
+            for url in props["proxy_urls"]:
+                for path in props["public_paths"]:
+                    watch(partial(look, url, path, {}), lambda seen: seen.unrouted, patience)
+        except TimeoutError:
+            return  # a route of somebody else answers there: not ours to guard, and no reason to refuse a destroy
+
+    def _observed(self, props: dict[str, Any]) -> dict[str, Any]:
+        from providers.canary import Patience, look, watch
+
+        canary = {"Host": props["canary_host"], props["canary_header"]: props["canary_secret"]}
+        patience = Patience(span_seconds=props["span_seconds"])
+        for url in props["proxy_urls"]:
+            try:
+                watch(partial(look, url, "/", canary), lambda seen: seen.refused, patience)
+            except TimeoutError as error:
+                raise TimeoutError(
+                    f"service '{props['service']}': expected Kong at {url} to refuse a call without a token for "
+                    f"{props['span_seconds']} s on end, {error}. Its public routes have not been touched; "
+                    "see that the Admin API's /plugins lists an enabled jwt for it, then run the same command again"
+                ) from None
+        return {key: props[key] for key in KEPT}
+
+
+class Guarded(Resource, module="providers", name="Guarded"):
+    """A gate: a public route that depends on it is never served without its jwt plugin.
+
+    Creating a plugin before a route is not enough: each worker of Kong loads routes and plugins on separate timers, and
+    one that has the route but not yet the plugin lets everybody through. The canary is a route of the same service that
+    only the holder of a secret header can reach; what refuses there refuses on every route of the service.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        service: str,
+        proxy_urls: list[pulumi.Input[str]],
+        canary_host: str,
+        canary_header: str,
+        canary_secret: pulumi.Input[str],
+        public_paths: list[str],
+        span_seconds: float,
+        guards: pulumi.Input[dict[str, Any]],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props: dict[str, Any] = {
+            "service": service,
+            "proxy_urls": proxy_urls,
+            "canary_host": canary_host,
+            "canary_header": canary_header,
+            "canary_secret": pulumi.Output.secret(canary_secret),
+            "public_paths": public_paths,
+            "span_seconds": span_seconds,
+            "guards": guards,
+        }
+        super().__init__(GuardedProvider(), name, props, opts)

@@ -1,0 +1,54 @@
+"""Waiting for a cluster to settle; what the gate does, without Pulumi."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from providers.balancer_api import BalancerApi, BalancerUnreachable
+from providers.cluster_view import NodeView, founded_size, look, unsettled
+from providers.qdrant_api import QdrantApi
+
+LOOKS = 3  # in a row must find the cluster settled: one look saw clusters as settled that went on to lose writes
+PAUSE_SECONDS = 0.5
+
+
+def wait_until_settled(gate: Mapping[str, Any], *, first_start: bool) -> None:
+    """Return when the cluster has settled and the gate's own node is in traffic; else TimeoutError.
+
+    On the first start of a node, the nodes behind it have not been started: only those before it, and it, are asked.
+    """
+    urls = gate["node_urls"][: gate["ordinal"] + 1] if first_start else gate["node_urls"]
+    nodes = [QdrantApi(url, gate["api_key"]) for url in urls]
+    judge = _reasons_at_first_start if len(urls) < len(gate["node_urls"]) else _reasons_later
+    deadline = time.monotonic() + gate["timeout_seconds"]
+    calm = 0
+    while calm < LOOKS:
+        reasons = judge(look(nodes))
+        calm = 0 if reasons else calm + 1
+        if reasons and time.monotonic() > deadline:
+            raise TimeoutError(
+                f"expected a settled cluster within {gate['timeout_seconds']} s, found: {'; '.join(reasons[:4])}. "
+                "Nothing else has been touched; look at the nodes' logs, then run the same command again"
+            )
+        time.sleep(PAUSE_SECONDS)
+    _readmit(gate["balancer"], gate["ordinal"])
+
+
+def _reasons_at_first_start(views: list[NodeView]) -> list[str]:
+    """A cluster that lived before has no majority until enough of it is started: until then, answering is enough."""
+    silent = [view for view in views if view.cluster is None]
+    lived_before = founded_size(views) > len(views)
+    return [] if lived_before and not silent else unsettled(views)
+
+
+def _reasons_later(views: list[NodeView]) -> list[str]:
+    """Nodes that never joined (an interrupted first start) are not waited for; all that did join must be well."""
+    joined = max(founded_size(views), 1)
+    return unsettled(views[:joined])
+
+
+def _readmit(balancer: Mapping[str, Any], ordinal: int) -> None:
+    try:
+        BalancerApi(balancer["url"], balancer["user"], balancer["password"]).readmit(f"{balancer['prefix']}{ordinal}")
+    except BalancerUnreachable:
+        return  # not started yet: it will begin with every server in traffic

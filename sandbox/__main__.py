@@ -1,0 +1,63 @@
+"""Make every part of the dev stack available, real ones first, and write down which is which."""
+
+import fcntl
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from sandbox import docker_engine, docker_images, parts, pulumi_cli, pulumi_plugins
+from sandbox.progress import SetupError, say
+
+ROOT = Path(__file__).parent.parent
+STATE = ROOT / ".state"
+
+
+def main() -> None:
+    """`python -m sandbox`, or `python -m sandbox --down` to stop the Docker engine it started."""
+    try:
+        if sys.argv[1:] == ["--down"]:
+            say("stopped" if docker_engine.stop_engine() else "no engine of the sandbox was running")
+        elif sys.argv[1:]:
+            raise SetupError(f"Nothing or --down was expected; found {sys.argv[1:]}.")
+        else:
+            up()
+    except SetupError as error:
+        sys.exit(str(error))
+
+
+def up() -> None:
+    """Find or make every part, Pulumi's and Docker's at the same time."""
+    STATE.mkdir(exist_ok=True)
+    with (STATE / "sandbox.lock").open("w") as lock, ThreadPoolExecutor() as lanes:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would build everything twice
+        pulumi_lane = lanes.submit(pulumi_parts)
+        engine = docker_engine.ensure_engine()
+        wanted = docker_images.wanted_images(ROOT / "Pulumi.dev.yaml")
+        images = {key: docker_images.provide(engine, key, image) for key, image in wanted.items()}
+        cli, *plugins = pulumi_lane.result()
+        env = {"PATH_PREFIX": f"{STATE / 'bin'}{os.pathsep}{Path(cli.used).parent}", "DOCKER_HOST": engine}
+        parts.write(STATE / "parts.json", env, images, [cli, *plugins])
+    show([cli, *plugins, *images.values()])
+
+
+def pulumi_parts() -> list[parts.Part]:
+    """The CLI first, then the plugins it needs."""
+    cli = pulumi_cli.provide()
+    return [cli, *pulumi_plugins.provide(cli.used, STATE / "bin")]
+
+
+def show(everything: list[parts.Part]) -> None:
+    """Say which part is real and which stands in."""
+    table = Table("part", "wanted", "used", "kind", "note")
+    for part in everything:
+        style = "yellow" if part.kind == "stand-in" else None
+        table.add_row(part.part, part.wanted, part.used, part.kind, part.note, style=style)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

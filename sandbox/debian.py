@@ -1,0 +1,20 @@
+"""Programs that Debian can add to this machine."""
+
+import os
+import shutil
+
+from sandbox.progress import SetupError, run, say
+
+PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # daemons live outside a plain user's PATH
+
+
+def ensure(**packages: str) -> None:
+    """Install the packages whose program (the key) is missing."""
+    missing = [package for program, package in packages.items() if not shutil.which(program, path=PATH)]
+    if not missing:
+        return
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise SetupError(f"{', '.join(missing)} expected; found neither, nor root on Debian to install them. Do so.")
+    say(f"apt-get install {' '.join(missing)}")
+    run("sh", "-c", "apt-get update || true")  # one dead third-party source must not stop the rest
+    run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", *missing)

@@ -1,0 +1,96 @@
+"""A Docker engine: the one that answers, else one started here that outlives `make`."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import docker  # type: ignore[import-untyped]
+
+from sandbox import debian
+from sandbox.progress import SetupError, say
+
+HOME = Path("/var/lib/rag-platform-sandbox")  # outside the clone: images survive a fresh one
+PID_FILE = Path("/run/rag-platform-sandbox.pid")  # on /run: a reboot forgets it
+LOG = HOME / "dockerd.log"
+SOCKET = "unix:///var/run/docker.sock"
+DESKTOP = f"unix://{Path.home()}/.docker/run/docker.sock"
+FREE_GIB = 4
+
+
+def ensure_engine() -> str:
+    """Return the address of an engine that answers, starting one as root on Debian if there is none."""
+    given = os.environ.get("DOCKER_HOST")
+    places = [given] if given else [SOCKET, DESKTOP]
+    for address in places:
+        if answers(address):
+            return address
+    if given or os.geteuid() != 0:
+        raise SetupError(f"A Docker engine was expected at {' or '.join(places)}; nothing answers this user. "
+                         "Start Docker, or run as root on Debian without DOCKER_HOST.")  # fmt: skip
+    _start()
+    return SOCKET
+
+
+def answers(address: str) -> bool:
+    """Whether an engine answers there within two seconds."""
+    try:
+        return bool(docker.DockerClient(base_url=address, timeout=2).ping())
+    except docker.errors.DockerException:
+        return False
+
+
+@cache
+def registry_answers(address: str) -> bool:
+    """Whether the engine, with its own mirrors and proxies, sees a well-known image within three seconds."""
+    try:
+        return bool(docker.DockerClient(base_url=address, timeout=3).images.get_registry_data("hello-world"))
+    except (docker.errors.DockerException, OSError):
+        return False
+
+
+def stop_engine() -> bool:
+    """Stop the engine started here, if it runs, and wait until it is gone."""
+    pid = _own_pid()
+    if pid:
+        os.kill(pid, signal.SIGTERM)
+        _wait_until(lambda: not _own_pid())
+    return bool(pid)
+
+
+def _start() -> None:
+    debian.ensure(dockerd="docker.io", iptables="iptables", ip="iproute2")
+    HOME.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(HOME).free / 2**30) < FREE_GIB:
+        raise SetupError(f"{FREE_GIB} GiB free expected under {HOME}; found {free:.1f}. Make room.")
+    say(f"starting dockerd (data and log under {HOME})")
+    command = ["dockerd", f"--data-root={HOME}/docker", f"--pidfile={PID_FILE}", f"--host={SOCKET}"]
+    env = os.environ | {"PATH": debian.PATH}
+    with LOG.open("w") as log:
+        daemon = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True
+        )
+    _wait_until(lambda: answers(SOCKET) or daemon.poll() is not None)
+    if daemon.poll() is not None:
+        last = LOG.read_text().strip().splitlines()[-1]
+        raise SetupError(f"dockerd was expected to run (as root, with iptables and NAT); found: {last}. See {LOG}.")
+
+
+def _own_pid() -> int | None:
+    try:
+        pid = int(PID_FILE.read_text())
+        return pid if Path(f"/proc/{pid}/comm").read_text().strip() == "dockerd" else None
+    except (OSError, ValueError):
+        return None
+
+
+def _wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SetupError(f"The Docker engine was expected to obey within 60 s; found it does not. See {LOG}.")
+        time.sleep(0.2)

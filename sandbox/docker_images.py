@@ -1,0 +1,52 @@
+"""The images a stack file names: here already, else pulled, else built under a name of our own."""
+
+import re
+from pathlib import Path
+
+import docker  # type: ignore[import-untyped]
+import yaml
+
+from sandbox.docker_engine import registry_answers
+from sandbox.docker_recipes import RECIPES, ensure
+from sandbox.parts import Found, Part, first
+from sandbox.progress import say
+
+
+def wanted_images(stack_file: Path) -> dict[str, str]:
+    """Every `image…` key of a stack file, with the image it names."""
+    config = yaml.safe_load(stack_file.read_text())["config"]
+    keys = {key.rpartition(":")[2]: value for key, value in config.items()}
+    return {key: value for key, value in keys.items() if key.startswith("image")}
+
+
+def provide(engine: str, key: str, wanted: str) -> Part:
+    """Make an image available to the engine; `used` is the name to run it under."""
+    client = docker.DockerClient(base_url=engine, timeout=600)
+    name = key.removeprefix("image").lower()
+
+    def present() -> Found | None:
+        return Found(wanted, "already in the engine") if client.images.list(wanted) else None
+
+    def pulled() -> Found | None:
+        if not registry_answers(engine):
+            return None
+        say(f"pulling {wanted}")
+        try:
+            client.images.pull(wanted)
+        except docker.errors.DockerException as error:
+            say(f"{wanted} could not be pulled: {error}")
+        return present()
+
+    def built() -> Found | None:
+        return _built(client, name, wanted) if name in RECIPES else None
+
+    return first(name, wanted, present, pulled, built)
+
+
+def _built(client: docker.DockerClient, name: str, wanted: str) -> Found:
+    recipe, tag = RECIPES[name], ensure(client, RECIPES[name])
+    if not recipe.debian:
+        return Found(tag, kind="stand-in")
+    package = client.images.get(tag).labels[f"debian.{recipe.debian}"]
+    upstream = re.split(r"[-+]", package.rpartition(":")[2])[0]
+    return Found(tag, f"{upstream} from Debian, wanted {wanted.partition(':')[2]}")

@@ -1,0 +1,191 @@
+"""Stack file -> frozen, checked settings; the only branch on the platform is made from here."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import pulumi
+import yaml
+from pulumi.runtime import config as runtime_config
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from components.gateway.settings import GatewaySettings
+from components.observability import ObservabilitySettings
+from components.qdrant import QdrantSettings
+from components.rag import RagSettings
+from providers.collection import CollectionSettings
+
+PROJECT = "rag-platform"
+# Secrets are never part of Settings: they are optional keys of the stack file, made once where they are not given.
+SECRET_KEYS = frozenset(
+    {
+        "qdrantApiKey",
+        "qdrantReadOnlyApiKey",
+        "haproxyPassword",
+        "postgresPassword",
+        "gatewayServiceToken",
+        "grafanaPassword",
+    }
+)
+
+
+def _camel(prefix: str) -> Callable[[str], str]:
+    def key(field: str) -> str:
+        head, *tail = field.split("_")
+        words = [head, *(word.title() for word in tail)]
+        return "".join(words) if not prefix else prefix + "".join(word[0].upper() + word[1:] for word in words)
+
+    return key
+
+
+class ImageSettings(BaseModel):
+    """What runs: each image by its pinned reference, `name:tag` or `name:tag@sha256:…`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    qdrant: str
+    haproxy: str
+    postgres: str
+    kong: str
+    prometheus: str
+    grafana: str
+    python: str = Field(description="base of the RAG service's image when it is built here")
+    rag: str = Field(description="the RAG service's image; empty: built from services/rag")
+
+    @field_validator("*")
+    @classmethod
+    def pinned(cls, reference: str) -> str:
+        name, _, tag = reference.partition("@")[0].rpartition(":")
+        if reference and (not name or "/" in tag or tag == "latest"):
+            raise ValueError(f"expected an image pinned by tag or digest, such as haproxy:3.2.21; found {reference!r}")
+        return reference
+
+
+class StackSettings(BaseModel):
+    """Where the stack runs, and how careful it is with what it holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    platform: Literal["docker", "kubernetes"]
+    name_prefix: str = Field(pattern=r"^[a-z][a-z0-9-]{0,20}$")
+    protect_data: bool
+
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "": StackSettings,
+    "image": ImageSettings,
+    "qdrant": QdrantSettings,
+    "collection": CollectionSettings,
+    "gateway": GatewaySettings,
+    "observability": ObservabilitySettings,
+    "rag": RagSettings,
+}
+
+
+def section_keys(prefix: str) -> dict[str, str]:
+    """Stack-file key -> field of that section; `qdrantNodes` is `nodes` of the section `qdrant`."""
+    return {_camel(prefix)(field): field for field in SECTIONS[prefix].model_fields}
+
+
+class Settings(BaseModel):
+    """Everything a stack file says, checked; constructing it is the check."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=AliasGenerator(alias=str))
+
+    stack: StackSettings
+    image: ImageSettings
+    qdrant: QdrantSettings
+    collection: CollectionSettings
+    gateway: GatewaySettings
+    observability: ObservabilitySettings
+    rag: RagSettings
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Check a stack's configuration (key without project -> value); all mistakes at once, as a RunError."""
+        mistakes = [_unknown(key) for key in config if key not in known_keys()]
+        sections: dict[str, Any] = {}
+        for prefix, model in SECTIONS.items():
+            keys = section_keys(prefix)
+            given = {field: _parsed(config[key]) for key, field in keys.items() if key in config}
+            try:
+                sections[prefix or "stack"] = model.model_validate(given)
+            except ValidationError as error:
+                mistakes += [_mistake(prefix, detail) for detail in error.errors()]
+        if not mistakes:
+            settings = cls.model_construct(**sections)
+            mistakes = settings.conflicts()
+        if mistakes:
+            listed = "\n".join(f"  - {mistake}" for mistake in mistakes)
+            raise pulumi.RunError(f"the stack file has {len(mistakes)} mistake(s):\n{listed}")
+        return settings
+
+    @classmethod
+    def from_stack(cls) -> Self:
+        """The settings of the stack that is being deployed."""
+        config = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}.items()
+        return cls.from_config({key.partition(":")[2]: value for key, value in config if key.startswith(f"{PROJECT}:")})
+
+    @classmethod
+    def from_file(cls, stack_file: Path, overrides: Mapping[str, Any]) -> Self:
+        """The settings of a stack file, with the defaults of Pulumi.yaml beside it; needs no engine."""
+        declared = yaml.safe_load((stack_file.parent / "Pulumi.yaml").read_text())["config"]
+        values = {key: entry["default"] for key, entry in declared.items() if "default" in entry}
+        values |= yaml.safe_load(stack_file.read_text()).get("config") or {}
+        return cls.from_config({key.partition(":")[2]: value for key, value in values.items()} | dict(overrides))
+
+    def conflicts(self) -> list[str]:
+        """What no section can see alone."""
+        found = []
+        if self.collection.replication_factor > self.qdrant.nodes:
+            found.append(
+                f"collectionReplicationFactor: expected at most qdrantNodes ({self.qdrant.nodes}), found "
+                f"{self.collection.replication_factor}; lower it, or add nodes"
+            )
+        return found + _port_clashes(self.published_ports())
+
+    def published_ports(self) -> dict[str, int]:
+        """Stack-file key -> port on this machine, each node of Qdrant by itself."""
+        nodes = {f"qdrantNodePort (node {n})": self.qdrant.node_port + n for n in range(self.qdrant.nodes)}
+        named = {
+            _camel(prefix)(field): getattr(getattr(self, prefix), field)
+            for prefix in ("qdrant", "gateway", "observability", "rag")
+            for field in SECTIONS[prefix].model_fields
+            if field.endswith("_port") and field not in ("node_port", "redis_port")
+        }
+        return named | nodes
+
+
+def known_keys() -> set[str]:
+    """Every key a stack file may have."""
+    return {key for prefix in SECTIONS for key in section_keys(prefix)} | SECRET_KEYS
+
+
+def _unknown(key: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(key, known_keys(), n=1)
+    return f"{key}: no such key" + (f"; did you mean {near[0]}?" if near else "; see Pulumi.yaml for all keys")
+
+
+def _mistake(prefix: str, detail: Any) -> str:
+    field = str(detail["loc"][0]) if detail["loc"] else ""
+    key = _camel(prefix)(field) if field else (prefix or "stack")
+    found = "" if detail["type"] in ("missing", "value_error") else f", found {detail['input']!r}"
+    return f"{key}: {detail['msg'].removeprefix('Value error, ')}{found}"
+
+
+def _parsed(value: Any) -> Any:
+    """The engine hands lists and objects over as JSON text."""
+    return json.loads(value) if isinstance(value, str) and value[:1] in "[{" and value else value
+
+
+def _port_clashes(ports: Mapping[str, int]) -> list[str]:
+    owner: dict[int, str] = {}
+    clashes = []
+    for key, port in ports.items():
+        if port in owner:
+            clashes.append(f"{key}: port {port} is already taken by {owner[port]}; give one of them another")
+        owner.setdefault(port, key)
+    return clashes

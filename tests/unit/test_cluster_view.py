@@ -1,0 +1,114 @@
+"""What counts as a settled cluster, and as a replicated collection; each with what must not count."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from providers.cluster_view import NodeView, founded_size, unsettled
+from providers.replication import physical_factor, under_replicated
+from providers.settling import _reasons_at_first_start, _reasons_later
+
+PEERS = (11, 12, 13)
+
+
+def cluster(peer: int, peers: tuple[int, ...] = PEERS, **raft: Any) -> dict[str, Any]:
+    info = {"term": 3, "commit": 40, "leader": 11, "pending_operations": 0, "is_voter": True, "role": "Follower"}
+    return {"peer_id": peer, "peers": {str(known): {} for known in peers}, "raft_info": info | raft}
+
+
+def collection(peer: int, states: dict[tuple[int, int], str] | None = None) -> dict[str, Any]:
+    """Two shards, each on two peers: shard 0 on 11 and 12, shard 1 on 12 and 13."""
+    placed = {(0, 11): "Active", (0, 12): "Active", (1, 12): "Active", (1, 13): "Active"} | (states or {})
+    return {
+        "peer_id": peer,
+        "shard_transfers": [],
+        "local_shards": [{"shard_id": s, "state": state} for (s, p), state in placed.items() if p == peer],
+        "remote_shards": [
+            {"shard_id": s, "peer_id": p, "state": state} for (s, p), state in placed.items() if p != peer
+        ],
+    }
+
+
+def settled_views() -> list[NodeView]:
+    return [NodeView(url=f"n{p}", cluster=cluster(p), collections={"docs": collection(p)}) for p in PEERS]
+
+
+def test_nodes_that_agree_on_everything_are_settled() -> None:
+    assert unsettled(settled_views()) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        ({"term": 4}, "term"),
+        ({"commit": 41}, "commit"),
+        ({"leader": None}, "leader"),
+        ({"pending_operations": 2}, "pending"),
+        ({"is_voter": False}, "voter"),
+    ],
+)
+def test_one_node_that_differs_unsettles_the_cluster(spoil: dict[str, Any], reason: str) -> None:
+    views = settled_views()
+    views[2] = NodeView(url="n13", cluster=cluster(13, **spoil), collections=views[2].collections)
+    assert any(reason in found for found in unsettled(views))
+
+
+def test_a_silent_node_unsettles_the_cluster() -> None:
+    views = settled_views()
+    views[1] = NodeView(url="n12", cluster=None, collections={})
+    assert unsettled(views) == ["n12 does not answer"]
+
+
+def test_a_peer_that_not_all_know_unsettles_the_cluster() -> None:
+    views = settled_views()
+    views[0] = NodeView(url="n11", cluster=cluster(11, peers=(11,)), collections={})
+    assert any("peers" in found for found in unsettled(views))
+
+
+def test_a_replica_that_is_not_active_anywhere_unsettles_the_cluster() -> None:
+    views = settled_views()
+    views[0] = NodeView(url="n11", cluster=cluster(11), collections={"docs": collection(11, {(1, 13): "Dead"})})
+    assert unsettled(views) == ["docs: shard 1 is Dead on peer 13, seen from n11"]
+
+
+def test_a_transfer_under_way_unsettles_the_cluster() -> None:
+    views = settled_views()
+    moving = deepcopy(collection(11)) | {"shard_transfers": [{"shard_id": 0, "from": 11, "to": 13}]}
+    views[0] = NodeView(url="n11", cluster=cluster(11), collections={"docs": moving})
+    assert any("transfer" in found for found in unsettled(views))
+
+
+def test_the_first_node_of_a_cluster_that_lived_before_need_not_wait_for_a_majority() -> None:
+    alone = [NodeView(url="n11", cluster=cluster(11, leader=None), collections={})]
+    assert founded_size(alone) == 3
+    assert _reasons_at_first_start(alone) == []
+
+
+def test_the_first_node_of_a_new_cluster_must_lead_itself() -> None:
+    alone = [NodeView(url="n11", cluster=cluster(11, peers=(11,), leader=None), collections={})]
+    assert _reasons_at_first_start(alone) != []
+
+
+def test_nodes_that_never_joined_are_not_waited_for_but_joined_ones_are() -> None:
+    two = [NodeView(url=f"n{p}", cluster=cluster(p, peers=(11, 12)), collections={}) for p in (11, 12)]
+    never = NodeView(url="n13", cluster=None, collections={})
+    assert _reasons_later([*two, never]) == []
+    assert _reasons_later([*settled_views()[:2], never]) == ["n13 does not answer"]
+
+
+def test_a_collection_is_replicated_when_every_node_sees_every_shard_on_enough_peers() -> None:
+    views: dict[str, Any] = {f"n{p}": collection(p) for p in PEERS}
+    assert under_replicated(views, shards=2, factor=2) == []
+    assert physical_factor(views) == 2
+
+
+def test_parameters_do_not_count_only_active_replicas_do() -> None:
+    views: dict[str, Any] = {f"n{p}": collection(p, {(1, 13): "Initializing"}) for p in PEERS}
+    assert "shard 1 has 1 of 2 Active replicas, seen from n11" in under_replicated(views, shards=2, factor=2)
+    assert physical_factor(views) == 1
+
+
+def test_a_node_that_does_not_know_the_collection_is_named() -> None:
+    views: dict[str, Any] = {"n11": collection(11), "n12": None}
+    assert under_replicated(views, shards=2, factor=2) == ["n12 does not know the collection"]

@@ -1,0 +1,164 @@
+"""Our gateway, its settings and its flood limit."""
+
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from components.gateway import declarative
+from components.gateway.flood import client_address_env, flood_env
+from components.gateway.plugins import Cors, Jwt, Plugin, RateLimiting, RequestTransformer
+from components.gateway.rag import rag_gateway, spellings
+from components.gateway.settings import GatewaySettings
+
+CHOSEN: dict[str, Any] = {
+    "backend": "database",
+    "nodes": 1,
+    "http_port": 8000,
+    "https_port": 8443,
+    "admin_port": 8001,
+    "update_seconds": 1,
+    "jwt_keys": ["rag-client-1"],
+    "cors_origins": ["http://localhost:3103"],
+    "rate_limit_per_minute": 100,
+    "rate_limit_policy": "local",
+    "redis_address": "",
+    "flood_per_second": 50,
+    "flood_burst": 200,
+    "trusted_proxies": [],
+}
+REDIS = {"rate_limit_policy": "redis", "redis_address": "valkey:6379"}
+SECRETS = {name: name.ljust(32, "x") for name in ("service-token", "jwt-rag-client-1", "jwt-rag-client-2")}
+
+
+def settings(**changes: object) -> GatewaySettings:
+    return GatewaySettings.model_validate(CHOSEN | changes)
+
+
+def plugin(kind: type[Plugin], **changes: object) -> Any:
+    service = rag_gateway(settings(**changes), ("rag-service:3000",)).services[0]
+    return next(plugin for plugin in service.plugins if isinstance(plugin, kind))
+
+
+def test_a_token_comes_in_the_header_alone_and_expires() -> None:
+    jwt = plugin(Jwt)
+    assert (jwt.key_claim_name, jwt.claims_to_verify, jwt.header_names) == ("kid", ("exp",), ("authorization",))
+    assert (jwt.uri_param_names, jwt.cookie_names) == ((), ())
+
+
+def test_the_service_sees_our_token_whatever_the_client_sends() -> None:
+    headers = plugin(RequestTransformer)
+    forged = {"X-Service-Token", "X_Service_Token", "X-Service_Token", "X_Service-Token"}
+    assert forged <= set(headers.remove.headers)
+    assert headers.add.headers == ("X-Service-Token:${SERVICE_TOKEN}",)
+    assert spellings("X") == ("X",)
+
+
+def test_a_client_gets_its_share_and_the_page_may_read_how_much_is_left() -> None:
+    limit, cors = plugin(RateLimiting), plugin(Cors)
+    assert (limit.minute, limit.limit_by, limit.policy, limit.fault_tolerant) == (100, "ip", "local", True)
+    assert cors.origins == ("http://localhost:3103",)
+    assert cors.methods == ("GET", "POST")
+    assert cors.credentials
+    assert "RateLimit-Remaining" in cors.exposed_headers
+
+
+def test_several_nodes_count_together() -> None:
+    limit = plugin(RateLimiting, nodes=3, **REDIS)
+    assert (limit.policy, limit.redis.host, limit.redis.port) == ("redis", "valkey", 6379)
+    assert limit.redis.password == "${REDIS_PASSWORD}"
+
+
+def test_a_degraded_service_is_not_taken_out_of_use() -> None:
+    checks = rag_gateway(settings(), ("rag-service:3000",)).services[0].upstream.healthchecks
+    assert checks.active.http_path == "/health"
+    assert not {429, 503} & set(checks.passive.unhealthy.http_statuses)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"nodes": 3}, "would count for itself"),
+        ({"rate_limit_policy": "redis"}, "expected host:port"),
+        ({"rate_limit_policy": "redis", "redis_address": "valkey"}, "expected host:port"),
+        ({"redis_address": "valkey:6379"}, "nothing with local"),
+        ({"flood_burst": 99}, r"at least the rate limit \(100\)"),
+        ({"cors_origins": ["*"]}, "without path or wildcard"),
+        ({"cors_origins": ["http://localhost:3103/"]}, "without path or wildcard"),
+        ({"cors_origins": []}, "at least 1 item"),
+        ({"jwt_keys": ["a", "a"]}, "different keys"),
+        ({"jwt_keys": ["A"]}, "different keys"),
+        ({"trusted_proxies": ["0.0.0.0/0"]}, "anybody could forge"),
+        ({"trusted_proxies": ["haproxy"]}, "haproxy"),
+        ({"backend": "hybrid"}, "'database' or 'dbless'"),
+    ],
+)
+def test_a_choice_that_would_not_hold_is_refused(change: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        settings(**change)
+
+
+def test_a_flood_is_limited_before_any_plugin_and_refused_in_json() -> None:
+    env = flood_env(settings())
+    assert env["KONG_NGINX_HTTP_LIMIT_REQ_ZONE"] == "$binary_remote_addr zone=flood:10m rate=50r/s"
+    assert env["KONG_NGINX_PROXY_LIMIT_REQ"] == "zone=flood burst=200 nodelay"
+    assert env["KONG_NGINX_PROXY_LIMIT_REQ_STATUS"] == "429"
+    assert env["KONG_NGINX_PROXY_ERROR_PAGE"] == "429 /kong_error_handler"
+
+
+def test_a_forwarded_address_is_believed_from_our_own_proxies_only() -> None:
+    assert client_address_env(settings()) == {}
+    assert client_address_env(settings(trusted_proxies=["10.0.0.0/8", "::1"])) == {
+        "KONG_TRUSTED_IPS": "10.0.0.0/8,::1",
+        "KONG_REAL_IP_HEADER": "X-Forwarded-For",
+        "KONG_REAL_IP_RECURSIVE": "on",
+    }
+
+
+def rendered(secrets: dict[str, str] | None = None, **changes: object) -> Any:
+    return yaml.safe_load(declarative.render(rag_gateway(settings(**changes), ("rag-service:3000",)), secrets))
+
+
+def test_the_declarative_form_says_the_same() -> None:
+    document = rendered()
+    (service,), (upstream,) = document["services"], document["upstreams"]
+    assert document["_format_version"] == "3.0"
+    assert service["host"] == upstream["name"]
+    assert upstream["targets"] == [{"target": "rag-service:3000", "weight": 100}]
+    assert [plugin["name"] for plugin in service["plugins"]] == ["cors", "jwt", "rate-limiting", "request-transformer"]
+    assert [(route["paths"], route["strip_path"]) for route in service["routes"]] == [(["/api/v1/rag"], False)]
+    assert document["plugins"][0]["config"]["upstream_health_metrics"] is True
+
+
+def test_without_secrets_it_can_be_shown_to_anybody() -> None:
+    credential = rendered()["consumers"][0]["jwt_secrets"][0]
+    assert credential == {"key": "rag-client-1", "secret": "${JWT_RAG_CLIENT_1}", "algorithm": "HS256"}
+
+
+def test_with_secrets_no_reference_is_left() -> None:
+    gateway = rag_gateway(settings(), ("rag-service:3000",))
+    text = declarative.render(gateway, SECRETS)
+    assert "${" not in text
+    assert f"X-Service-Token:{SECRETS['service-token']}" in text
+    with pytest.raises(ValueError, match="service-token"):
+        declarative.render(gateway, {})
+
+
+def test_two_keys_are_valid_while_one_replaces_the_other() -> None:
+    (consumer,) = rendered(SECRETS, jwt_keys=["rag-client-2", "rag-client-1"])["consumers"]
+    assert [credential["key"] for credential in consumer["jwt_secrets"]] == ["rag-client-2", "rag-client-1"]
+    assert len({credential["secret"] for credential in consumer["jwt_secrets"]}) == 2
+
+
+def test_counting_in_a_database_that_is_not_there_is_refused() -> None:
+    gateway = rag_gateway(settings(), ("rag-service:3000",))
+    (service,) = gateway.services
+    clustered = tuple(
+        RateLimiting(minute=1, policy="cluster") if isinstance(plugin, RateLimiting) else plugin
+        for plugin in service.plugins
+    )
+    with pytest.raises(ValueError, match="found 'cluster'"):
+        declarative.document(
+            gateway.model_copy(update={"services": (service.model_copy(update={"plugins": clustered}),)})
+        )

@@ -1,0 +1,139 @@
+"""The balancer: its configuration is accepted by the real HAProxy, and its client takes a server out and back."""
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from components.haproxy import GRPC, HTTP, QUERIES, STATISTICS, haproxy_config
+from providers.balancer_api import BalancerApi, BalancerUnreachable
+
+
+@pytest.fixture(scope="session")
+def haproxy() -> str:
+    """The real program; on a machine of this project's tests it is always there."""
+    found = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin")
+    if not found:
+        if os.environ.get("CI"):
+            pytest.fail("expected haproxy on PATH; install it")
+        pytest.skip("haproxy is not on this machine")
+    return found
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def test_the_real_haproxy_accepts_the_configuration(haproxy: str, tmp_path: Path) -> None:
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(haproxy_config(3, password="secret", query_timeout_ms=1000))
+    checked = subprocess.run([haproxy, "-c", "-f", str(file)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def test_the_real_haproxy_refuses_a_broken_configuration(haproxy: str, tmp_path: Path) -> None:
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(haproxy_config(3, password="secret", query_timeout_ms=1000).replace("balance", "balanse"))
+    assert subprocess.run([haproxy, "-c", "-f", str(file)], capture_output=True, check=False).returncode != 0
+
+
+def test_every_node_stands_in_every_backend() -> None:
+    config = haproxy_config(5, password="secret", query_timeout_ms=1000)
+    assert config.count("server qdrant-4 ") == 3
+
+
+def test_only_reading_calls_are_asked_twice_whatever_happened() -> None:
+    assert not [path for path in QUERIES if path.rstrip("/").endswith(("/points", "delete", "payload", "vectors"))]
+
+
+class Node(BaseHTTPRequestHandler):
+    """A node that is ready, and says who it is."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = str(self.server.server_address[1]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture
+def balancer(haproxy: str, tmp_path: Path) -> Iterator[tuple[BalancerApi, str]]:
+    """The real HAProxy before two nodes of this process; its client, and the address it balances."""
+    nodes = [ThreadingHTTPServer(("127.0.0.1", 0), Node) for _ in range(2)]
+    for node in nodes:
+        Thread(target=node.serve_forever, daemon=True).start()
+    config = haproxy_config(2, password="secret", query_timeout_ms=1000)
+    ports = {port: free_port() for port in (HTTP, GRPC, STATISTICS)}
+    for ordinal, node in enumerate(nodes):
+        for port in (HTTP, GRPC):
+            config = config.replace(f"qdrant-{ordinal}:{port}", f"127.0.0.1:{node.server_address[1]}")
+    for port, free in ports.items():
+        config = config.replace(f"bind :{port}", f"bind 127.0.0.1:{free}").replace(f"port {port} ", f"port {free} ")
+    file = tmp_path / "haproxy.cfg"
+    file.write_text(config)
+    process = subprocess.Popen([haproxy, "-db", "-f", str(file)], stderr=subprocess.DEVNULL)
+    api = BalancerApi(f"http://127.0.0.1:{ports[STATISTICS]}", "operator", "secret")
+    wait_until(lambda: in_traffic(api, "qdrant-0") and in_traffic(api, "qdrant-1"))
+    yield api, f"http://127.0.0.1:{ports[HTTP]}"
+    process.terminate()
+    process.wait()
+    for node in nodes:
+        node.shutdown()
+
+
+def in_traffic(api: BalancerApi, server: str) -> bool:
+    try:
+        return api.states(server)["qdrant_http"].startswith("UP")
+    except BalancerUnreachable:
+        return False
+
+
+def wait_until(true: object, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():  # type: ignore[operator]
+        assert time.monotonic() < deadline, "the condition did not come true"
+        time.sleep(0.05)
+
+
+def answering(url: str) -> set[str]:
+    import requests
+
+    return {requests.get(f"{url}/healthz", timeout=5).text for _ in range(10)}
+
+
+def test_a_drained_server_gets_nothing_and_a_readmitted_one_does(balancer: tuple[BalancerApi, str]) -> None:
+    api, url = balancer
+    assert len(answering(url)) == 2
+    assert api.drain("qdrant-0") == 0
+    assert len(answering(url)) == 1
+    assert set(api.states("qdrant-0").values()) == {"MAINT"}
+    api.readmit("qdrant-0")
+    wait_until(lambda: len(answering(url)) == 2)
+
+
+def test_a_wrong_password_is_said_and_not_passed_over(balancer: tuple[BalancerApi, str]) -> None:
+    api, _ = balancer
+    wrong = BalancerApi(api._url, "operator", "wrong")
+    with pytest.raises(RuntimeError, match="check its stats password"):
+        wrong.drain("qdrant-0")
+
+
+def test_no_balancer_is_told_from_one_that_refuses() -> None:
+    with pytest.raises(BalancerUnreachable):
+        BalancerApi(f"http://127.0.0.1:{free_port()}", "operator", "secret").drain("qdrant-0")

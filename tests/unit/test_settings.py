@@ -1,0 +1,71 @@
+"""A stack file is checked whole, before anything is made: every mistake by its key, with what to do."""
+
+from pathlib import Path
+
+import pulumi
+import pytest
+import yaml
+
+from settings import PROJECT, SECRET_KEYS, SECTIONS, Settings, known_keys, section_keys
+
+DEV = Path("Pulumi.dev.yaml")
+
+
+def mistakes(**overrides: object) -> str:
+    with pytest.raises(pulumi.RunError) as refused:
+        Settings.from_file(DEV, overrides)
+    return str(refused.value)
+
+
+def test_the_dev_stack_file_is_right() -> None:
+    settings = Settings.from_file(DEV, {})
+    assert (settings.qdrant.nodes, settings.collection.replication_factor) == (3, 2)
+
+
+def test_every_declared_key_is_a_setting_and_every_setting_is_declared() -> None:
+    declared = yaml.safe_load(Path("Pulumi.yaml").read_text())["config"]
+    assert {key.removeprefix(f"{PROJECT}:") for key in declared} == known_keys()
+
+
+def test_every_declared_key_says_what_it_means_and_secrets_are_marked() -> None:
+    declared = yaml.safe_load(Path("Pulumi.yaml").read_text())["config"]
+    assert all(entry["description"] and entry["type"] for entry in declared.values())
+    assert {key.removeprefix(f"{PROJECT}:") for key, entry in declared.items() if entry.get("secret")} == SECRET_KEYS
+
+
+def test_all_mistakes_are_reported_at_once() -> None:
+    text = mistakes(qdrantNodes="4", imageKong="kong", qdrantHttpPort="many")
+    assert "3 mistake(s)" in text
+    assert all(key in text for key in ("qdrantNodes", "imageKong", "qdrantHttpPort"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "advice"),
+    [
+        ({"qdrantNods": 3}, "qdrantNods", "did you mean qdrantNodes"),
+        ({"qdrantNodes": 4}, "qdrantNodes", "odd number of nodes"),
+        ({"qdrantNodes": 1}, "qdrantNodes", "3 or more"),
+        ({"collectionReplicationFactor": 5}, "collectionReplicationFactor", "lower it, or add nodes"),
+        ({"collectionWriteConsistencyFactor": 3}, "collection", "at most the replication factor"),
+        ({"imageKong": "kong"}, "imageKong", "pinned"),
+        ({"imageKong": "kong:latest"}, "imageKong", "pinned"),
+        ({"imageKong": "registry:5000/kong"}, "imageKong", "pinned"),
+        ({"gatewayHttpPort": 6333}, "gatewayHttpPort", "already taken by qdrantHttpPort"),
+        ({"gatewayHttpPort": 16334}, "qdrantNodePort (node 1)", "already taken by gatewayHttpPort"),
+        ({"platform": "podman"}, "platform", "'docker'"),
+    ],
+)
+def test_a_mistake_names_its_key_and_what_to_do(overrides: dict[str, object], key: str, advice: str) -> None:
+    text = mistakes(**overrides)
+    assert key in text
+    assert advice in text
+
+
+def test_a_digest_counts_as_pinned() -> None:
+    image = f"kong:3.9.3@sha256:{'0' * 64}"
+    assert Settings.from_file(DEV, {"imageKong": image}).image.kong == image
+
+
+def test_no_two_sections_claim_the_same_key() -> None:
+    keys = [key for prefix in SECTIONS for key in section_keys(prefix)]
+    assert len(keys) == len(set(keys))

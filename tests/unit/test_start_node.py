@@ -1,0 +1,72 @@
+"""The start script never founds a second cluster: run for real, with a stub in place of the node's binary."""
+
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path("components/start_node.sh").read_text()
+
+
+@pytest.fixture
+def peer_address() -> Iterator[str]:
+    """A living peer named localhost-1: something listens."""
+    with socket.create_server(("127.0.0.1", 0)) as peer:
+        yield f"127.0.0.1/{peer.getsockname()[1]}"
+
+
+def start(folder: Path, hostname: str, peers: str = "127.0.0.1/1") -> subprocess.CompletedProcess[str]:
+    """Run the script in `folder`; every peer's p2p address becomes `peers`, for want of names."""
+    (folder / "storage").mkdir(exist_ok=True)
+    node = folder / "qdrant"
+    node.write_text('#!/bin/sh\necho "started $@"\n')
+    node.chmod(0o755)
+    script = SCRIPT.replace("cd /qdrant", f"cd {folder}").replace("/dev/tcp/$name-$peer/6335", f"/dev/tcp/{peers}")
+    return subprocess.run(
+        ["bash", "-c", script, "start_node.sh", "3"],
+        env={"HOSTNAME": hostname, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_member_starts_as_what_it_is(tmp_path: Path, peer_address: str) -> None:
+    (tmp_path / "storage").mkdir()
+    (tmp_path / "storage" / "raft_state.json").write_text("{}")
+    assert start(tmp_path, "qdrant-0", peer_address).stdout == "started --uri http://qdrant-0:6335\n"
+
+
+def test_a_node_without_state_joins_a_living_peer(tmp_path: Path, peer_address: str) -> None:
+    started = start(tmp_path, "qdrant-2", peer_address).stdout
+    assert started == "started --uri http://qdrant-2:6335 --bootstrap http://qdrant-0:6335\n"
+
+
+def test_the_first_node_with_permission_founds_when_nobody_lives(tmp_path: Path) -> None:
+    (tmp_path / "storage").mkdir()
+    (tmp_path / "storage" / "may-found").touch()
+    assert start(tmp_path, "qdrant-0").stdout == "started --uri http://qdrant-0:6335\n"
+
+
+def test_permission_does_not_found_where_a_peer_lives(tmp_path: Path, peer_address: str) -> None:
+    (tmp_path / "storage").mkdir()
+    (tmp_path / "storage" / "may-found").touch()
+    assert "--bootstrap http://qdrant-1:6335" in start(tmp_path, "qdrant-0", peer_address).stdout
+
+
+@pytest.mark.parametrize("hostname", ["qdrant-0", "qdrant-1"])
+def test_a_wiped_node_that_finds_nobody_ends_with_advice(tmp_path: Path, hostname: str) -> None:
+    ended = start(tmp_path, hostname)
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert "may not found" in ended.stderr
+
+
+def test_permission_is_used_up_by_the_first_start_that_finds_state(tmp_path: Path) -> None:
+    (tmp_path / "storage").mkdir()
+    (tmp_path / "storage" / "may-found").touch()
+    (tmp_path / "storage" / "raft_state.json").write_text("{}")
+    start(tmp_path, "qdrant-0")
+    assert not (tmp_path / "storage" / "may-found").exists()
