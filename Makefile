@@ -5,8 +5,8 @@ OPS := $(PYTHON) -m ops
 
 .PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts
 
-up: parts  ## bring the stack up, with a real corpus
-	@$(OPS) up --stack $(STACK)
+up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand
+	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh)
 
 down: .venv/ready  ## remove what runs; PURGE=1 removes data and secrets too
 	@$(OPS) down --stack $(STACK) $(if $(PURGE),--purge)

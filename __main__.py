@@ -5,7 +5,7 @@ from pulumi import ResourceOptions
 
 from components import haproxy
 from components.credentials import Credentials
-from components.gateway.database import CANARY_SECRET
+from components.gateway.database import CANARY
 from components.gateway.rag import SERVICE_TOKEN, jwt_secret, rag_gateway
 from components.kong import ADMIN, PROXY, STATUS, KongGateway, KongGatewayArgs
 from components.monitoring.prometheus import ScrapeTargets
@@ -23,7 +23,7 @@ credentials = Credentials("credentials", config=pulumi.Config(PROJECT), protect=
 api_key = credentials.secret("qdrantApiKey")
 read_only_key = credentials.secret("qdrantReadOnlyApiKey")
 service_token = credentials.secret("gatewayServiceToken")
-jwt_secrets = {key: credentials.secret(f"gatewayJwt-{key}") for key in settings.gateway.jwt_keys}
+jwt_secrets = {key: credentials.secret(f"gatewayJwt-{key}", rotates=True) for key in settings.gateway.jwt_keys}
 
 qdrant = QdrantCluster(
     "qdrant",
@@ -72,7 +72,7 @@ gateway = KongGateway(
         gateway=rag_gateway(settings.gateway, (rag.services[API].address(PORTS[API]),)),
         secrets={
             SERVICE_TOKEN: service_token,
-            CANARY_SECRET: credentials.secret("gatewayCanary"),
+            CANARY: credentials.secret("gatewayCanary"),
             **{jwt_secret(key): secret for key, secret in jwt_secrets.items()},
         },
     ),

@@ -1,7 +1,7 @@
 """Stack file -> frozen, checked settings; the only branch on the platform is made from here."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -53,11 +53,12 @@ class ImageSettings(BaseModel):
     python: str = Field(description="base of the RAG service's image when it is built here")
     rag: str = Field(description="the RAG service's image; empty: built from services/rag")
 
-    @field_validator("*")
+    @field_validator("qdrant", "haproxy", "postgres", "kong", "prometheus", "grafana", "python")
     @classmethod
     def pinned(cls, reference: str) -> str:
-        name, _, tag = reference.partition("@")[0].rpartition(":")
-        if reference and (not name or "/" in tag or tag == "latest"):
+        name, _, digest = reference.partition("@sha256:")
+        _, _, tag = name.rpartition("/")[2].partition(":")
+        if not digest and tag in ("", "latest"):
             raise ValueError(f"expected an image pinned by tag or digest, such as haproxy:3.2.21; found {reference!r}")
         return reference
 
@@ -102,9 +103,13 @@ class Settings(BaseModel):
     rag: RagSettings
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Check a stack's configuration (key without project -> value); all mistakes at once, as a RunError."""
+    def from_config(cls, config: Mapping[str, Any], encrypted: Collection[str] = ()) -> Self:
+        """Check a stack's configuration (key without project -> value); all mistakes at once, as a RunError.
+
+        `encrypted` are the keys whose values were given as secrets.
+        """
         mistakes = [_unknown(key) for key in config if key not in known_keys()]
+        mistakes += [_in_plain_text(key) for key in SECRET_KEYS if config.get(key) and key not in encrypted]
         sections: dict[str, Any] = {}
         for prefix, model in SECTIONS.items():
             keys = section_keys(prefix)
@@ -125,7 +130,9 @@ class Settings(BaseModel):
     def from_stack(cls) -> Self:
         """The settings of the stack that is being deployed."""
         config = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}.items()
-        return cls.from_config({key.partition(":")[2]: value for key, value in config if key.startswith(f"{PROJECT}:")})
+        ours = {key: value for key, value in config if key.startswith(f"{PROJECT}:")}
+        encrypted = {_bare(key) for key in ours if runtime_config.is_config_secret(key)}
+        return cls.from_config({_bare(key): value for key, value in ours.items()}, encrypted)
 
     @classmethod
     def from_file(cls, stack_file: Path, overrides: Mapping[str, Any]) -> Self:
@@ -133,7 +140,8 @@ class Settings(BaseModel):
         declared = yaml.safe_load((stack_file.parent / "Pulumi.yaml").read_text())["config"]
         values = {key: entry["default"] for key, entry in declared.items() if "default" in entry}
         values |= yaml.safe_load(stack_file.read_text()).get("config") or {}
-        return cls.from_config({key.partition(":")[2]: value for key, value in values.items()} | dict(overrides))
+        encrypted = {_bare(key) for key, value in values.items() if isinstance(value, dict) and "secure" in value}
+        return cls.from_config({_bare(key): value for key, value in values.items()} | dict(overrides), encrypted)
 
     def conflicts(self) -> list[str]:
         """What no section can see alone."""
@@ -143,7 +151,21 @@ class Settings(BaseModel):
                 f"collectionReplicationFactor: expected at most qdrantNodes ({self.qdrant.nodes}), found "
                 f"{self.collection.replication_factor}; lower it, or add nodes"
             )
-        return found + _port_clashes(self.published_ports())
+        return found + self._not_built_yet() + _port_clashes(self.published_ports())
+
+    def _not_built_yet(self) -> list[str]:
+        """What the description of the gateway knows, but no platform runs yet: refused, and not passed over."""
+        gateway = self.gateway
+        return [
+            f"{key}: expected {wanted}, found {found}, which is not built yet"
+            for key, wanted, found in (
+                ("platform", "docker", self.stack.platform),
+                ("gatewayBackend", "database", gateway.backend),
+                ("gatewayNodes", "1", str(gateway.nodes)),
+                ("gatewayRateLimitPolicy", "local", gateway.rate_limit_policy),
+            )
+            if found != wanted
+        ]
 
     def published_ports(self) -> dict[str, int]:
         """Stack-file key -> port on this machine, each node of Qdrant by itself."""
@@ -152,7 +174,7 @@ class Settings(BaseModel):
             _camel(prefix)(field): getattr(getattr(self, prefix), field)
             for prefix in ("qdrant", "gateway", "observability", "rag")
             for field in SECTIONS[prefix].model_fields
-            if field.endswith("_port") and field not in ("node_port", "redis_port")
+            if field.endswith("_port") and field != "node_port"
         }
         return named | nodes
 
@@ -160,6 +182,14 @@ class Settings(BaseModel):
 def known_keys() -> set[str]:
     """Every key a stack file may have."""
     return {key for prefix in SECTIONS for key in section_keys(prefix)} | SECRET_KEYS
+
+
+def _bare(key: str) -> str:
+    return key.partition(":")[2]
+
+
+def _in_plain_text(key: str) -> str:
+    return f"{key}: expected a secret, found plain text; set it with pulumi config set --secret {key}"
 
 
 def _unknown(key: str) -> str:
@@ -177,8 +207,11 @@ def _mistake(prefix: str, detail: Any) -> str:
 
 
 def _parsed(value: Any) -> Any:
-    """The engine hands lists and objects over as JSON text."""
-    return json.loads(value) if isinstance(value, str) and value[:1] in "[{" and value else value
+    """The engine hands lists and objects over as JSON text; what only looks like it is left to the section's check."""
+    try:
+        return json.loads(value) if isinstance(value, str) and value[:1] in ("[", "{") else value
+    except ValueError:
+        return value
 
 
 def _port_clashes(ports: Mapping[str, int]) -> list[str]:

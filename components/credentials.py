@@ -11,18 +11,21 @@ class Credentials(pulumi.ComponentResource):
     def __init__(self, name: str, *, config: pulumi.Config, protect: bool, opts: ResourceOptions | None = None) -> None:
         super().__init__("rag:components:Credentials", name, {}, opts)
         self._config = config
-        provider = random.Provider("random", opts=ResourceOptions(parent=self))
-        self._opts = ResourceOptions(parent=self, provider=provider, protect=protect)
+        self._keep = protect
+        self._provider = random.Provider("random", opts=ResourceOptions(parent=self))
         self._secrets: dict[str, pulumi.Output[str]] = {}
         self.register_outputs({})
 
-    def secret(self, key: str) -> pulumi.Output[str]:
-        """The configured value, else one made once: letters and digits, safe in a header, a URL and a file."""
+    def secret(self, key: str, *, rotates: bool = False) -> pulumi.Output[str]:
+        """The configured value, else one made once: letters and digits, safe in a header, a URL and a file.
+
+        One that `rotates` may go when the stack file no longer names it; all others stay when the rest is destroyed.
+        """
         if key not in self._secrets:
             given = self._config.get_secret(key) if self._config.get(key) else None
-            self._secrets[key] = given or self._made(key)
+            self._secrets[key] = given or self._made(key, protect=self._keep and not rotates)
         return self._secrets[key]
 
-    def _made(self, key: str) -> pulumi.Output[str]:
-        password = random.RandomPassword(key, length=40, special=False, opts=self._opts)
-        return pulumi.Output.secret(password.result)
+    def _made(self, key: str, *, protect: bool) -> pulumi.Output[str]:
+        opts = ResourceOptions(parent=self, provider=self._provider, protect=protect)
+        return pulumi.Output.secret(random.RandomPassword(key, length=40, special=False, opts=opts).result)

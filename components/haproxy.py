@@ -10,22 +10,12 @@ OPERATOR = "operator"
 RETRIES = 3
 
 # Only these may be asked twice whatever happened: they read. They also get the short time-out.
-QUERIES = [
-    f"/points/{query}"
-    for query in [
-        "search",
-        "search/batch",
-        "search/groups",
-        "query",
-        "query/batch",
-        "query/groups",
-        "scroll",
-        "count",
-        "facet",
-        "recommend",
-        "recommend/batch",
-    ]
-]
+QUERIES = """
+    search search/batch search/groups search/matrix/pairs search/matrix/offsets
+    query query/batch query/groups
+    recommend recommend/batch recommend/groups discover discover/batch
+    scroll count facet
+""".split()  # noqa: SIM905  reads better than a column of quotes
 TEMPLATE = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True).from_string(  # noqa: S701  not HTML
     Path(__file__).with_name("haproxy.cfg.j2").read_text()
 )

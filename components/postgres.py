@@ -6,7 +6,7 @@ from platforms.workload import CommandProbe, Port, Resources, Workload
 
 PORT = 5432
 DATABASE = USER = "kong"
-PASSWORD_FILE = "/run/secrets/postgres-password"
+PASSWORD_FILE = "/run/secrets/postgres-password"  # noqa: S105  a path
 
 
 def postgres_workload(image: str, password: pulumi.Input[str]) -> Workload:

@@ -10,7 +10,7 @@ from pulumi import ResourceOptions
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from components import haproxy
-from platforms.base import Platform, Service
+from platforms.base import Platform
 from platforms.workload import HttpProbe, Port, Resources, Workload
 from providers.balancer_api import BalancerApi, BalancerUnreachable
 from providers.settled import ClusterSettled
@@ -83,11 +83,6 @@ class QdrantCluster(pulumi.ComponentResource):
         """Balanced REST address, for neighbours."""
         return self.balancer.url(haproxy.HTTP)
 
-    @property
-    def statistics(self) -> Service:
-        """The balancer, whose port 8404 has metrics."""
-        return self.balancer
-
 
 class NodeRollout:
     """Out of the balancer, hard stop, start, settle, back into the balancer; then the next node.
@@ -157,7 +152,9 @@ def node_workload(args: QdrantClusterArgs) -> Workload:
         secret_files={"/qdrant/config/local.yaml": service},
         data_dir="/qdrant/storage",
         founding_file="may-found",
-        readiness=HttpProbe(port=REST, path="/readyz"),
+        # Not /readyz: the first node of a cluster that lived before is ready only with peers that are started after it.
+        # The gate behind each node, and the balancer, ask for more.
+        readiness=HttpProbe(port=REST, path="/healthz"),
         grace_seconds=0,
         resources=Resources(memory_mib=settings.memory_mib),
     )

@@ -73,7 +73,7 @@ def role_workload(name: str, args: RagServiceArgs) -> Workload:
         env=role_env(name, args.settings, args.qdrant_url),
         ports=(Port(number=port, published=args.settings.ingest_port if name == INGEST else None),),
         secret_files={
-            f"{SECRETS}/collection": args.collection,  # an output: known when the collection is replicated
+            f"{SECRETS}/collection": args.collection,
             f"{SECRETS}/qdrant-api-key": key,
             f"{SECRETS}/service-token": args.service_token,
         },

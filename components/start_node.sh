@@ -1,16 +1,18 @@
 #!/bin/bash
 # Start a Qdrant node without ever founding a second cluster.
 #
-# A node with raft state is a member and says only where it is. A node without joins through any peer that lives.
+# A node that has been a member says only where it is. A node without joins through any peer that lives.
 # Only the first node founds, and only with the permission that is left in its data once, when the stack is first
 # made: a wiped disk has lost the permission too. Whoever may do neither ends here and is started again.
 # `exec`, because the image's own entry point leaves before the node has flushed.
 set -u
 cd /qdrant
+ulimit -n "$(ulimit -Hn)"  # every segment holds files open
 name=${HOSTNAME%-*} ordinal=${HOSTNAME##*-} nodes=$1
 own="http://$HOSTNAME:6335"
 
-if [ -s storage/raft_state.json ]; then
+# A term means that it has been part of a cluster: the file itself is there before the first join has succeeded.
+if grep -qs '"term":[1-9]' storage/raft_state.json; then
     rm -f storage/may-found
     exec ./qdrant --uri "$own"
 fi

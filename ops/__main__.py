@@ -10,10 +10,10 @@ from pulumi import automation
 from rich.console import Console
 from rich.markup import escape
 
-from ops import corpus, deployment, gateway, preflight, status, strays
+from ops import corpus, deployment, gateway, lifecycle, status
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts, load_parts
-from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, outputs, resources, use_parts
+from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, use_parts
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 console = Console(highlight=False)
@@ -21,25 +21,20 @@ Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.
 
 
 @app.command()
-def up(stack: Stack = "dev", *, corpus_too: Annotated[bool, typer.Option("--corpus/--no-corpus")] = True) -> None:
+def up(
+    stack: Stack = "dev",
+    *,
+    corpus_too: Annotated[bool, typer.Option("--corpus/--no-corpus", help="index when the index is empty")] = True,
+    refresh: Annotated[bool, typer.Option(help="look at what is really there first, and repair it")] = False,
+) -> None:
     """Bring the stack up, index the standard library's documentation when the index is empty, show what runs."""
     parts = _parts()
     files = StackFiles(name=stack, parts=parts)
-    settings = files.settings()
-    with only_one():
-        engine = preflight.connect_engine()
-        preflight.check_ports(settings, engine)
-        opened = open_stack(files)
-        clear_interrupted(opened)
-        recorded = resources(opened)
-        removed = strays.remove_stray_containers(engine, settings.stack.name_prefix, recorded)
-        removed += strays.remove_stray_entities(f"http://127.0.0.1:{settings.gateway.admin_port}", recorded)
-        for name in removed:
-            console.print(f"removed {name}: made by an interrupted run, not recorded, holds no data")
-        _, progress = deployment.run(console, "pulumi up", opened.up, show_secrets=False)
-        console.print(f"{len(progress.changes)} steps." if progress.changes else "Nothing had to be changed.")
-        if corpus_too and _index_is_empty(opened):
-            _report(_index(opened, list(corpus.standard_library())))
+    progress = lifecycle.bring_up(files, console, refresh=refresh)
+    console.print(f"{len(progress.changes)} steps." if progress.changes else "Nothing had to be changed.")
+    opened = open_stack(files)
+    if corpus_too and _index_is_empty(opened):
+        _report(_index(opened, list(corpus.standard_library())))
     _show(opened, parts)
 
 
@@ -58,16 +53,7 @@ def down(
     stack: Stack = "dev", *, purge: Annotated[bool, typer.Option(help="remove data and secrets too")] = False
 ) -> None:
     """Stop and remove what runs; volumes and secrets stay unless purged."""
-    files = StackFiles(name=stack, parts=_parts())
-    with only_one():
-        opened = open_stack(files)
-        clear_interrupted(opened)
-        if purge:
-            _unprotect(opened)
-        deployment.run(
-            console, "pulumi destroy", opened.destroy, exclude_protected=not purge, run_program=True, show_secrets=False
-        )
-        kept = [resource["urn"].rpartition("::")[2] for resource in resources(opened) if resource.get("protect")]
+    kept = lifecycle.take_down(StackFiles(name=stack, parts=_parts()), console, purge=purge)
     if kept:
         console.print(f"Kept, for the next make up: {', '.join(kept)}. To remove them too: make down PURGE=1")
 
@@ -94,9 +80,8 @@ def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
     found = outputs(open_stack(StackFiles(name=stack, parts=_parts())))
     token = gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"])
     for rank, result in enumerate(gateway.search(found["gatewayUrl"], token, query, limit), start=1):
-        console.print(
-            f"[bold]{rank}. {escape(result['title'])}[/bold]  {result['score']:.3f}  [dim]{escape(result['source'])}[/dim]"
-        )
+        title, source = escape(result["title"]), escape(result["source"])
+        console.print(f"[bold]{rank}. {title}[/bold]  {result['score']:.3f}  [dim]{source}[/dim]")
         console.print(f"   {escape(' '.join(result['text'].split())[:240])}\n")
 
 
@@ -149,13 +134,6 @@ def _show(stack: automation.Stack, parts: Parts) -> bool:
         console.print(table)
     console.print(status.parts_note(parts))
     return all(well for _, well in tables)
-
-
-def _unprotect(stack: automation.Stack) -> None:
-    exported = stack.export_stack()
-    for resource in (exported.deployment or {}).get("resources") or []:
-        resource.pop("protect", None)
-    stack.import_stack(exported)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pulumi.automation.events import EngineEvent
 from rich.console import Console
 from rich.markup import escape
 
+from ops.reasons import plain
 from ops.stack import OperatorError
 
 WORDS = {
@@ -67,17 +68,13 @@ def run(console: Console, what: str, operation: Callable[..., Any], **options: A
     try:
         return operation(on_event=progress.event, **options), progress
     except automation.CommandError as error:
-        reasons = "\n".join(_unique(progress.errors)) or _last_lines(str(error))
+        reasons = "\n".join(plain(progress.errors)) or _last_lines(str(error))
         raise OperatorError(f"{what} stopped:\n{reasons}\nMend it and run the same command again.") from error
 
 
 def _label(step: Any) -> str:
     kind = step.type.rpartition(":")[2].rpartition("/")[2]
     return f"{escape(step.urn.rpartition('::')[2])} [dim]{kind}[/dim]"
-
-
-def _unique(texts: list[str]) -> list[str]:
-    return list(dict.fromkeys(texts))
 
 
 def _last_lines(text: str) -> str:

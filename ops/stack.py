@@ -29,6 +29,7 @@ class StackFiles:
 
     name: str
     parts: Parts
+    source: str = ""  # the stack whose file is copied, if another; the live tests run dev's on other ports
 
     @property
     def folder(self) -> Path:
@@ -36,7 +37,7 @@ class StackFiles:
 
     @property
     def stack_file(self) -> Path:
-        return ROOT / f"Pulumi.{self.name}.yaml"
+        return ROOT / f"Pulumi.{self.source or self.name}.yaml"
 
     def settings(self) -> Settings:
         """The stack's checked settings, without the engine."""
@@ -48,7 +49,7 @@ class StackFiles:
         """Copy the project and stack files; a salt that the engine wrote into the copy earlier is kept."""
         self.folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "Pulumi.yaml", self.folder)
-        copy = self.folder / self.stack_file.name
+        copy = self.folder / f"Pulumi.{self.name}.yaml"
         earlier = yaml.safe_load(copy.read_text()) if copy.exists() else {}
         stack = yaml.safe_load(self.stack_file.read_text())
         stack.setdefault("config", {}).update({f"{PROJECT}:{key}": value for key, value in self.parts.config.items()})

@@ -21,7 +21,7 @@ def remove_stray_containers(engine: docker.DockerClient, prefix: str, recorded: 
     names = [str(container.name) for container in strays]
     for container in strays:
         container.remove(force=True)
-    for network in engine.networks.list(names=[prefix], filters={"label": f"rag-platform={prefix}"}):
+    for network in engine.networks.list(filters={"label": f"rag-platform={prefix}"}):
         if network.id not in known:
             network.remove()
             names.append(f"network {network.name}")

@@ -12,8 +12,10 @@ from pulumi import ResourceOptions
 
 from platforms.base import Rollout, Service
 from platforms.workload import CommandProbe, HttpProbe, ImageBuild, Workload
+from providers.one_shot import OneShot
 
 LOOPBACK = "127.0.0.1"
+LABEL = "rag-platform"  # on all that a stack makes; its value is the stack's prefix
 # A failed start is saved as an initialisation error and would pass on the next run: replace it then. The engine
 # does not see a changed health check as a change of the container either.
 REPLACE_ON = ["#initerror", "healthcheck"]
@@ -36,7 +38,11 @@ class DockerPlatform(pulumi.ComponentResource):
         self._args = args
         self._provider = docker.Provider("engine", opts=ResourceOptions(parent=self))
         self._network = docker.Network(
-            "network", name=args.prefix, driver="bridge", opts=ResourceOptions(parent=self, provider=self._provider)
+            "network",
+            name=args.prefix,
+            driver="bridge",
+            labels=[docker.NetworkLabelArgs(label=LABEL, value=args.prefix)],
+            opts=ResourceOptions(parent=self, provider=self._provider),
         )
         self._images: dict[str, docker.RemoteImage] = {}
         self.register_outputs({"network": self._network.name})
@@ -50,68 +56,74 @@ class DockerPlatform(pulumi.ComponentResource):
         """One container per replica, each made only after the one before it is ready, or settled."""
         opts = self._child(opts)
         ready: list[pulumi.Resource] = []
-        volumes = [self._volume(f"{name}-{n}", workload, opts) for n in range(workload.replicas)]
-        founding = self._founding(name, workload, volumes[0], opts)
+        founding = self._founding(name, workload, opts)
+        volumes = [self._volume(f"{name}-{n}", workload, opts, founding) for n in range(workload.replicas)]
         for ordinal, volume in enumerate(volumes):
-            container = self._container(name, ordinal, workload, volume, _after(opts, [*founding, *ready]), rollout)
+            container = self._container(
+                name, ordinal=ordinal, workload=workload, volume=volume, opts=_after(opts, ready), rollout=rollout
+            )
             ready = [container]
             if rollout:
                 ready = [rollout.settled(ordinal, container.id, _after(_plain(opts), [container]))]
         return replace(self.locate(name, workload), ready=ready)
 
     def run_once(self, name: str, workload: Workload, opts: ResourceOptions) -> pulumi.Resource:
-        """A container that runs to its end; a change of its command or image runs it again."""
-        return docker.Container(
+        """A container that runs to its end, and again when its command, image or environment changes."""
+        return OneShot(
             name,
-            **self._shape(name, workload),
-            networks_advanced=[self._attachment([name])],
-            must_run=False,
-            attach=True,
-            logs=True,
-            restart="no",
-            opts=ResourceOptions.merge(self._child(opts), ResourceOptions(delete_before_replace=True)),
+            container=f"{self._args.prefix}-{name}",
+            image=self._image(workload.image).image_id,
+            command=list(workload.args),
+            env=dict(workload.env),
+            files={**workload.files, **workload.secret_files},
+            network=self._network.name,
+            label=self._args.prefix,
+            opts=_plain(opts),
         )
 
     def _child(self, opts: ResourceOptions) -> ResourceOptions:
         return ResourceOptions.merge(opts, ResourceOptions(provider=self._provider))
 
-    def _volume(self, name: str, workload: Workload, opts: ResourceOptions) -> docker.Volume | None:
+    def _volume(
+        self, name: str, workload: Workload, opts: ResourceOptions, founding: Sequence[pulumi.Resource]
+    ) -> docker.Volume | None:
         if not workload.data_dir:
             return None
         # Depends on nothing that runs, so that everything else can be destroyed and the data stay.
-        keep = ResourceOptions(parent=opts.parent, provider=self._provider, protect=self._args.protect_data)
-        return docker.Volume(name, name=f"{self._args.prefix}-{name}", opts=keep)
-
-    def _founding(
-        self, name: str, workload: Workload, volume: docker.Volume | None, opts: ResourceOptions
-    ) -> list[pulumi.Resource]:
-        """Leave the permission to found in the data of replica 0, once: this container is never made again."""
-        if not workload.founding_file or volume is None:
-            return []
-        writer = replace(workload, command=("touch", f"{workload.data_dir}/{workload.founding_file}"), args=())
-        once = ResourceOptions(
-            parent=opts.parent,
-            provider=self._provider,
-            protect=self._args.protect_data,
-            ignore_changes=["image", "entrypoints", "command", "memory", "labels"],
+        keep = ResourceOptions(
+            parent=opts.parent, provider=self._provider, depends_on=founding, protect=self._args.protect_data
         )
-        shape = self._shape(f"{name}-founding", replace(writer, files={}, secret_files={}, env={}, readiness=None))
+        return docker.Volume(name, name=self._volume_name(name), opts=keep)
+
+    def _volume_name(self, name: str) -> str:
+        return f"{self._args.prefix}-{name}"
+
+    def _founding(self, name: str, workload: Workload, opts: ResourceOptions) -> list[pulumi.Resource]:
+        """Leave the permission to found in the data of replica 0, once.
+
+        It names the volume (the engine makes it on first use) and does not refer to it, so that the volumes can depend
+        on this: what a protected volume depends on is kept with it when the rest of the stack is destroyed.
+        """
+        if not workload.founding_file or not workload.data_dir:
+            return []
         return [
-            docker.Container(
+            OneShot(
                 f"{name}-founding",
-                **shape,
-                network_mode="none",
-                volumes=[_mount(volume, workload)],
-                must_run=False,
-                attach=True,
-                restart="no",
-                opts=once,
+                container=self._volume_name(f"{name}-founding"),
+                image=self._image(workload.image).image_id,
+                command=["touch", f"{workload.data_dir}/{workload.founding_file}"],
+                volume=self._volume_name(f"{name}-0"),
+                volume_path=workload.data_dir,
+                label=self._args.prefix,
+                once=True,
+                opts=ResourceOptions(parent=opts.parent),
             )
         ]
 
     def _container(
         self,
         name: str,
+        *,
         ordinal: int,
         workload: Workload,
         volume: docker.Volume | None,
@@ -148,11 +160,12 @@ class DockerPlatform(pulumi.ComponentResource):
             "envs": [f"{key}={value}" for key, value in sorted(workload.env.items())],
             "uploads": _uploads(workload),
             "destroy_grace_seconds": workload.grace_seconds or None,  # none: killed at once
+            "stop_signal": None if workload.grace_seconds else "SIGKILL",  # and so whoever else stops it
             "memory": workload.resources.memory_mib,
+            "memory_swap": workload.resources.memory_mib,  # none beyond it; left out, the engine doubles it
             "init": True,
             "security_opts": ["no-new-privileges"],
-            "ulimits": [docker.ContainerUlimitArgs(name="nofile", soft=65536, hard=65536)],
-            "labels": [docker.ContainerLabelArgs(label="rag-platform", value=self._args.prefix)],
+            "labels": [docker.ContainerLabelArgs(label=LABEL, value=self._args.prefix)],
             "log_driver": "json-file",
             "log_opts": {"max-size": "20m", "max-file": "2"},
         }
@@ -229,10 +242,16 @@ def _healthcheck(workload: Workload) -> docker.ContainerHealthcheckArgs | None:
     tests = _http_test(workload.readiness) if isinstance(workload.readiness, HttpProbe) else None
     if isinstance(workload.readiness, CommandProbe):
         tests = ["CMD", *workload.readiness.command]
-    # The interval is also how long a ready container waits to be seen as such, and /readyz moves only while asked.
+    # The interval is also how long a ready container waits to be seen as such. Failures do not count while it starts.
     return docker.ContainerHealthcheckArgs(
-        tests=tests, interval="2s", timeout="5s", retries=max(3, workload.start_seconds // 2), start_period="0s"
+        tests=tests, interval="2s", timeout="5s", retries=3, start_period=_duration(workload.start_seconds)
     )
+
+
+def _duration(seconds: int) -> str:
+    """As Go prints it, because the provider compares it with what the engine says: 120 is `2m0s`."""
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def _http_test(probe: HttpProbe) -> list[str]:

@@ -38,31 +38,36 @@ class CollectionProvider(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         from providers.replication import create_or_adopt
+        from providers.wire import whole
 
-        return CreateResult(id_=props["name"], outs={**props, **create_or_adopt(props)})
+        return CreateResult(id_=props["name"], outs={**props, **create_or_adopt(whole(props))})
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """What is really there, physical replication included; gone when the collection is."""
         from providers.replication import observe
+        from providers.wire import whole
 
-        seen = observe({**props, "name": id_})
+        seen = observe({**whole(props), "name": id_})
         return ReadResult(id_=id_, outs={**props, **seen}) if seen else ReadResult(id_="", outs={})
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """What is declared against what was seen; an address or a key alone is no difference."""
         different = [key for key in DECLARED if olds.get(key) != news.get(key)]
         under_replicated = olds.get("physical_replication_factor", 0) < news["replication_factor"]
-        return DiffResult(changes=bool(different) or under_replicated)
+        another = ["name"] if "name" in different else []
+        return DiffResult(changes=bool(different) or under_replicated, replaces=another)
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         from providers.replication import change
+        from providers.wire import whole
 
-        return UpdateResult(outs={**news, **change(olds, news)})
+        return UpdateResult(outs={**news, **change(whole(olds), whole(news))})
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         from providers.replication import drop
+        from providers.wire import whole
 
-        drop(props)
+        drop(whole(props))
 
 
 class ReplicatedCollection(Resource, module="providers", name="ReplicatedCollection"):

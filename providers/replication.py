@@ -1,7 +1,7 @@
 """Making a collection, and knowing that it is replicated: on the peers, not in its parameters."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from providers.cluster_view import active_peers, replicas
@@ -17,12 +17,12 @@ def create_or_adopt(declared: Declared) -> dict[str, Any]:
     RuntimeError with a point-by-point difference when one of that name does not fit; TimeoutError when a shard is
     not Active on as many distinct peers as declared, seen from every node, within `timeout_seconds`.
     """
-    adopted = _existing(declared) is not None
-    if adopted:
-        _refuse_misfit(declared)
+    found = _existing(declared)
+    if found:
+        _refuse_misfit(declared, found)
     else:
         _create(declared)
-    return await_replication(declared) | {"adopted": adopted}
+    return await_replication(declared) | {"adopted": found is not None}
 
 
 def observe(declared: Declared) -> dict[str, Any] | None:
@@ -45,7 +45,7 @@ def change(olds: Declared, news: Declared) -> dict[str, Any]:
     if olds["write_consistency_factor"] != news["write_consistency_factor"]:
         body = {"params": {"write_consistency_factor": news["write_consistency_factor"]}}
         _first_answer(news, lambda node: node.update_collection(news["name"], body, 60))
-    return await_replication(news) | {"adopted": False}
+    return await_replication(news) | {"adopted": olds.get("adopted", False)}
 
 
 def drop(declared: Declared) -> None:
@@ -90,8 +90,8 @@ def physical_factor(views: Mapping[str, Mapping[str, Any] | None]) -> int:
 
 
 def _existing(declared: Declared) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = _first_answer(declared, lambda node: node.collection(declared["name"]))
-    return found
+    """The collection as the first node that knows it has it: one that lags behind, or lost its disk, knows of none."""
+    return next((found for found in _answers(declared, lambda node: node.collection(declared["name"])) if found), None)
 
 
 def _create(declared: Declared) -> None:
@@ -105,14 +105,14 @@ def _create(declared: Declared) -> None:
         _first_answer(declared, lambda node: node.create_collection(declared["name"], body, 60))
     except (QdrantError, NodeUnreachable):
         # A time-out or a conflict says nothing of what became of the collection: only a look does.
-        if _existing(declared) is None:
+        found = _existing(declared)
+        if found is None:
             raise
-        _refuse_misfit(declared)
+        _refuse_misfit(declared, found)
 
 
-def _refuse_misfit(declared: Declared) -> None:
-    found = _parameters(_existing(declared) or {})
-    different = [f"{key}: expected {declared[key]}, found {value}" for key, value in found.items()
+def _refuse_misfit(declared: Declared, found: Mapping[str, Any]) -> None:
+    different = [f"{key}: expected {declared[key]}, found {value}" for key, value in _parameters(found).items()
                  if declared[key] != value]  # fmt: skip
     if different:
         raise RuntimeError(
@@ -123,9 +123,10 @@ def _refuse_misfit(declared: Declared) -> None:
 
 def _parameters(found: Mapping[str, Any]) -> dict[str, Any]:
     parameters = found["config"]["params"]
+    vectors = parameters.get("vectors") or {}  # named ones have neither size nor distance of their own
     return {
-        "vector_size": parameters["vectors"]["size"],
-        "distance": parameters["vectors"]["distance"],
+        "vector_size": vectors.get("size"),
+        "distance": vectors.get("distance"),
         "shard_number": parameters["shard_number"],
         "replication_factor": parameters["replication_factor"],
         "write_consistency_factor": parameters["write_consistency_factor"],
@@ -147,12 +148,22 @@ def _collection_view(node: QdrantApi, name: str) -> Mapping[str, Any] | None:
         return None
 
 
-def _first_answer(declared: Declared, ask: Any) -> Any:
-    """The answer of the first node that gives one: any node serves any request."""
-    failure: Exception | None = None
-    for node in _nodes(declared):
+def _first_answer(declared: Declared, ask: Callable[[QdrantApi], Any]) -> Any:
+    """Any node serves any request."""
+    return next(_answers(declared, ask))
+
+
+def _answers(declared: Declared, ask: Callable[[QdrantApi], Any]) -> Iterator[Any]:
+    """What each node says in its turn, asked only as far as the caller reads on; NodeUnreachable when none answers."""
+    silent: list[Exception] = []
+    for node in (nodes := _nodes(declared)):
         try:
-            return ask(node)
+            yield ask(node)
         except NodeUnreachable as error:
-            failure = error
-    raise failure or NodeUnreachable("no node is known")
+            silent.append(error)
+        except QdrantError as error:
+            if error.status < 500:  # a plain no is every node's no
+                raise
+            silent.append(error)
+    if len(silent) == len(nodes):
+        raise silent[-1]

@@ -12,15 +12,17 @@ class SettledProvider(ResourceProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         """First start of a node: the nodes behind it may not have been started yet."""
         from providers.settling import wait_until_settled
+        from providers.wire import whole
 
-        wait_until_settled(props, first_start=True)
+        wait_until_settled(whole(props), first_start=True)
         return CreateResult(id_=f"settled-{props['ordinal']}", outs=props)
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """The node was replaced: every node of the cluster must be well before the next one is touched."""
         from providers.settling import wait_until_settled
+        from providers.wire import whole
 
-        wait_until_settled(news, first_start=False)
+        wait_until_settled(whole(news), first_start=False)
         return UpdateResult(outs=news)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:

@@ -2,12 +2,14 @@
 
 import fcntl
 import os
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from rich.box import SIMPLE
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from sandbox import docker_engine, docker_images, parts, pulumi_cli, pulumi_plugins
 from sandbox.progress import SetupError, say
@@ -39,7 +41,8 @@ def up() -> None:
         wanted = docker_images.wanted_images(ROOT / "Pulumi.dev.yaml")
         images = {key: docker_images.provide(engine, key, image) for key, image in wanted.items()}
         cli, *plugins = pulumi_lane.result()
-        env = {"PATH_PREFIX": f"{STATE / 'bin'}{os.pathsep}{Path(cli.used).parent}", "DOCKER_HOST": engine}
+        folders = [STATE / "bin"] if shutil.which("pulumi") else [STATE / "bin", Path(cli.used).parent]
+        env = {"PATH_PREFIX": os.pathsep.join(map(str, folders)), "DOCKER_HOST": engine}
         parts.write(STATE / "parts.json", env, images, [cli, *plugins])
     show([cli, *plugins, *images.values()])
 
@@ -52,10 +55,12 @@ def pulumi_parts() -> list[parts.Part]:
 
 def show(everything: list[parts.Part]) -> None:
     """Say which part is real and which stands in."""
-    table = Table("part", "wanted", "used", "kind", "note")
+    columns = (Column(name, overflow="fold") for name in ("part", "wanted", "used", "real or stand-in"))
+    table = Table(*columns, box=SIMPLE)
     for part in everything:
         style = "yellow" if part.kind == "stand-in" else None
-        table.add_row(part.part, part.wanted, part.used, part.kind, part.note, style=style)
+        used = Path(part.used).name if part.used.startswith("/") else part.used
+        table.add_row(part.part, part.wanted, used, ": ".join(filter(None, (part.kind, part.note))), style=style)
     Console().print(table)
 
 

@@ -14,7 +14,7 @@ def ensure(**packages: str) -> None:
     if not missing:
         return
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise SetupError(f"{', '.join(missing)} expected; found neither, nor root on Debian to install them. Do so.")
+        raise SetupError(f"Debian's {', '.join(missing)} must be here; found no root on Debian to add it. Install it.")
     say(f"apt-get install {' '.join(missing)}")
     run("sh", "-c", "apt-get update || true")  # one dead third-party source must not stop the rest
     run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", *missing)

@@ -1,11 +1,13 @@
 """The one Debian file system under every image of the sandbox."""
 
+import hashlib
 import tempfile
 from pathlib import Path
 
-import docker  # type: ignore[import-untyped]
+import docker
 
 from sandbox import debian
+from sandbox.docker_engine import prove_names
 from sandbox.progress import run, say
 
 TOLD = ("haproxy", "postgresql-15", "prometheus", "python3")  # whose version the summary tells
@@ -14,11 +16,13 @@ PACKAGES = ",".join((*TOLD, "python3-pip", "python3-venv", "ca-certificates", "w
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/i18n/*", "/usr/lib/*/libLLVM*",
             "/usr/share/javascript/moment-timezone/*/*")  # fmt: skip
 ASK = f"chroot \"$1\" dpkg-query -W -f 'LABEL debian.${{Package}}=${{Version}}\\n' {' '.join(TOLD)}"
-INPUTS = f"{PACKAGES} {LEFT_OUT} {ASK}".encode()
+IMAGE = f"sandbox/base:{hashlib.sha256(repr((PACKAGES, LEFT_OUT, ASK)).encode()).hexdigest()[:8]}"
 
 
-def build(client: docker.DockerClient, repository: str, tag: str) -> None:
-    """Bootstrap Debian and import it, its labels telling the version of each program that matters."""
+def ensure(client: docker.DockerClient) -> None:
+    """Unless the engine has it, bootstrap Debian and import it, its labels telling the versions that matter."""
+    if client.images.list(IMAGE):
+        return
     debian.ensure(mmdebstrap="mmdebstrap")
     say(f"bootstrapping Debian with {PACKAGES}")
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
@@ -27,4 +31,5 @@ def build(client: docker.DockerClient, repository: str, tag: str) -> None:
             f"--customize-hook={ASK} > {folder}/labels", '--customize-hook=rm -r "$1"/var/lib/postgresql/15',
             "bookworm", f"{folder}/base.tar")  # fmt: skip
         changes = ['CMD ["bash"]', *Path(folder, "labels").read_text().splitlines()]
-        client.api.import_image_from_file(f"{folder}/base.tar", repository, tag, changes=changes)
+        client.api.import_image_from_file(f"{folder}/base.tar", *IMAGE.split(":"), changes=changes)
+    prove_names(client, IMAGE)

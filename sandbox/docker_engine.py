@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-import docker  # type: ignore[import-untyped]
+import docker
 
 from sandbox import debian
 from sandbox.progress import SetupError, say
@@ -37,9 +37,9 @@ def ensure_engine() -> str:
 
 
 def answers(address: str) -> bool:
-    """Whether an engine answers there within two seconds."""
+    """Whether an engine answers there; a dead socket refuses at once, a busy engine may take seconds."""
     try:
-        return bool(docker.DockerClient(base_url=address, timeout=2).ping())
+        return bool(docker.DockerClient(base_url=address, timeout=10).ping())
     except docker.errors.DockerException:
         return False
 
@@ -51,6 +51,18 @@ def registry_answers(address: str) -> bool:
         return bool(docker.DockerClient(base_url=address, timeout=3).images.get_registry_data("hello-world"))
     except (docker.errors.DockerException, OSError):
         return False
+
+
+def prove_names(client: docker.DockerClient, image: str) -> None:
+    """Containers on a network of their own find each other by name, or the sandbox gives up saying so."""
+    name = "rag-sandbox-probe"
+    network = client.networks.create(name)
+    try:
+        client.containers.run(image, ["getent", "hosts", name], name=name, network=name, remove=True)
+    except docker.errors.DockerException as error:
+        raise SetupError(f"Containers were expected to resolve names; found: {error}. Load the NAT modules.") from error
+    finally:
+        network.remove()
 
 
 def stop_engine() -> bool:

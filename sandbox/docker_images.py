@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-import docker  # type: ignore[import-untyped]
+import docker
 import yaml
 
 from sandbox.docker_engine import registry_answers
@@ -38,15 +38,15 @@ def provide(engine: str, key: str, wanted: str) -> Part:
         return present()
 
     def built() -> Found | None:
-        return _built(client, name, wanted) if name in RECIPES else None
+        return _built(client, name) if name in RECIPES else None
 
     return first(name, wanted, present, pulled, built)
 
 
-def _built(client: docker.DockerClient, name: str, wanted: str) -> Found:
+def _built(client: docker.DockerClient, name: str) -> Found:
     recipe, tag = RECIPES[name], ensure(client, RECIPES[name])
     if not recipe.debian:
         return Found(tag, kind="stand-in")
     package = client.images.get(tag).labels[f"debian.{recipe.debian}"]
     upstream = re.split(r"[-+]", package.rpartition(":")[2])[0]
-    return Found(tag, f"{upstream} from Debian, wanted {wanted.partition(':')[2]}")
+    return Found(tag, f"{upstream} from Debian")

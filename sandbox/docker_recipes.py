@@ -5,17 +5,19 @@ import io
 import os
 import re
 import tarfile
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import docker  # type: ignore[import-untyped]
+import docker
 
 from sandbox import docker_base
 from sandbox.progress import SetupError, say
 
 ROOT = Path(__file__).parent.parent
-STAND_IN_PACKAGES = "fastapi uvicorn httpx numpy qdrant-client psycopg[binary] PyYAML PyJWT"
+SHARED = ("pydantic", "PyJWT", "PyYAML", "starlette", "uvicorn")  # pinned for the product already
 Files = dict[str, bytes]
 
 
@@ -29,6 +31,23 @@ class Recipe:
     debian: str = ""  # the Debian package it runs; none: a stand-in
     brings: Callable[[], Files] = dict
 
+    @cached_property
+    def files(self) -> Files:
+        """The build context, read once: what names the image is what goes into it."""
+        folder = ROOT / "sandbox/images" / self.name
+        return {path.name: path.read_bytes() for path in folder.iterdir()} | self.brings()
+
+    @cached_property
+    def base(self) -> str:
+        """The image it is built on."""
+        return self.on.tag if self.on else docker_base.IMAGE
+
+    @cached_property
+    def tag(self) -> str:
+        """Its own name, which changes with its content and with nothing else."""
+        digest = hashlib.sha256(repr((self.base, sorted(self.files.items()))).encode()).hexdigest()[:8]
+        return f"sandbox/{self.name}:{'-'.join(filter(None, (self.version, digest)))}"
+
 
 def _access() -> Files:
     """What this machine needs to reach a package index, and what is never committed."""
@@ -39,15 +58,16 @@ def _access() -> Files:
 
 
 def _requirements() -> Files:
+    own = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["sandbox"]
     pins = re.findall(r"^\S+==\S+", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
-    return {"requirements": STAND_IN_PACKAGES.replace(" ", "\n").encode(), "constraints": "\n".join(pins).encode()}
+    return {"requirements": "\n".join((*own, *SHARED)).encode(), "constraints": "\n".join(pins).encode()}
 
 
 def _stand_in(name: str) -> Recipe:
-    folder = ROOT / "sandbox" / name
-    return Recipe(
-        name=name, on=WHEELS, brings=lambda: {f"code/{path.name}": path.read_bytes() for path in folder.glob("*.py")}
-    )
+    def code() -> Files:
+        return {f"code/{path.name}": path.read_bytes() for path in (ROOT / "sandbox" / name).glob("*.py")}
+
+    return Recipe(name=name, on=WHEELS, brings=code)
 
 
 PYTHON = Recipe(name="python", version="3.11", debian="python3", brings=_access)
@@ -61,39 +81,23 @@ RECIPES = {
 }
 
 
-def tag_of(recipe: Recipe | None) -> str:
-    """The name of an image, which changes with its content and with nothing else."""
-    if recipe is None:
-        return f"sandbox/base:{hashlib.sha256(docker_base.INPUTS).hexdigest()[:8]}"
-    digest = hashlib.sha256(repr((tag_of(recipe.on), sorted(_files(recipe).items()))).encode()).hexdigest()[:8]
-    return f"sandbox/{recipe.name}:{'-'.join(filter(None, (recipe.version, digest)))}"
-
-
-def ensure(client: docker.DockerClient, recipe: Recipe | None) -> str:
+def ensure(client: docker.DockerClient, recipe: Recipe) -> str:
     """Build an image, after what it is built on, unless the engine has it; return its name."""
-    tag = tag_of(recipe)
-    if client.images.list(tag):
-        return tag
-    if recipe is None:
-        docker_base.build(client, *tag.split(":"))
-        return tag
-    base = {"BASE": ensure(client, recipe.on)}
-    labels = {"rag.sandbox.kind": "real" if recipe.debian else "stand-in", "rag.sandbox.stands-in-for": recipe.name}
-    say(f"building {tag}")
+    if client.images.list(recipe.tag):
+        return recipe.tag
+    docker_base.ensure(client) if recipe.on is None else ensure(client, recipe.on)
+    say(f"building {recipe.tag}")
+    kind = "real" if recipe.debian else "stand-in"
     try:
-        client.images.build(fileobj=_tar(_files(recipe)), custom_context=True, tag=tag, labels=labels, buildargs=base,
-                            network_mode="host", rm=True, forcerm=True)  # fmt: skip
+        client.images.build(fileobj=_tar(recipe.files), custom_context=True, tag=recipe.tag, network_mode="host",
+                            labels={"rag.sandbox.kind": kind, "rag.sandbox.stands-in-for": recipe.name},
+                            buildargs={"BASE": recipe.base}, rm=True, forcerm=True)  # fmt: skip
     except docker.errors.DockerException as error:
-        log = "".join(line.get("stream", "") for line in getattr(error, "build_log", ())).strip()
+        log = "".join(line.get("stream", "") for line in getattr(error, "build_log", ())).strip()[-200:]
         raise SetupError(
-            f"{tag} was expected to build; found: {error} {log[-200:]}. See images/{recipe.name}."
+            f"{recipe.tag} was expected to build; found: {error} {log}. See images/{recipe.name}."
         ) from error
-    return tag
-
-
-def _files(recipe: Recipe) -> Files:
-    folder = ROOT / "sandbox/images" / recipe.name
-    return {path.name: path.read_bytes() for path in folder.iterdir()} | recipe.brings()
+    return recipe.tag
 
 
 def _tar(files: Files) -> io.BytesIO:

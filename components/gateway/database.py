@@ -139,7 +139,7 @@ def _gate(service: Service, entity: kong.Service, plugins: Sequence[Resource], a
         public_paths=[path for route in service.routes for path in route.paths],
         span_seconds=api.span_seconds,
         guards={
-            "jwt": [plugin.config() for plugin in service.plugins if isinstance(plugin, Jwt)],
+            "jwt": [plugin.declared() for plugin in service.plugins if isinstance(plugin, Jwt)],
             "service": entity.id,
             "plugins": [plugin.id for plugin in plugins if isinstance(plugin, kong.Plugin)],
         },

@@ -5,51 +5,57 @@ from typing import Any
 
 import yaml
 
-from sandbox.kong.entities import KINDS, Refused, write
+from sandbox.kong.entities import RefusedError, write
+from sandbox.kong.entity_schemas import KINDS
 from sandbox.kong.schemas import Row
 from sandbox.kong.store import Memory
 
 ORDER = ("services", "routes", "upstreams", "targets", "consumers", "jwt_secrets", "acls", "plugins")
 
 
-class Invalid(Exception):
+class InvalidError(Exception):
     """The file cannot be used; says where and why."""
 
 
 async def parse(text: str) -> Memory:
-    """The entities of a declarative file; raises Invalid."""
+    """The entities of a declarative file; raises InvalidError."""
     try:
         tree = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise Invalid(f"failed parsing declarative configuration: {error}") from error
+        raise InvalidError(f"failed parsing declarative configuration: {error}") from error
     if not isinstance(tree, dict):
-        raise Invalid("failed parsing declarative configuration: expected an object")
-    store = Memory()
-    version = tree.pop("_format_version", None)
-    versions = "required field missing" if version is None else "expected one of: 1.1, 2.1, 3.0"
-    found = {} if version in ("1.1", "2.1", "3.0") else {"_format_version": versions}
+        raise InvalidError("failed parsing declarative configuration: expected an object")
+    store, version = Memory(), tree.pop("_format_version", None)
+    wrong = "required field missing" if version is None else "expected one of: 1.1, 2.1, 3.0"
+    found = {} if version in ("1.1", "2.1", "3.0") else {"_format_version": wrong}
     tree = {name: value for name, value in tree.items() if name not in ("_transform", "_comment", "_info")}
-    if found |= await _declare(store, tree, {}, ""):
-        raise Invalid("\n".join(_sentences(found, "")))
+    found |= await _declare(store, tree, {}, "")
+    if found:
+        raise InvalidError("\n".join(_sentences(found, "")))
     return store
 
 
 async def _declare(store: Memory, tree: Row, parent: Row, where: str) -> Row:
-    found: Row = {name: "unknown field" for name in tree if name not in KINDS}
-    for kind in (kind for kind in ORDER if kind in tree):
-        found[kind] = {i: wrong for i, item in enumerate(tree[kind] or [], 1)
-                       if (wrong := await _declare_one(store, kind, item, parent, f"{where}/{kind}/{i}"))}
+    """What is wrong with lists of entities, by kind and number; what is not, is stored."""
+    found: Row = {name: "unknown field" for name in tree if name not in ORDER}
+    for kind in [kind for kind in ORDER if kind in tree]:
+        items = enumerate(tree[kind] or [], 1)
+        found[kind] = {i: await _declare_one(store, kind, item, parent, f"{where}/{kind}/{i}") for i, item in items}
+        found[kind] = {i: wrong for i, wrong in found[kind].items() if wrong}
     return {name: wrong for name, wrong in found.items() if wrong}
 
 
-async def _declare_one(store: Memory, kind: str, item: Row, parent: Row, where: str) -> Row:
+async def _declare_one(store: Memory, kind: str, item: Any, parent: Row, where: str) -> Any:
+    if not isinstance(item, dict):
+        return "expected a record"
     schema = KINDS[kind].schema
-    nested = {name: value for name, value in item.items() if name in KINDS and name not in schema}
-    own = {name: {"name": value} if name in schema and schema[name].type == "foreign" and isinstance(value, str) else value
-           for name, value in item.items() if name not in nested}
+    nested = {name: item[name] for name in item if name in ORDER and name not in schema}
+    named = [name for name in item if isinstance(item[name], str) and name in schema]
+    foreign = {name: {"name": item[name]} for name in named if schema[name].type == "foreign"}
+    own = {name: item[name] for name in item if name not in nested} | foreign | parent
     try:
-        row = await write(store, kind, own | parent, id=str(uuid.uuid5(uuid.NAMESPACE_URL, where)))
-    except Refused as refused:
+        row = await write(store, kind, own, id_=str(uuid.uuid5(uuid.NAMESPACE_URL, where)))
+    except RefusedError as refused:
         return dict(refused.args[1]["fields"])
     return await _declare(store, nested, {kind.removesuffix("s"): {"id": row["id"]}}, where)
 

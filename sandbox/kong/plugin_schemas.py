@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
-from sandbox.kong.schemas import HEADER, HOST, NUMBER, OFF, ON, PATH, STRING, Field, Fields, Row, listed, matching
+from sandbox.kong import schemas as s
+from sandbox.kong.schemas import Field, Fields, Row
+from sandbox.kong.settings import setting
 
 PERIODS = ("second", "minute", "hour", "day", "month", "year")
 METHODS = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT")
-FLAG, LIMIT = Field("boolean", False), Field("number", gt=0)
+MISSING = "required field missing"
+COLON = s.matching("^[^:]+:", "invalid value: {}")
 
 
 @dataclass(frozen=True)
@@ -19,8 +21,11 @@ class Plugin:
     priority: int
     config: Fields
     checks: Callable[[Row], Row] = lambda config: {}
-    shorthands: str = ""  # deprecated `<record>_<field>` forms of this record's fields, read and shown for ever
-    per_consumer: bool = True
+    shorthands: str = ""  # the record whose fields have a deprecated form `<record>_<field>`, read and shown for ever
+
+
+def _conditional(field: str, found: Row) -> Row:
+    return {"@entity": [f"failed conditional validation given value of field 'config.{field}'"], "config": found}
 
 
 def _rate_limits(config: Row) -> Row:
@@ -31,133 +36,80 @@ def _rate_limits(config: Row) -> Row:
     for (low, few), (high, many) in combinations(limits, 2):
         if many < few:
             return {"config": f"The limit for {high}({many:.1f}) cannot be lower than the limit for {low}({few:.1f})"}
+    return _policy(config) or _counted(config)
+
+
+def _policy(config: Row) -> Row:
+    if config["policy"] == "cluster" and setting("DATABASE") == "off":
+        return {"config": {"policy": "expected one of: local, redis"}}
     if config["policy"] != "redis" and config["sync_rate"] != -1:
         return {"config": "sync_rate can only be used with the redis policy"}
-    missing = "required field missing"
-    for chooser, choice, value, found in (
-        ("limit_by", "header", config["header_name"], {"header_name": missing}),
-        ("limit_by", "path", config["path"], {"path": missing}),
-        ("policy", "redis", config["redis"]["host"], {"redis": {"host": missing}}),
-    ):
-        if config[chooser] == choice and not value:
-            return {
-                "@entity": [f"failed conditional validation given value of field 'config.{chooser}'"],
-                "config": found,
-            }
-    return {}
+    nowhere = config["policy"] == "redis" and not config["redis"]["host"]
+    return _conditional("policy", {"redis": {"host": MISSING}}) if nowhere else {}
 
 
-def _jwt(config: Row) -> Row:
-    if (config["maximum_expiration"] or 0) > 0 and "exp" not in (config["claims_to_verify"] or []):
-        return {
-            "@entity": ["failed conditional validation given value of field 'config.maximum_expiration'"],
-            "config": {"claims_to_verify": "expected to contain: exp"},
-        }
-    return {}
+def _counted(config: Row) -> Row:
+    needed = {"header": "header_name", "path": "path"}.get(config["limit_by"])
+    return _conditional("limit_by", {needed: MISSING}) if needed and not config[needed] else {}
 
 
-def _termination(config: Row) -> Row:
-    both = config["message"] and (config["content_type"] or config["body"])
-    return {"config": "message cannot be used with content_type or body"} if both else {}
+def _expiration(config: Row) -> Row:
+    unchecked = config["maximum_expiration"] and "exp" not in (config["claims_to_verify"] or [])
+    return _conditional("maximum_expiration", {"claims_to_verify": "expected to contain: exp"}) if unchecked else {}
 
 
-def _transformation(verb: str) -> Field:
-    header, other = (
-        matching(r"^[\w-]+(:|$)", "'{}' is not a valid header"),
-        matching(r"^[^:]+:+.", "key '{}' has no value"),
-    )
-    colon = matching(r"^[^:]+:", "invalid value: {}")
-    pair = header if verb == "remove" else lambda value: colon(value) or header(value)
-    inner: dict[str, Any] = {"body": None if verb == "remove" else other, "headers": pair}
-    inner["querystring"] = inner["body"]
-    record = {
-        name: Field("array", [], required=True, elements=Field("string", check=check)) for name, check in inner.items()
-    }
-    return Field("record", fields=record | ({"uri": STRING} if verb == "replace" else {}))
+def _bodies(config: Row) -> Row:
+    """The one thing here that the real one can: said when it is asked for, not left undone in silence."""
+    asked = any(config[verb]["body"] for verb in ("remove", "rename", "replace", "add", "append") if config[verb])
+    return {"config": "this stand-in does not transform bodies"} if asked else {}
 
 
+def _header_pair(value: str) -> str | None:
+    return COLON(value) or s.matching(r"^[\w-]+:", "'{}' is not a valid header")(value)
+
+
+def _changes(header: s.Check | None, other: s.Check | None, **more: Field) -> Field:
+    checks = {"body": other, "headers": header, "querystring": other}
+    lists = {name: Field("array", [], True, elements=Field("string", check=check)) for name, check in checks.items()}
+    return Field("record", fields=lists | more)
+
+
+PAIRS = (_header_pair, s.matching(r"^[^:]+:+.", "key '{}' has no value"))
+# fmt: off
 REDIS = {
-    "host": HOST,
-    "port": Field("integer", 6379, between=(0, 65535)),
-    "timeout": Field("integer", 2000, between=(0, 2**31 - 2)),
-    "username": STRING,
-    "password": Field("string", len_min=0),
-    "database": Field("integer", 0),
-    "ssl": FLAG,
-    "ssl_verify": FLAG,
-    "server_name": HOST,
+    "host": s.HOST, "port": Field("integer", 6379, between=s.PORT), "username": s.STRING, "ssl": s.FLAG,
+    "timeout": Field("integer", 2000, between=(0, 2**31 - 2)), "password": Field("string", len_min=0),
+    "database": Field("integer", 0), "ssl_verify": s.FLAG, "server_name": s.HOST,
 }
 PLUGINS = {
-    "cors": Plugin(
-        2000,
-        per_consumer=False,
-        config={
-            "origins": listed(),
-            "headers": listed(),
-            "exposed_headers": listed(),
-            "methods": listed(list(METHODS), one_of=METHODS),
-            "max_age": NUMBER,
-            "credentials": OFF,
-            "private_network": OFF,
-            "preflight_continue": OFF,
-        },
-    ),
-    "jwt": Plugin(
-        1450,
-        per_consumer=False,
-        checks=_jwt,
-        config={
-            "uri_param_names": listed(["jwt"], of="set"),
-            "cookie_names": listed([], of="set"),
-            "key_claim_name": Field("string", "iss"),
-            "secret_is_base64": OFF,
-            "claims_to_verify": listed(of="set", one_of=("exp", "nbf")),
-            "anonymous": STRING,
-            "run_on_preflight": ON,
-            "maximum_expiration": Field("number", 0, between=(0, 31536000)),
-            "header_names": listed(["authorization"], of="set"),
-            "realm": STRING,
-        },
-    ),
-    "rate-limiting": Plugin(
-        910,
-        checks=_rate_limits,
-        shorthands="redis",
-        config=dict.fromkeys(PERIODS, LIMIT)
-        | {
-            "limit_by": Field(
-                "string", "consumer", one_of=("consumer", "credential", "ip", "service", "header", "path")
-            ),
-            "header_name": HEADER,
-            "path": PATH,
-            "policy": Field("string", "local", one_of=("local", "cluster", "redis"), len_min=0),
-            "fault_tolerant": ON,
-            "redis": Field("record", fields=REDIS),
-            "hide_client_headers": OFF,
-            "error_code": Field("number", 429, gt=0),
-            "error_message": Field("string", "API rate limit exceeded"),
-            "sync_rate": Field("number", -1, required=True),
-        },
-    ),
-    "request-transformer": Plugin(
-        801,
-        config={"http_method": Field("string", check=matching("^[A-Z]+$", "invalid value: {}"))}
-        | {verb: _transformation(verb) for verb in ("remove", "rename", "replace", "add", "append")},
-    ),
-    "prometheus": Plugin(
-        13,
-        config=dict.fromkeys(("per_consumer", "status_code_metrics", "ai_metrics", "latency_metrics", "bandwidth_metrics", "upstream_health_metrics"), FLAG),
-    ),
-    "request-termination": Plugin(
-        2,
-        checks=_termination,
-        config={
-            "status_code": Field("integer", 503, required=True, between=(100, 599)),
-            "message": STRING,
-            "content_type": STRING,
-            "body": STRING,
-            "echo": OFF,
-            "trigger": HEADER,
-        },
-    ),
+    "cors": Plugin(2000, {
+        "origins": s.listed(), "headers": s.listed(), "exposed_headers": s.listed(), "max_age": s.NUMBER,
+        "methods": s.listed(list(METHODS), one_of=METHODS), "credentials": s.OFF, "private_network": s.OFF,
+        "preflight_continue": s.OFF,
+    }),
+    "jwt": Plugin(1450, {
+        "uri_param_names": s.listed(["jwt"], of="set"), "cookie_names": s.listed([], of="set"), "realm": s.STRING,
+        "header_names": s.listed(["authorization"], of="set"), "key_claim_name": Field("string", "iss"),
+        "secret_is_base64": s.OFF, "claims_to_verify": s.listed(of="set", one_of=("exp", "nbf")), "anonymous": s.STRING,
+        "run_on_preflight": s.ON, "maximum_expiration": Field("number", 0, between=(0, 31536000)),
+    }, _expiration),
+    "rate-limiting": Plugin(910, {period: Field("number", gt=0) for period in PERIODS} | {
+        "limit_by": Field("string", "consumer", one_of=("consumer", "credential", "ip", "service", "header", "path")),
+        "policy": Field("string", "local", one_of=("local", "cluster", "redis"), len_min=0), "path": s.PATH,
+        "header_name": s.HEADER, "fault_tolerant": s.ON, "redis": Field("record", fields=REDIS),
+        "hide_client_headers": s.OFF, "error_code": Field("number", 429, gt=0),
+        "sync_rate": Field("number", -1, required=True),
+        "error_message": Field("string", "API rate limit exceeded"),
+    }, _rate_limits, shorthands="redis"),
+    "request-transformer": Plugin(801, {
+        "http_method": Field("string", check=s.UPPER_CASE),
+        "remove": _changes(s.matching(r"^[\w-]+(:|$)", "'{}' is not a valid header"), None),
+        "rename": _changes(*PAIRS), "replace": _changes(*PAIRS, uri=s.STRING), "add": _changes(*PAIRS),
+        "append": _changes(*PAIRS),
+    }, _bodies),
+    "prometheus": Plugin(13, {
+        "per_consumer": s.FLAG, "status_code_metrics": s.FLAG, "ai_metrics": s.FLAG, "latency_metrics": s.FLAG,
+        "bandwidth_metrics": s.FLAG, "upstream_health_metrics": s.FLAG,
+    }),
 }
+# fmt: on

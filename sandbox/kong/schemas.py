@@ -2,23 +2,13 @@
 
 import copy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
 Row = dict[str, Any]
 Check = Callable[[Any], str | None]
-PYTHON: dict[str, tuple[type, ...]] = {
-    "string": (str,),
-    "boolean": (bool,),
-    "number": (int, float),
-    "integer": (int, float),
-    "array": (list,),
-    "set": (list,),
-    "map": (dict,),
-    "record": (dict,),
-    "foreign": (dict,),
-}
+SEQUENCES, RECORDS = ("array", "set"), ("map", "record", "foreign")
 
 
 @dataclass(frozen=True)
@@ -37,45 +27,49 @@ class Field:
     check: Check | None = None
 
     def problem(self, value: Any) -> Any:
-        """What is wrong with `value`: a string, of a record a dict by field, of a list one entry per element; or nothing."""
+        """What is wrong with `value`: a string, of a record a dict by field, of a list an entry per item; or None."""
         if value is None:
             return "required field missing" if self.required else None
-        wrong = isinstance(value, bool) != (self.type == "boolean") or (
-            self.type == "integer" and value != round(value)
-        )
-        if not isinstance(value, PYTHON[self.type]) or wrong:
+        if not _is_a(self.type, value):
             return f"expected a{'n' * (self.type[0] in 'ai')} {self.type}"
         if self.fields:
             return problems(self.fields, value)
-        inner = (
-            [self.elements.problem(item) for item in (value.values() if self.type == "map" else value)]
-            if self.elements
-            else []
-        )
+        items = value.values() if self.type == "map" else value
+        inner = [self.elements.problem(item) for item in items] if self.elements else []
         if any(inner):
             return next(filter(None, inner)) if self.type == "map" else inner
+        return next(self._broken_limits(value), None)
+
+    def _broken_limits(self, value: Any) -> Iterator[str]:
         if self.type == "string" and len(value) < self.len_min:
-            return f"length must be at least {self.len_min}"
+            yield f"length must be at least {self.len_min}"
         if self.between and not self.between[0] <= value <= self.between[1]:
-            return f"value should be between {self.between[0]} and {self.between[1]}"
+            yield f"value should be between {self.between[0]} and {self.between[1]}"
         if self.gt is not None and value <= self.gt:
-            return f"value must be greater than {self.gt}"
+            yield f"value must be greater than {self.gt}"
         if self.one_of and value not in self.one_of:
-            return f"expected one of: {', '.join(map(str, self.one_of))}"
-        return self.check(value) if self.check else None
+            yield f"expected one of: {', '.join(map(str, self.one_of))}"
+        if self.check and (said := self.check(value)):
+            yield said
 
     def described(self) -> Row:
         """The field as `GET /schemas` shows it."""
-        shown = {
-            f.name: getattr(self, f.name)
-            for f in fields(self)
-            if f.name != "check" and getattr(self, f.name) != f.default
-        }
+        shown = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
         shown |= {"elements": self.elements.described()} if self.elements else {}
-        return shown | ({"fields": described(self.fields)} if self.fields else {})
+        shown |= {"fields": described(self.fields)} if self.fields else {}
+        return {name: value for name, value in shown.items() if name != "check"}
 
 
 Fields = dict[str, Field]
+
+
+def _is_a(kind: str, value: Any) -> bool:
+    if kind in SEQUENCES or kind in RECORDS:
+        return isinstance(value, list if kind in SEQUENCES else dict)
+    if kind in ("number", "integer"):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and (kind == "number" or value == int(value))
+    return isinstance(value, bool if kind == "boolean" else str)
 
 
 def described(schema: Fields) -> list[Row]:
@@ -85,11 +79,9 @@ def described(schema: Fields) -> list[Row]:
 
 def problems(schema: Fields, row: Row) -> Row:
     """What is wrong with each field of `row`, by name."""
-    missing = {name: None for name, field in schema.items() if field.required}
-    found = {
-        name: schema[name].problem(value) if name in schema else "unknown field"
-        for name, value in (missing | row).items()
-    }
+    present = {name: None for name, field in schema.items() if field.required} | row
+    found = {name: schema[name].problem(value) for name, value in present.items() if name in schema}
+    found |= dict.fromkeys(present.keys() - schema.keys(), "unknown field")
     return {name: problem for name, problem in found.items() if problem}
 
 
@@ -105,32 +97,32 @@ def filled(schema: Fields, row: Row) -> Row:
 
 def merged(schema: Fields, top: Row, bottom: Row) -> Row:
     """What PATCH `top` makes of `bottom`: records merge, everything else is replaced."""
-    records = {
-        name: inner for name in top if name in schema and isinstance(top[name], dict) and (inner := schema[name].fields)
-    }
-    return bottom | top | {name: merged(inner, top[name], bottom.get(name) or {}) for name, inner in records.items()}
+    inner = {name: schema[name].fields for name in top if name in schema and isinstance(top[name], dict)}
+    records = {name: merged(fields, top[name], bottom.get(name) or {}) for name, fields in inner.items() if fields}
+    return bottom | top | records
 
 
 def matching(pattern: str, otherwise: str) -> Check:
     """A check whose complaint is `otherwise`, with the value for {}."""
-    return lambda value: None if re.search(pattern, value) else otherwise.replace("{}", str(value))
+    return lambda value: None if re.search(pattern, value) else otherwise.replace("{}", value)
 
 
-def listed(default: Any = None, check: Check | None = None, of: str = "array", one_of: tuple[str, ...] = ()) -> Field:
+def _path(value: str) -> str | None:
+    wrong = "should start with: /" if value[0] != "/" else None
+    return wrong or ("must not have empty segments" if "//" in value else None)
+
+
+def listed(
+    default: Any = None, check: Check | None = None, *, of: str = "array", one_of: tuple[str, ...] = ()
+) -> Field:
     """A list of strings."""
     return Field(of, default, elements=Field("string", required=of == "set", one_of=one_of, check=check))
 
 
 STRING, NUMBER, BOOLEAN = Field("string"), Field("number"), Field("boolean")
-ON, OFF = Field("boolean", True, required=True), Field("boolean", False, required=True)
-PATH = Field(
-    "string",
-    check=lambda value: (
-        "should start with: /" if value[0] != "/" else "must not have empty segments" if "//" in value else None
-    ),
-)
-HEADER = Field(
-    "string", check=matching(r"^[\w-]+$", "bad header name '{}', allowed characters are A-Z, a-z, 0-9, '_', and '-'")
-)
+ON, OFF, FLAG = Field("boolean", True, required=True), Field("boolean", False, required=True), Field("boolean", False)
+UPPER_CASE = matching("^[A-Z]+$", "invalid value: {}")
+HEADER_NAME = matching(r"^[\w-]+$", "bad header name '{}', allowed characters are A-Z, a-z, 0-9, '_', and '-'")
+HEADER, PATH = Field("string", check=HEADER_NAME), Field("string", check=_path)
 HOST = Field("string", check=matching(r"^[\w.-]+$|^\[?[0-9a-fA-F:]+\]?$", "invalid value: {}"))
-TAGS = listed(of="set")
+PORT = (0, 65535)

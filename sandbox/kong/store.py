@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import defaultdict
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from psycopg.types.json import Jsonb
 
 from sandbox.kong.schemas import Row
@@ -13,18 +14,8 @@ from sandbox.kong.settings import setting
 TABLE = "CREATE TABLE entities (kind text, id text, body jsonb, born bigserial, PRIMARY KEY (kind, id))"
 
 
-class Down(Exception):
+class DownError(Exception):
     """The database does not answer."""
-
-
-class Store(Protocol):
-    """Entities by kind; every method raises Down."""
-
-    async def rows(self, kind: str) -> list[Row]: ...
-
-    async def save(self, kind: str, row: Row) -> None: ...
-
-    async def remove(self, kind: str, row: Row) -> None: ...
 
 
 class Postgres:
@@ -35,24 +26,16 @@ class Postgres:
         self._turn = asyncio.Lock()
 
     async def query(self, sql: str, *values: Any) -> list[Any]:
-        """Run one statement and return its rows; raises Down."""
+        """Run one statement and return its rows; raises DownError."""
         try:
             async with self._turn, asyncio.timeout(5):
-                self._connection = self._connection or await psycopg.AsyncConnection.connect(
-                    host=setting("PG_HOST", "127.0.0.1"),
-                    port=setting("PG_PORT", "5432"),
-                    user=setting("PG_USER", "kong"),
-                    password=setting("PG_PASSWORD"),
-                    dbname=setting("PG_DATABASE", "kong"),
-                    autocommit=True,
-                )
+                self._connection = self._connection or await _connected()
                 cursor = await self._connection.execute(cast(Any, sql), values)
                 return await cursor.fetchall() if cursor.description else []
-        except (psycopg.OperationalError, TimeoutError) as error:
+        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError) as error:
             self._connection = None
-            raise Down(
-                f"[PostgreSQL error] failed to retrieve PostgreSQL server_version_num: {error or 'timeout'}"
-            ) from error
+            why = str(error).strip() or "timeout"
+            raise DownError(f"[PostgreSQL error] failed to retrieve PostgreSQL server_version_num: {why}") from error
 
     async def bootstrapped(self) -> bool:
         return (await self.query("SELECT to_regclass('entities')"))[0][0] is not None
@@ -61,15 +44,18 @@ class Postgres:
         return [body for (body,) in await self.query("SELECT body FROM entities WHERE kind = %s ORDER BY born", kind)]
 
     async def save(self, kind: str, row: Row) -> None:
-        await self.query(
-            "INSERT INTO entities VALUES (%s, %s, %s) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
-            kind,
-            row["id"],
-            Jsonb(row),
-        )
+        upsert = "INSERT INTO entities VALUES (%s, %s, %s) ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body"
+        await self.query(upsert, kind, row["id"], Jsonb(row))
 
     async def remove(self, kind: str, row: Row) -> None:
         await self.query("DELETE FROM entities WHERE kind = %s AND id = %s", kind, row["id"])
+
+
+async def _connected() -> psycopg.AsyncConnection[Any]:
+    where = {"host": setting("PG_HOST", "127.0.0.1"), "port": setting("PG_PORT", "5432")}
+    who = {"user": setting("PG_USER", "kong"), "password": setting("PG_PASSWORD")}
+    address = make_conninfo(dbname=setting("PG_DATABASE", "kong"), **where, **who)
+    return await psycopg.AsyncConnection.connect(address, autocommit=True)
 
 
 class Memory:
@@ -84,5 +70,13 @@ class Memory:
     async def save(self, kind: str, row: Row) -> None:
         self._rows[kind][row["id"]] = row
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was said."""
+        return not any(self._rows.values())
+
     async def remove(self, kind: str, row: Row) -> None:
         del self._rows[kind][row["id"]]
+
+
+Store = Postgres | Memory

@@ -8,11 +8,12 @@ secret when the input of the same name is.
 import asyncio
 import hashlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any
 
 import grpc
 from pulumi.provider.experimental import provider as protocol
@@ -23,21 +24,21 @@ from pulumi.runtime.proto import ErrorResourceInitFailed, status_pb2
 
 State = dict[str, Any]
 Words = frozenset[str]
-Failures = Iterator[tuple[str, str]]
 DEFAULTS = "__defaults"
 UNKNOWN: str = rpc.UNKNOWN
+NONE: Words = frozenset()
 
 
-def words(text: str) -> Words:
+def words(text: str, *more: Iterable[str]) -> Words:
     """A set of names, written as one line."""
-    return frozenset(text.split())
+    return frozenset(text.split()).union(*more)
 
 
-class GoneError(RuntimeError):
+class Gone(RuntimeError):
     """What was to be read or deleted does not exist any more."""
 
 
-class UnfinishedError(RuntimeError):
+class Unfinished(RuntimeError):
     """A resource exists but could not be finished."""
 
     def __init__(self, resource_id: str, state: State, reason: object) -> None:
@@ -51,52 +52,45 @@ def unfinished(resource_id: str, state: State) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise UnfinishedError(resource_id, state, error) from error
+        raise Unfinished(resource_id, state, error) from error
 
 
-class Resource:
-    """One resource type: its inputs, what changing each of them means, and how to make it so."""
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """The inputs of a resource type, and what changing each of them means."""
 
-    required: Words = words("")
-    replacing: Words = words("")  # a change makes a new resource
-    updating: Words = words("")  # a change is an update, whether or not update() does anything about it
-    computed: Words = words("")  # of these: keep what the system chose when they are left out
-    unordered: Words = words("")
-    nested: ClassVar[Mapping[str, Words]] = {}
-    defaults: ClassVar[State] = {}
-    outputs: Words = words("")  # known only after creation
-    secrets: Words = words("")
-    autonamed = True
-    deletes_first = False
-
-    def create(self, inputs: State) -> tuple[str, State]:
-        raise NotImplementedError
-
-    def read(self, resource_id: str, state: State) -> tuple[str, State]:
-        return resource_id, state
-
-    def update(self, resource_id: str, olds: State, news: State) -> State:
-        return news
-
-    def delete(self, resource_id: str, state: State) -> None:
-        """Nothing remains to be removed."""
-
-    def failures(self, inputs: State) -> Failures:
-        """The inputs that are missing or that this stand-in does not know, each with a reason."""
-        yield from ((name, f"expected {name}, found nothing") for name in sorted(self.required - inputs.keys()))
-        yield from unsupported(inputs, self.inputs)
-        for name, known in self.nested.items():
-            value = inputs.get(name, [])
-            for entry in value if isinstance(value, list) else [value]:
-                yield from unsupported(entry, known, f"{name}.")
-
-    def same(self, name: str, old: Any, new: Any) -> bool:
-        unordered = name in self.unordered
-        return (name in self.computed and not new) or bool(canonical(old, unordered) == canonical(new, unordered))
+    replacing: Words = NONE  # a change makes a new resource
+    updating: Words = NONE  # a change is an update, whether or not that does anything about it
+    required: Words = NONE
+    computed: Words = NONE  # left out, they keep what the system chose
+    unordered: Words = NONE
+    nested: Mapping[str, Words] = field(default_factory=dict)
+    defaults: State = field(default_factory=dict)
+    alike: Mapping[str, Callable[[Any, Any], bool]] = field(default_factory=dict)  # inputs compared in their own way
+    checks: Mapping[str, Callable[[Any], object]] = field(default_factory=dict)  # each raises a ValueError
+    outputs: Words = NONE  # known only after creation
+    secrets: Words = NONE
+    autonamed: bool = True
+    deletes_first: bool = False
 
     @property
     def inputs(self) -> Words:
         return self.replacing | self.updating
+
+    def failures(self, inputs: State) -> Iterator[protocol.CheckFailure]:
+        """The inputs that are missing, or that this stand-in does not know."""
+        for name in sorted(self.required - inputs.keys()):
+            yield protocol.CheckFailure(name, f"expected {name}, found nothing")
+        yield from unsupported(inputs, self.inputs)
+        for name, known in self.nested.items():
+            value = inputs.get(name, [])
+            for entry in value if isinstance(value, list) else [value]:
+                yield from unsupported(entry, known)
+        for name, check in self.checks.items():
+            try:
+                check(inputs.get(name))
+            except ValueError as error:
+                yield protocol.CheckFailure(name, str(error))
 
     def completed(self, inputs: State, olds: State, name: str) -> State:
         """The inputs with their defaults, and a list of which these are."""
@@ -104,6 +98,13 @@ class Resource:
         sticky = olds.get(DEFAULTS, olds)  # a refresh drops the list: from then on every old value sticks
         chosen = {k: olds[k] if k in olds and k in sticky else v for k, v in defaults.items() if k not in inputs}
         return {**inputs, **chosen, DEFAULTS: sorted(chosen)}
+
+    def same(self, name: str, old: Any, new: Any) -> bool:
+        if name in self.computed and not new:
+            return True
+        if name in self.alike:
+            return self.alike[name](old, new)
+        return bool(canonical(old, name in self.unordered) == canonical(new, name in self.unordered))
 
     def changes(self, olds: State, news: State) -> dict[str, protocol.PropertyDiff]:
         found = {}
@@ -120,26 +121,45 @@ class Resource:
         return {**{name: value for name, value in olds.items() if name not in left_out}, **news}
 
 
+class Resource:
+    """How to make, see, change and remove a resource of one type."""
+
+    schema: Schema
+
+    def create(self, inputs: State) -> tuple[str, State]:
+        raise NotImplementedError
+
+    def read(self, resource_id: str, state: State) -> tuple[str, State]:
+        return resource_id, state
+
+    def update(self, resource_id: str, olds: State, news: State) -> State:
+        return news
+
+    def delete(self, resource_id: str, state: State) -> None:
+        """Nothing remains that would have to be removed."""
+
+
+def unsupported(given: Any, known: Words) -> Iterator[protocol.CheckFailure]:
+    reason = f"not supported by this stand-in for the real plugin; supported are: {', '.join(sorted(known))}"
+    names = sorted(given.keys() - known) if isinstance(given, dict) else ()
+    yield from (protocol.CheckFailure(name, reason) for name in names)
+
+
 def canonical(value: Any, unordered: bool = False) -> Any:
     """A value as Terraform compares it: what is empty is absent, and sets have no order."""
     if isinstance(value, dict):
         return {k: c for k, v in sorted(value.items()) if (c := canonical(v, unordered))}
     if isinstance(value, list):
         items = [canonical(v, unordered) for v in value]
-        return sorted(items, key=repr) if unordered else items
-    return value
-
-
-def unsupported(given: Any, known: Words, where: str = "") -> Failures:
-    reason = f"not supported by this stand-in for the real plugin; supported are: {', '.join(sorted(known))}"
-    yield from ((where + name, reason) for name in (given if isinstance(given, dict) else ()) if name not in known)
+        return (sorted(items, key=repr) if unordered else items) or None
+    return value or None
 
 
 def plain(value: Any) -> Any:
     """A property value as Python has it: whole numbers are ints, and nothing is secret any more."""
     value = value.value if isinstance(value, PropertyValue) else value
     if isinstance(value, Mapping):
-        return {k: p for k, v in value.items() if k != DEFAULTS and (p := plain(v)) is not None}
+        return {k: p for k, v in value.items() if (p := plain(v)) is not None}
     if isinstance(value, tuple):
         return [plain(v) for v in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -153,7 +173,7 @@ def wire(value: Any) -> PropertyValue:
     return PropertyValue(float(value) if isinstance(value, int) and not isinstance(value, bool) else value)
 
 
-def properties(state: State, secrets: Words = frozenset()) -> dict[str, PropertyValue]:
+def properties(state: State, secrets: Words = NONE) -> dict[str, PropertyValue]:
     return {k: wire(v).with_secret(k in secrets) for k, v in state.items() if v is not None}
 
 
@@ -166,76 +186,77 @@ class Plugin(protocol.Provider):
 
     async def check_config(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
         strange = unsupported(plain(request.new_inputs), self._config | words("version pluginDownloadURL"))
-        return protocol.CheckResponse(request.new_inputs, [protocol.CheckFailure(*failure) for failure in strange])
+        return protocol.CheckResponse(request.new_inputs, list(strange))
 
     async def configure(self, request: protocol.ConfigureRequest) -> protocol.ConfigureResponse:
         await self._aside(self._connect, plain(request.args))
         return protocol.ConfigureResponse(supports_preview=True)  # and no accept_secrets, as no bridged provider does
 
     async def check(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
-        resource, inputs, olds = self._of(request), plain(request.new_inputs), plain(request.old_inputs)
-        if DEFAULTS in request.old_inputs:
-            olds[DEFAULTS] = [str(name.value) for name in request.old_inputs[DEFAULTS].value]
+        schema, inputs = self._of(request).schema, plain(request.new_inputs)
         name = f"{request.name}-{hashlib.sha256(request.random_seed).hexdigest()[:7]}"
-        failures = [protocol.CheckFailure(*failure) for failure in resource.failures(inputs)]
-        return protocol.CheckResponse(properties(resource.completed(inputs, olds, name)), failures)
+        completed = schema.completed(inputs, plain(request.old_inputs), name)
+        return protocol.CheckResponse(properties(completed), list(schema.failures(inputs)))
 
     async def diff(self, request: protocol.DiffRequest) -> protocol.DiffResponse:
-        resource = self._of(request)
-        changes = resource.changes(plain(request.old_state), plain(request.new_inputs))
+        schema, news = self._of(request).schema, plain(request.new_inputs)
+        changes = schema.changes(plain(request.old_state), news)
         found = {name: change for name, change in changes.items() if name not in request.ignore_changes}
-        replaces = sorted(found.keys() & resource.replacing)
-        named = resource.autonamed and "name" not in str(request.new_inputs.get(DEFAULTS, "name"))
+        replaces = sorted(found.keys() & schema.replacing)
+        explicit_name = schema.autonamed and "name" not in news.get(DEFAULTS, ["name"])
         return protocol.DiffResponse(
             changes=bool(found),
             replaces=replaces,
-            stables=sorted(resource.replacing - found.keys()),
-            delete_before_replace=bool(replaces) and (resource.deletes_first or named),
+            stables=sorted(schema.replacing - found.keys()),
+            delete_before_replace=bool(replaces) and (schema.deletes_first or explicit_name),
             diffs=list(found),
             detailed_diff=found,
         )
 
     async def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
-        resource, inputs = self._of(request), plain(request.properties)
+        resource, inputs = self._of(request), stated(request.properties)
         if request.preview:
-            return protocol.CreateResponse(None, properties(dict.fromkeys(resource.outputs, UNKNOWN) | inputs))
+            return protocol.CreateResponse(None, properties(dict.fromkeys(resource.schema.outputs, UNKNOWN) | inputs))
         resource_id, state = await self._aside(resource.create, inputs)
-        return protocol.CreateResponse(resource_id, properties(state, resource.secrets))
+        return protocol.CreateResponse(resource_id, properties(state, resource.schema.secrets))
 
     async def read(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
         resource = self._of(request)
         try:
-            resource_id, state = await self._aside(resource.read, request.resource_id, plain(request.properties))
-        except GoneError:
+            resource_id, state = await self._aside(resource.read, request.resource_id, stated(request.properties))
+        except Gone:
             return protocol.ReadResponse()
         inputs = {name: state[name] for name in request.inputs if name in state}
-        return protocol.ReadResponse(resource_id, properties(state, resource.secrets), properties(inputs))
+        return protocol.ReadResponse(resource_id, properties(state, resource.schema.secrets), properties(inputs))
 
     async def update(self, request: protocol.UpdateRequest) -> protocol.UpdateResponse:
-        resource, olds = self._of(request), plain(request.olds)
-        state = resource.planned(olds, plain(request.news))
+        resource, olds = self._of(request), stated(request.olds)
+        state = resource.schema.planned(olds, stated(request.news))
         if not request.preview:
             with unfinished(request.resource_id, state):
                 state = await self._aside(resource.update, request.resource_id, olds, state)
-        return protocol.UpdateResponse(properties(state, resource.secrets))
+        return protocol.UpdateResponse(properties(state, resource.schema.secrets))
 
     async def delete(self, request: protocol.DeleteRequest) -> None:
-        try:
-            await self._aside(self._of(request).delete, request.resource_id, plain(request.properties))
-        except GoneError:
-            return
+        with suppress(Gone):
+            await self._aside(self._of(request).delete, request.resource_id, stated(request.properties))
 
     async def invoke(self, request: protocol.InvokeRequest) -> protocol.InvokeResponse:
         raise ValueError(f"{request.tok}: this stand-in for the real plugin has no functions")
 
     def _of(self, request: Any) -> Resource:
         token = request.type.rsplit("$", 1)[-1]  # the types of its parents stand before it
-        for _, reason in unsupported({token: None}, frozenset(self._resources)):
-            raise ValueError(f"{token}: {reason}")
+        for failure in unsupported({token: None}, frozenset(self._resources)):
+            raise ValueError(f"{token} is {failure.reason}")
         return self._resources[token]
 
     async def _aside(self, work: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+
+
+def stated(given: Mapping[str, PropertyValue]) -> State:
+    """What was asked for or is known, without the list of what of it are defaults."""
+    return {name: value for name, value in plain(given).items() if name != DEFAULTS}
 
 
 class Servicer(server.ProviderServicer):
@@ -251,7 +272,7 @@ def _answering(call: str) -> Callable[..., Any]:
         except Exception as wrapped:
             error = wrapped.__context__ or wrapped  # the SDK wraps every error to add its traceback
         status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
-        if isinstance(error, UnfinishedError):
+        if isinstance(error, Unfinished):
             state = PropertyValue.marshal_map(properties(error.state))
             failed = ErrorResourceInitFailed(id=error.resource_id, properties=state, reasons=[str(error)])
             status.details.add().Pack(failed)

@@ -5,7 +5,7 @@ import string
 
 import bcrypt
 
-from sandbox.plugins.bridge import Plugin, Resource, State, serve, words
+from sandbox.plugins.bridge import Plugin, Resource, Schema, State, serve, words
 
 ALPHABETS = {
     "lower": string.ascii_lowercase,
@@ -18,22 +18,25 @@ ALPHABETS = {
 class RandomPassword(Resource):
     """A password made once; it changes only together with what it was made from."""
 
-    required = words("length")
-    replacing = words(
-        "length keepers lower upper numeric special minLower minUpper minNumeric minSpecial overrideSpecial"
+    schema = Schema(
+        required=words("length"),
+        replacing=words(
+            "length keepers lower upper numeric special minLower minUpper minNumeric minSpecial overrideSpecial"
+        ),
+        defaults=dict.fromkeys(ALPHABETS, True),
+        outputs=words("result bcryptHash"),
+        secrets=words("result bcryptHash"),
+        autonamed=False,
     )
-    outputs = secrets = words("result bcryptHash")
-    defaults = dict.fromkeys(ALPHABETS, True)
-    autonamed = False
 
     def create(self, inputs: State) -> tuple[str, State]:
-        password = make(inputs)
+        password = password_for(inputs)
         hashed = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(10)).decode()
         return "none", {**inputs, "result": password, "bcryptHash": hashed}
 
 
-def make(inputs: State) -> str:
-    """A password of the wanted length with at least so many characters of each kind as asked for."""
+def password_for(inputs: State) -> str:
+    """A password of that length, with at least so many characters of each kind as asked for."""
     kinds = {kind: letters for kind, letters in ALPHABETS.items() if inputs[kind]}
     if "special" in kinds:
         kinds["special"] = inputs.get("overrideSpecial") or kinds["special"]

@@ -1,6 +1,4 @@
-"""Keeps the replicas of a node as the metadata say: opened, recovered when dead, handed over, deleted; and knows when all is well."""
-
-from __future__ import annotations
+"""Keeps a node's replicas as the metadata want them: opened, recovered when dead, handed over, deleted."""
 
 import asyncio
 import shutil
@@ -11,28 +9,35 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from metadata import Collection, Operation, Transfer
-from node import Node
-from shards import Shard
-from wire import Failure
+from sandbox.qdrant.metadata import Collection, Transfer
+from sandbox.qdrant.node import Node
+from sandbox.qdrant.shards import Shard
+from sandbox.qdrant.wire import ServiceError
 
-BATCH, FLUSH_SECONDS, READY_SECONDS = 100, 60.0, 0.5
+BATCH, LOOK_SECONDS, FLUSH_SECONDS, READY_SECONDS = 100, 0.5, 60.0, 0.5
 
 
 class Caretaker:
-    """Looks at the metadata after every change and does what this node has to do."""
+    """Looks, after every change of the metadata and twice a second, at what this node has to do."""
 
     def __init__(self, node: Node, storage: Path, joined: bool) -> None:
-        self._node, self._storage = node, storage
+        self._node, self._raft, self._storage, self._joined = node, node.raft, storage / "collections", joined
         self._doing: dict[Any, asyncio.Task[None]] = {}
-        self._joined, self._ready = joined, False
-        self._goal: int | None = None
+        self._ready, self._goal = False, -1
         self._ill: set[tuple[str, int]] | None = None
 
-    def start(self) -> None:
-        self._once("raft", self._node.raft.run())
-        self._once("care", self._care())
-        self._once("flush", self._flush())
+    async def run(self) -> None:
+        while True:
+            self._once("care", self._care())
+            await self._raft.news(LOOK_SECONDS)
+
+    async def flush(self) -> None:
+        """Keeps the logs of the shards short."""
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            for shard in list(self._node.shards.values()):
+                with suppress(Exception):  # it may have been dropped meanwhile
+                    await asyncio.to_thread(shard.flush)
 
     def stop(self) -> None:
         for task in self._doing.values():
@@ -40,113 +45,102 @@ class Caretaker:
 
     def _once(self, key: Any, work: Coroutine[Any, Any, None]) -> None:
         if key in self._doing:
-            return work.close()
-        self._doing[key] = asyncio.create_task(work)
-        self._doing[key].add_done_callback(lambda _: self._doing.pop(key))
+            work.close()
+        else:
+            self._doing[key] = asyncio.create_task(work)
+            self._doing[key].add_done_callback(lambda _: self._doing.pop(key))
 
-    async def _propose(self, operation: Operation) -> None:
-        with suppress(Failure):  # refused or without a majority: the next look decides again
-            await self._node.raft.propose(operation)
-
-    async def _flush(self) -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            for shard in list(self._node.shards.values()):
-                await asyncio.to_thread(shard.flush)
+    async def _propose(self, do: str, **arguments: Any) -> None:
+        with suppress(ServiceError):  # refused, or no majority: the next look decides again
+            await self._raft.propose(do, **arguments)
 
     async def _care(self) -> None:
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._node.changed.wait(), 0.5)
-            self._node.changed.clear()
-            collections = list(self._node.metadata.collections.values())
-            for collection in collections:
-                self._open(collection)
-                for transfer in collection.transfers:
-                    self._attend(collection, transfer)
-            recovering = any(t.target == self._node.me for c in collections for t in c.transfers)
-            for collection in collections:
-                for shard, replicas in collection.shards.items():
-                    self._heal(collection, shard, replicas.get(self._node.me), recovering)
-            self._delete_strangers({(c.uid, n) for c in collections for n, r in c.shards.items() if self._node.me in r})
+        collections, me = list(self._node.metadata.collections.values()), self._raft.me
+        transfers = [(collection, transfer) for collection in collections for transfer in collection.transfers]
+        for collection, transfer in transfers:
+            self._attend(collection, transfer)
+        for collection in collections:
+            for shard, state in collection.held_by(me).items():
+                self._open(collection, shard)
+                if state == "Initializing":  # nothing was written yet that it could lack
+                    mine = {"name": collection.name, "shard": shard, "peer": me, "state": "Active"}
+                    self._once((collection.uid, shard), self._propose("replica", **mine))
+                elif state == "Dead" and not any(transfer.target == me for _, transfer in transfers):
+                    self._once("recovery", self._recover(collection, shard))
+        self._delete_all_but({(c.uid, shard) for c in collections for shard in c.held_by(me)})
 
-    def _open(self, collection: Collection) -> None:
-        for n in (n for n, replicas in collection.shards.items() if self._node.me in replicas):
-            if (collection.uid, n) not in self._node.shards:
-                folder = self._storage / "collections" / collection.uid / str(n)
-                self._node.shards[collection.uid, n] = Shard(folder, collection.params["vectors"])
-            self._node.shards[collection.uid, n].index(collection.schema)
+    def _open(self, collection: Collection, shard: int) -> None:
+        key = collection.uid, shard
+        if key not in self._node.shards:
+            folder = self._storage / collection.uid / str(shard)
+            self._node.shards[key] = Shard(folder, collection.params["vectors"])
+        self._node.shards[key].index(collection.indexes)
 
-    def _heal(self, collection: Collection, shard: int, state: str | None, recovering: bool) -> None:
-        """One at a time, a dead replica asks an active one for everything; a new one is complete because nothing was written."""
-        me, operation = self._node.me, {"name": collection.name, "shard": shard}
-        if state == "Initializing":
-            work = {"do": "replica", "peer": me, "state": "Active", "expected": state, **operation}
-            self._once((collection.uid, shard), self._propose(work))
-        elif state == "Dead" and not recovering:
-            uri_of = {p: self._node.metadata.peers[p].uri for p in collection.active(shard)}
-            if source := next((p for p, uri in uri_of.items() if uri not in self._node.peers.silent), None):
-                work = {
-                    "do": "start_transfer",
-                    "source": source,
-                    "target": me,
-                    "sync": True,
-                    "method": "wal_delta",
-                    **operation,
-                }
-                self._once("recovery", self._propose(work))
+    def _delete_all_but(self, mine: set[tuple[str, int]]) -> None:
+        for folder in self._storage.glob("*/*"):
+            key = folder.parent.name, int(folder.name)
+            if key not in mine:
+                if key in self._node.shards:
+                    self._node.shards.pop(key).close()
+                shutil.rmtree(folder)
+
+    def _is_silent(self, peer: int) -> bool:
+        return self._node.metadata.peers[peer].uri in self._node.peers.silent
+
+    async def _recover(self, collection: Collection, shard: int) -> None:
+        """One shard at a time, from an active replica whose node answers."""
+        if source := next((peer for peer in collection.active(shard) if not self._is_silent(peer)), None):
+            ends = {"shard": shard, "source": source, "target": self._raft.me}
+            await self._propose("transfer", name=collection.name, **ends, sync=True, method="wal_delta")
 
     def _attend(self, collection: Collection, transfer: Transfer) -> None:
-        me, peers = self._node.me, self._node.metadata.peers
-        if transfer.source == me:
-            self._once(transfer.key, self._hand_over(collection, transfer))
-        elif transfer.target == me and peers[transfer.source].uri in self._node.peers.silent:
-            self._once(transfer.key, self._propose(transfer.ended(collection.name, False)))
+        key = collection.uid, transfer.shard, transfer.target
+        if transfer.source == self._raft.me:
+            self._once(key, self._hand_over(collection, transfer))
+        elif transfer.target == self._raft.me and self._is_silent(transfer.source):
+            self._once(key, self._end(collection, transfer, whole=False))
 
     async def _hand_over(self, collection: Collection, transfer: Transfer) -> None:
-        """Streams a shard while writes go on, then removes at its target what is not here, and declares it active."""
-        shard, done = await self._node.local(collection, transfer.shard), False
-        with suppress(Failure):
+        """Streams a shard while writes go on, removes at the target what is not here, and lets it be active."""
+        whole, to = False, (transfer.target, collection.name, transfer.shard)
+        with suppress(ServiceError):
+            shard = await self._node.local(collection, transfer.shard)
             ids = iter(shard.ids())
             while batch := list(islice(ids, BATCH)):
                 async with shard.lock:
                     points = shard.retrieve({"ids": batch, "with_vector": True})
-                    await self._node.pass_on(transfer.target, collection.name, transfer.shard, {"points": points})
+                    await self._node.pass_on(*to, "upsert", points)
             async with shard.lock:
-                await self._node.pass_on(transfer.target, collection.name, transfer.shard, {"only": shard.ids()})
-            done = True
-        await self._propose(transfer.ended(collection.name, done))
+                await self._node.pass_on(*to, "delete", {"must_not": [{"has_id": shard.ids()}]})
+            whole = True
+        await self._end(collection, transfer, whole)
 
-    def _delete_strangers(self, mine: set[tuple[str, int]]) -> None:
-        for key in self._node.shards.keys() - mine:
-            self._node.shards.pop(key).close()
-            shutil.rmtree(self._storage / "collections" / key[0] / str(key[1]))
+    async def _end(self, collection: Collection, transfer: Transfer, whole: bool) -> None:
+        ends = transfer.model_dump(include={"shard", "source", "target"})
+        await self._propose("end_transfer", name=collection.name, **ends, whole=whole)
 
     # -- /readyz
 
     async def ready(self) -> bool:
-        """True for ever once it was true, and nearer to it only while somebody asks, for half a second each time."""
+        """True for ever once it was true, and getting there only while somebody asks, half a second at a time."""
         deadline = time.monotonic() + READY_SECONDS
         while not self._ready and time.monotonic() < deadline:
-            self._ready = await self._look()
+            self._ready = await self._looks_ready()
             await asyncio.sleep(0 if self._ready else 0.1)
         return self._ready
 
-    async def _look(self) -> bool:
-        raft, peers = self._node.raft, self._node.metadata.peers
-        if self._joined and len(peers) <= 1:
+    async def _looks_ready(self) -> bool:
+        metadata, me = self._node.metadata, self._raft.me
+        if self._joined and len(metadata.peers) <= 1:
             return False
-        if self._goal is None:
-            asked = (self._node.peers.ask(p.uri, "ping", None, READY_SECONDS) for n, p in peers.items() if n != raft.me)
+        if self._goal < 0:  # where the others are now; when nobody answers, this node counts as up to date
+            others = (known.uri for peer, known in metadata.peers.items() if peer != me)
+            asked = [self._node.peers.ask(uri, "ping", None, READY_SECONDS) for uri in others]
             commits = await asyncio.gather(*asked, return_exceptions=True)
-            self._goal = max([commit for commit in commits if isinstance(commit, int)], default=0)
-        if raft.commit < self._goal:
+            self._goal = max((commit for commit in commits if isinstance(commit, int)), default=0)
+        if self._raft.commit < self._goal:
             return False
-        ill = {
-            (c.uid, n)
-            for c in self._node.metadata.collections.values()
-            for n, r in c.shards.items()
-            if r.get(raft.me, "Active") != "Active"
-        }
+        held = ((c.uid, shard, state) for c in metadata.collections.values() for shard, state in c.held_by(me).items())
+        ill = {(uid, shard) for uid, shard, state in held if state != "Active"}
         self._ill = ill if self._ill is None else self._ill & ill
         return not self._ill

@@ -1,24 +1,21 @@
-"""What all nodes agree on: peers, collections, replica states, transfers. An operation of the log in, a new state out."""
-
-from __future__ import annotations
+"""What all nodes agree on: peers, collections, replicas, transfers; and the operations that change it."""
 
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
-from wire import Failure
+from pydantic import BaseModel
 
-Operation = dict[str, Any]
+from sandbox.qdrant.wire import ServiceError
+
+REMEMBERED = 100
 
 
-@dataclass
-class Peer:
+class Peer(BaseModel):
     uri: str
-    voter: bool
+    voter: bool = False
 
 
-@dataclass
-class Transfer:
+class Transfer(BaseModel):
     shard: int
     source: int
     target: int
@@ -26,142 +23,139 @@ class Transfer:
     method: str
 
 
-@dataclass
-class Collection:
+class Collection(BaseModel):
     name: str
-    uid: str  # a collection made again under the same name must not find the old one's points
+    uid: str  # one made again under the same name must not find the old one's points
     params: dict[str, Any]
-    shards: dict[int, dict[int, str]]
-    transfers: list[Transfer] = field(default_factory=list)
-    schema: dict[str, str] = field(default_factory=dict)
+    shards: list[dict[int, str]]  # the state of each peer's replica
+    transfers: list[Transfer] = []
+    indexes: dict[str, str] = {}
 
     def active(self, shard: int) -> list[int]:
         return [peer for peer, state in self.shards[shard].items() if state == "Active"]
 
-    def transfers_to(self, shard: int, peer: int) -> list[Transfer]:
-        return [t for t in self.transfers if (t.shard, t.target) == (shard, peer)]
+    def held_by(self, peer: int) -> dict[int, str]:
+        return {n: replicas[peer] for n, replicas in enumerate(self.shards) if peer in replicas}
+
+    def forget(self, peer: int, shard: int) -> None:
+        """Drops the transfers of a shard from and to a peer."""
+        self.transfers = [t for t in self.transfers if t.shard != shard or peer not in (t.source, t.target)]
 
 
-class Metadata:
-    """The replicated state; every public method but the questions at the end is an operation of the log."""
+class Metadata(BaseModel):
+    """Never changed in place: `after` makes the next one, or raises why an operation must not be."""
 
-    def __init__(self) -> None:
-        self.peers: dict[int, Peer] = {}
-        self.collections: dict[str, Collection] = {}
-        self.aliases: dict[str, str] = {}
+    peers: dict[int, Peer] = {}
+    collections: dict[str, Collection] = {}
+    aliases: dict[str, str] = {}
+    done: list[str] = []  # the last operations, so that one handed in twice happens once
 
-    def apply(self, operation: Operation) -> None:
-        """Raises `Failure`, on every node alike, for an operation that must not be."""
-        arguments = {k: v for k, v in operation.items() if k not in ("do", "id", "term")}
-        getattr(self, operation["do"])(**arguments)
+    def after(self, operation: dict[str, Any]) -> Self:
+        changed = self.model_copy(deep=True)
+        try:
+            getattr(changed, operation["do"])(**operation["arguments"])
+        except LookupError as error:
+            raise ServiceError(404, f"Not found: {error} does not exist") from error
+        changed.done = [*self.done[-REMEMBERED:], operation["id"]]
+        return changed
+
+    def collection(self, name: str) -> Collection:
+        if found := self.collections.get(self.aliases.get(name, name)):
+            return found
+        raise ServiceError(404, f"Not found: Collection `{name}` doesn't exist!")
+
+    def placed(self, shards: int, factor: int) -> list[list[int]]:
+        """As many replicas as asked for or as peers are known now, on the least loaded; never looked at again."""
+        load, placed = Counter(dict.fromkeys(self.peers, 0)), []
+        for _ in range(shards):
+            placed.append(sorted(load, key=lambda peer: load[peer])[:factor])
+            load.update(placed[-1])
+        return placed
+
+    def _holds_shards(self, peer: int) -> bool:
+        return any(collection.held_by(peer) for collection in self.collections.values())
+
+    # -- the operations
 
     def nothing(self) -> None:
-        """A new leader commits this to learn what its predecessors had committed."""
+        """What a new leader proposes to learn what its predecessors had committed."""
 
-    def add_peer(self, peer: int, uri: str, voter: bool = False) -> None:
-        for other in [p for p, known in self.peers.items() if known.uri == uri and p != peer]:
-            if self.holds_shards(other):
-                raise Failure(400, f"Bad request: peer URI {uri} already used by peer {other} which still has shards")
+    def add_peer(self, *, peer: int, uri: str) -> None:
+        for other in [other for other, known in self.peers.items() if known.uri == uri]:
+            if self._holds_shards(other):
+                raise ServiceError(400, f"peer URI {uri} already used by peer {other} which still has shards")
             del self.peers[other]
-        self.peers[peer] = Peer(uri, voter or (peer in self.peers and self.peers[peer].voter))
+        self.peers[peer] = Peer(uri=uri)
 
-    def promote(self, peer: int) -> None:
-        if peer in self.peers:
-            self.peers[peer].voter = True
+    def promote(self, *, peer: int) -> None:
+        self.peers[peer].voter = True
 
-    def remove_peer(self, peer: int, force: bool) -> None:
-        if peer not in self.peers:
-            raise Failure(404, f"Not found: Peer {peer} does not exist")
-        if self.holds_shards(peer) and not force:
-            raise Failure(400, f"Bad request: Cannot remove peer {peer} as there are shards on it")
+    def remove_peer(self, *, peer: int, force: bool) -> None:
+        if self._holds_shards(peer) and not force:
+            raise ServiceError(400, f"Bad request: Cannot remove peer {peer} as there are shards on it")
         del self.peers[peer]
         for collection in self.collections.values():
-            collection.transfers = [t for t in collection.transfers if peer not in (t.source, t.target)]
-            for replicas in collection.shards.values():
-                replicas.pop(peer, None)
+            for shard in collection.held_by(peer):
+                collection.forget(peer, shard)
+                del collection.shards[shard][peer]
 
-    def create(self, name: str, uid: str, params: dict[str, Any], replicas: list[list[int]]) -> None:
+    def create(self, *, name: str, uid: str, params: dict[str, Any], placed: list[list[int]]) -> None:
         if name in self.collections or name in self.aliases:
-            raise Failure(409, f"Wrong input: Collection `{name}` already exists!")
-        shards = {n: dict.fromkeys(peers, "Initializing") for n, peers in enumerate(replicas)}
-        self.collections[name] = Collection(name, uid, params, shards)
+            raise ServiceError(409, f"Wrong input: Collection `{name}` already exists!")
+        shards = [dict.fromkeys(peers, "Initializing") for peers in placed]
+        self.collections[name] = Collection(name=name, uid=uid, params=params, shards=shards)
 
-    def patch(self, name: str, params: dict[str, Any]) -> None:
+    def patch(self, *, name: str, params: dict[str, Any]) -> None:
         self.collection(name).params.update(params)  # a new replication_factor is written down and moves nothing
 
-    def drop(self, name: str) -> None:
+    def drop(self, *, name: str) -> None:
         self.collections.pop(name, None)
         self.aliases = {alias: target for alias, target in self.aliases.items() if target != name}
 
-    def alias(self, actions: list[dict[str, Any]]) -> None:
-        for (kind, a), *_ in (action.items() for action in actions):
+    def alias(self, *, actions: list[dict[str, dict[str, str]]]) -> None:
+        for action in actions:
+            [(kind, names)] = action.items()
             if kind == "create_alias":
-                self.aliases[a["alias_name"]] = self.collection(a["collection_name"]).name
-            elif (old := a.get("old_alias_name") or a.get("alias_name")) not in self.aliases:
-                raise Failure(404, f"Not found: Alias {old} does not exists!")
-            elif target := self.aliases.pop(old):
-                self.aliases |= {a["new_alias_name"]: target} if kind == "rename_alias" else {}
+                self.aliases[names["alias_name"]] = self.collection(names["collection_name"]).name
+            else:
+                target = self.aliases.pop(names.get("old_alias_name") or names["alias_name"])
+                self.aliases |= {names["new_alias_name"]: target} if kind == "rename_alias" else {}
 
-    def index(self, name: str, key: str, schema: str | None) -> None:
-        collection = self.collection(name)
-        collection.schema = {k: v for k, v in collection.schema.items() if k != key} | ({key: schema} if schema else {})
+    def index(self, *, name: str, key: str, kind: str | None) -> None:
+        indexes = self.collection(name).indexes
+        indexes.pop(key, None)
+        indexes |= {key: kind} if kind else {}
 
-    def replica(self, name: str, shard: int, peer: int, state: str, expected: str | None = None) -> None:
+    def replica(self, *, name: str, shard: int, peer: int, state: str) -> None:
         collection = self.collection(name)
-        now = collection.shards[shard].get(peer)
-        if now is None or (expected and now != expected):
-            return
         if state == "Dead" and collection.active(shard) == [peer]:
-            raise Failure(500, f"Service internal error: Cannot deactivate the last active replica {peer} of {shard}")
-        collection.shards[shard][peer] = state
-        if state == "Dead":
-            collection.transfers = [t for t in collection.transfers if (t.shard, t.target) != (shard, peer)]
+            raise ServiceError(400, f"Cannot deactivate the last active replica {peer} of shard {shard}")
+        if peer in collection.shards[shard] and (state == "Dead" or collection.shards[shard][peer] == "Initializing"):
+            collection.shards[shard][peer] = state
+            collection.forget(peer, shard)
 
-    def start_transfer(self, name: str, shard: int, source: int, target: int, sync: bool, method: str) -> None:
-        collection = self.collection(name)
-        if source not in collection.active(shard) or target not in self.peers or collection.transfers_to(shard, target):
-            raise Failure(400, f"Bad request: Shard {shard} cannot be transferred from {source} to {target}")
-        if target in collection.active(shard):
-            raise Failure(400, f"Bad request: Shard {shard} is already active on peer {target}")
-        collection.shards[shard][target] = "Partial"
-        collection.transfers.append(Transfer(shard, source, target, sync, method))
+    def transfer(self, *, name: str, **details: Any) -> None:
+        collection, asked = self.collection(name), Transfer(**details)
+        active, busy = collection.active(asked.shard), [(t.shard, t.target) for t in collection.transfers]
+        possible = asked.source in active and asked.target not in active and asked.target in self.peers
+        if not possible or (asked.shard, asked.target) in busy:
+            raise ServiceError(400, f"Bad request: impossible transfer {asked!r}")
+        collection.shards[asked.shard][asked.target] = "Partial"
+        collection.transfers.append(asked)
 
-    def end_transfer(self, name: str, shard: int, source: int, target: int, done: bool) -> None:
+    def end_transfer(self, *, name: str, shard: int, source: int, target: int, whole: bool) -> None:
         collection = self.collection(name)
-        ended = next((t for t in collection.transfers_to(shard, target) if t.source == source), None)
-        if ended is None:
-            raise Failure(400, f"Bad request: There is no transfer of shard {shard} from {source} to {target}")
-        collection.transfers.remove(ended)
-        collection.shards[shard][target] = "Active" if done else "Dead"
-        if not ended.sync:
-            del collection.shards[shard][source if done else target]
+        ended = [t for t in collection.transfers if (t.shard, t.source, t.target) == (shard, source, target)]
+        if not ended:
+            raise ServiceError(400, f"Bad request: no transfer of shard {shard} from {source} to {target}")
+        collection.forget(target, shard)
+        collection.shards[shard][target] = "Active" if whole else "Dead"
+        if not ended[0].sync:
+            del collection.shards[shard][source if whole else target]
 
-    def drop_replica(self, name: str, shard: int, peer: int) -> None:
+    def drop_replica(self, *, name: str, shard: int, peer: int) -> None:
         collection = self.collection(name)
-        if peer not in collection.shards[shard]:
-            raise Failure(400, f"Bad request: Shard {shard} does not exist on peer {peer}")
-        if collection.active(shard) in ([peer], []):
-            raise Failure(
-                400, f"Bad request: Shard {shard} must have at least one active replica after removing {peer}"
-            )
+        if set(collection.active(shard)) <= {peer}:
+            raise ServiceError(400, f"Bad request: shard {shard} must keep an active replica beside that of {peer}")
         del collection.shards[shard][peer]
-        collection.transfers = [t for t in collection.transfers if t.shard != shard or peer not in (t.source, t.target)]
-
-    def collection(self, name: str) -> Collection:
-        found = self.collections.get(self.aliases.get(name, name))
-        if found is None:
-            raise Failure(404, f"Not found: Collection `{name}` doesn't exist!")
-        return found
-
-    def holds_shards(self, peer: int) -> bool:
-        return any(peer in replicas for c in self.collections.values() for replicas in c.shards.values())
-
-    def place(self, shards: int, factor: int) -> list[list[int]]:
-        """As many replicas as asked for or as peers are known now, on the least loaded; never looked at again."""
-        load = Counter(dict.fromkeys(sorted(self.peers), 0))
-        placed = []
-        for _ in range(shards):
-            chosen = sorted(load, key=lambda peer: load[peer])[:factor]
-            load.update(chosen)
-            placed.append(chosen)
-        return placed
+        collection.forget(peer, shard)

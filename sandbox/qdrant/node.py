@@ -1,63 +1,50 @@
-"""One node among its peers: which replicas are asked for points, which are told of changes, and who is declared dead."""
-
-from __future__ import annotations
+"""One node among its peers: which replicas are asked for points, which hear of a change, and who is declared dead."""
 
 import asyncio
-import zlib
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from random import shuffle
 from typing import Any
 
-from metadata import Collection, Metadata
-from raft import Raft
-from shards import Shard
-from wire import Failure, Peers
+from sandbox.qdrant.metadata import Collection, Metadata
+from sandbox.qdrant.raft import Raft
+from sandbox.qdrant.shards import Shard
+from sandbox.qdrant.wire import Peers, ServiceError
 
-READ_SECONDS, WRITE_SECONDS, DEACTIVATE_SECONDS = (
-    1.5,
-    20.0,
-    30.0,
-)  # a frozen peer holds a write as long as in the real one
-Changes = dict[int, dict[str, Any]]  # by shard
-Told = dict[int, list[int]]  # the peers a writer sends a shard's change to
-
-
-def shard_of(point: int | str, shards: int) -> int:
-    return zlib.crc32(str(point).encode()) % shards
+READ_SECONDS, WRITE_SECONDS = 1.0, 20.0  # a frozen peer holds up writes, and not reads, as it does in the real one
+DEACTIVATE_SECONDS, JOIN_SECONDS = 30.0, 15.0
+Change = tuple[int, str, Any, list[int]]  # shard, what to do, with what, and the peers that its writer sends it to
+Missed = dict[tuple[int, int], BaseException]  # why, by shard and peer
 
 
 class Node:
-    """What a peer does for its clients and for other peers; `caretaker.py` keeps its replicas whole meanwhile."""
+    """What a peer does for clients and other peers; the caretaker keeps its replicas whole meanwhile."""
 
-    def __init__(self, storage: Path) -> None:
-        self.peers, self.metadata, self.changed = Peers(), Metadata(), asyncio.Event()
-        self.raft = Raft(storage, self.metadata, self.peers, self.changed.set)
+    def __init__(self, storage: Path, clustered: bool) -> None:
+        self.clustered = clustered
+        self.peers = Peers()
+        self.raft = Raft(storage / "raft_state.json", self.peers)
         self.shards: dict[tuple[str, int], Shard] = {}
         self.draining = False
 
     @property
-    def me(self) -> int:
-        return self.raft.me
+    def metadata(self) -> Metadata:
+        return self.raft.metadata
 
     async def answer(self, subject: str, body: Any) -> Any:
         """What this node says to another."""
-        match subject:
-            case "ping":
-                return self.raft.commit
-            case "append" | "vote" | "propose":
-                return getattr(self.raft, f"on_{subject}")(body)
-            case "join":
-                await self.raft.propose({"do": "add_peer", **body}, 15.0, insist=True)
-                return {peer: known.uri for peer, known in self.metadata.peers.items()}
-            case "read":
-                return await self._read_here(*body)
-            case "update":
-                name, changes, told = body
-                told = {int(shard): peers for shard, peers in told.items()} if told else None
-                return await self._update_here(name, {int(shard): change for shard, change in changes.items()}, told)
-        raise Failure(400, f"Bad request: unknown subject {subject}")
+        if self.draining:
+            raise ServiceError(503, "shutting down")
+        if subject == "ping":
+            return self.raft.commit
+        if subject == "join":
+            return await self.raft.propose("add_peer", JOIN_SECONDS, insist=True, **body)
+        if subject == "propose":
+            return await self.raft.on_propose(body)
+        if subject in ("append", "vote"):
+            return self.raft.on_append(body) if subject == "append" else self.raft.on_vote(body)
+        return await (self._read_here(*body) if subject == "read" else self._update_here(*body))
 
     async def local(self, collection: Collection, shard: int) -> Shard:
         """The shard on this disk; one that this node has just been given may take a moment to open."""
@@ -65,111 +52,108 @@ class Node:
             if found := self.shards.get((collection.uid, shard)):
                 return found
             await asyncio.sleep(0.02)
-        raise Failure(500, f"Service internal error: Shard {shard} is not on peer {self.me}")
+        raise ServiceError(500, f"Service internal error: Shard {shard} is not on peer {self.raft.me}")
+
+    async def _ask(self, peer: int, subject: str, body: Any, seconds: float) -> Any:
+        if peer == self.raft.me:
+            return await self.answer(subject, body)
+        if peer not in self.metadata.peers:
+            raise ServiceError(503, f"peer {peer} was removed")
+        return await self.peers.ask(self.metadata.peers[peer].uri, subject, body, seconds)
 
     # -- reading
 
-    async def read(self, name: str, kind: str, body: Any, shards: Iterable[int] | None = None) -> dict[int, Any]:
+    async def read(self, name: str, kind: str, body: Any, shards: Iterable[int] | None = None) -> list[Any]:
         """One answer per shard: from this node where it can, else from another active replica, else from the next."""
         collection = self.metadata.collection(name)
-        missing, tried = set(collection.shards if shards is None else shards), defaultdict[int, set[int]](set)
-        answers: dict[int, Any] = {}
+        missing = set(range(len(collection.shards)) if shards is None else shards)
+        tried, answers = defaultdict[int, set[int]](set), []
         while missing:
-            plan = defaultdict(list)
+            plan = defaultdict[int, list[int]](list)
             for shard in missing:
                 plan[self._choose(collection, shard, tried[shard])].append(shard)
-            asked = [self._ask_to_read(peer, collection.name, ids, kind, body) for peer, ids in plan.items()]
-            for (peer, ids), got in zip(
-                plan.items(), await asyncio.gather(*asked, return_exceptions=True), strict=True
-            ):
-                if not isinstance(got, BaseException):
-                    answers.update(zip(ids, got, strict=True))
-                    missing -= set(ids)
-                elif not isinstance(got, Failure) or not got.transient:
-                    raise got  # even when a stranger says 404 on a registered address: the real one asks no further
-                for shard in ids:
-                    tried[shard].add(peer)
+                tried[shard] |= {peer for peer in plan if shard in plan[peer]}
+            asked = [
+                self._ask(peer, "read", (collection.name, n, kind, body), READ_SECONDS) for peer, n in plan.items()
+            ]
+            outcomes = await asyncio.gather(*asked, return_exceptions=True)
+            for shards_asked, outcome in zip(plan.values(), outcomes, strict=True):
+                if not isinstance(outcome, BaseException):
+                    answers += outcome
+                    missing -= set(shards_asked)
+                elif not isinstance(outcome, ServiceError) or not outcome.transient:
+                    raise outcome  # even when a stranger says 404 on a registered address: the real one asks no further
         return answers
 
     def _choose(self, collection: Collection, shard: int, tried: set[int]) -> int:
         active = [peer for peer in collection.active(shard) if peer not in tried]
-        if self.me in active:
-            return self.me
+        if self.raft.me in active:
+            return self.raft.me
         if not active:
-            text = f"The replica set for shard {shard} on peer {self.me} does not have enough active replicas"
-            raise Failure(500, f"Service internal error: {text}")
+            text = f"The replica set for shard {shard} on peer {self.raft.me} does not have enough active replicas"
+            raise ServiceError(500, f"Service internal error: {text}")
         shuffle(active)
         return min(active, key=lambda peer: self.metadata.peers[peer].uri in self.peers.silent)
 
-    async def _ask_to_read(self, peer: int, *question: Any) -> Any:
-        if peer == self.me:
-            return await self._read_here(*question)
-        return await self.peers.ask(self.metadata.peers[peer].uri, "read", question, READ_SECONDS)
-
     async def _read_here(self, name: str, shards: list[int], kind: str, body: Any) -> list[Any]:
         collection = self.metadata.collection(name)
-        return [(await self.local(collection, shard)).read(kind, body) for shard in shards]
+        return [(await self.local(collection, shard)).do(kind, body) for shard in shards]
 
     # -- writing
 
-    async def write(self, name: str, changes: Changes) -> None:
-        """Sends each shard's change to all its living replicas at once; those that fail are dead by consent before the ack."""
+    async def write(self, name: str, kind: str, bodies: dict[int, Any]) -> None:
+        """Tells all living replicas of each shard at once; those that miss it are dead by agreement before the ack."""
         collection = self.metadata.collection(name)
-        told = {n: [p for p, s in collection.shards[n].items() if s in ("Active", "Initializing")] for n in changes}
-        if bare := [n for n in changes if not collection.active(n)]:
-            text = f"The replica set for shard {bare[0]} on peer {self.me} has no active replica"
-            raise Failure(500, f"Service internal error: {text}")
-        asked = {p: {n: c for n, c in changes.items() if p in told[n]} for p in {p for ps in told.values() for p in ps}}
-        outcomes = await asyncio.gather(
-            *(self._ask_to_update(p, collection.name, some, told) for p, some in asked.items()), return_exceptions=True
-        )
-        missed: dict[tuple[int, int], BaseException] = {}
-        for (peer, some), outcome in zip(asked.items(), outcomes, strict=True):
-            if isinstance(outcome, BaseException):
-                missed |= {(n, peer): outcome for n in some}
-            else:
-                missed |= {(n, other): Failure(500, "untold replica missed it") for n, other in outcome}
+        told = {n: [p for p, s in collection.shards[n].items() if s in ("Active", "Initializing")] for n in bodies}
+        if bare := [n for n in bodies if not collection.active(n)]:
+            text = f"The replica set for shard {bare[0]} on peer {self.raft.me} has no active replica"
+            raise ServiceError(500, f"Service internal error: {text}")
+        missed = await self._tell(collection.name, [(n, kind, body, told[n]) for n, body in bodies.items()])
         self._check_consistency(collection, told, missed)
-        dead = [{"do": "replica", "name": collection.name, "shard": n, "peer": p, "state": "Dead"} for n, p in missed]
-        await asyncio.gather(*(self.raft.propose(operation, DEACTIVATE_SECONDS, insist=True) for operation in dead))
+        where = [{"name": collection.name, "shard": n, "peer": peer} for n, peer in missed]
+        dead = (self.raft.propose("replica", DEACTIVATE_SECONDS, insist=True, state="Dead", **each) for each in where)
+        if refused := [error for error in await asyncio.gather(*dead, return_exceptions=True) if error]:
+            text = "Some replica failed to apply operation and was not deactivated. Please retry."
+            raise ServiceError(500, f"Service internal error: {text} {refused[0]}")
 
-    def _check_consistency(
-        self, collection: Collection, told: Told, missed: dict[tuple[int, int], BaseException]
-    ) -> None:
-        """Too few copies: the caller hears 500, nobody is declared dead, and what was written stays written."""
+    async def _tell(self, name: str, changes: list[Change]) -> Missed:
+        theirs = {peer: [c for c in changes if peer in c[3]] for peer in {peer for c in changes for peer in c[3]}}
+        asked = [self._ask(peer, "update", (name, some), WRITE_SECONDS) for peer, some in theirs.items()]
+        missed: Missed = {}
+        for peer, outcome in zip(theirs, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+            if isinstance(outcome, BaseException):
+                missed |= {(n, peer): outcome for n, *_ in theirs[peer]}
+            else:
+                missed |= {(n, untold): ServiceError(500, f"peer {untold} missed it") for n, untold in outcome}
+        return missed
+
+    def _check_consistency(self, collection: Collection, told: dict[int, list[int]], missed: Missed) -> None:
+        """With too few copies the caller hears 500, nobody is declared dead, and what was written stays written."""
         needed = collection.params["write_consistency_factor"]
         failed = [n for n, ps in told.items() if sum((n, p) not in missed for p in ps) < min(needed, len(ps))]
         if failed:
             first = next(error for (n, _), error in missed.items() if n in failed)
-            if isinstance(first, Failure) and not first.transient:
+            if isinstance(first, ServiceError) and not first.transient:
                 raise first
             text = f"{len(failed)} out of {len(told)} shards failed to apply operation. First error captured: {first}"
-            raise Failure(500, f"Service internal error: {text}")
+            raise ServiceError(500, f"Service internal error: {text}")
 
-    async def _ask_to_update(self, peer: int, name: str, changes: Changes, told: Told | None) -> Any:
-        if peer == self.me:
-            return await self._update_here(name, changes, told)
-        return await self.peers.ask(self.metadata.peers[peer].uri, "update", (name, changes, told), WRITE_SECONDS)
-
-    async def _update_here(self, name: str, changes: Changes, told: Told | None) -> list[tuple[int, int]]:
-        """Changes the shards on this disk; returns the replicas that its writer did not know of and that missed it."""
+    async def _update_here(self, name: str, changes: list[Change]) -> list[tuple[int, int]]:
+        """Applies changes on this disk, and passes them on to living replicas that their writer did not know of."""
         collection, missed = self.metadata.collection(name), []
-        for n, change in changes.items():
+        for n, kind, body, told in changes:
+            if told and collection.shards[n].get(self.raft.me) == "Dead":
+                raise ServiceError(500, f"Service internal error: Shard {n} on peer {self.raft.me} is dead")
             shard = await self.local(collection, n)
-            if told and collection.shards[n].get(self.me) == "Dead":
-                raise Failure(500, f"Service internal error: Shard {n} on peer {self.me} is dead")
             async with shard.lock:
-                shard.update(change)
-            for peer in self._living(collection, n) - set(told[n]) if told else ():
+                shard.do(kind, body)
+            fed = {t.target for t in collection.transfers if (t.shard, t.source) == (n, self.raft.me)}
+            for peer in fed.union(collection.active(n)).difference(told) if told else ():
                 try:
-                    await self.pass_on(peer, name, n, change)
-                except Failure:
+                    await self.pass_on(peer, name, n, kind, body)
+                except ServiceError:
                     missed.append((n, peer))
         return missed
 
-    def _living(self, collection: Collection, shard: int) -> set[int]:
-        fed = {t.target for t in collection.transfers if (t.shard, t.source) == (shard, self.me)}
-        return fed | set(collection.active(shard))
-
-    async def pass_on(self, peer: int, name: str, shard: int, change: dict[str, Any]) -> None:
-        await self._ask_to_update(peer, name, {shard: change}, None)
+    async def pass_on(self, peer: int, name: str, shard: int, kind: str, body: Any) -> None:
+        await self._ask(peer, "update", (name, [(shard, kind, body, [])]), WRITE_SECONDS)

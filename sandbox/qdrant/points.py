@@ -1,19 +1,25 @@
 """Points over REST: every shard is asked, and their answers become one."""
 
-from __future__ import annotations
-
 import asyncio
 import uuid
+import zlib
 from collections import defaultdict
 from itertools import chain
 from typing import Any
 
-from node import shard_of
-from rest import COLLECTION, COMPLETED, Call, route
-from wire import Failure
+from sandbox.qdrant.rest import POINTS, Actions, Call
+from sandbox.qdrant.wire import ServiceError
 
-POINTS = f"{COLLECTION}/points"
 Point = dict[str, Any]
+WANTED = ("filter", "limit", "offset", "with_payload", "with_vector")
+QUERY = ("query", "params", "score_threshold", *WANTED)
+
+
+def _known(body: dict[str, Any], *known: str) -> dict[str, Any]:
+    """Refuses what would otherwise be ignored in silence."""
+    if unknown := [key for key, value in body.items() if key not in known and value is not None]:
+        raise ServiceError(400, f"Bad request: this stand-in knows no {unknown} here")
+    return body
 
 
 def _id(given: Any) -> int | str:
@@ -21,133 +27,106 @@ def _id(given: Any) -> int | str:
         return given if isinstance(given, int) and given >= 0 else str(uuid.UUID(given))
     except (ValueError, AttributeError) as error:
         text = f"value {given} is not a valid point ID, valid values are either an unsigned integer or a UUID"
-        raise Failure(400, f"Format error in JSON body: {text}") from error
+        raise ServiceError(400, f"Format error in JSON body: {text}") from error
 
 
 def _by_shard(call: Call, ids: list[Any]) -> dict[int, list[int | str]]:
-    shards = len(call.node.metadata.collection(call.name).shards)
-    sorted_out = defaultdict(list)
+    shards, found = len(call.collection.shards), defaultdict(list)
     for point in map(_id, ids):
-        sorted_out[shard_of(point, shards)].append(point)
-    return sorted_out
+        found[zlib.crc32(str(point).encode()) % shards].append(point)
+    return found
 
 
 def _by_id(point: Point) -> tuple[bool, int | str]:
     return isinstance(point["id"], str), point["id"]
 
 
-@route("POST", f"{POINTS}/query")
+async def _query(call: Call, body: dict[str, Any]) -> list[Point]:
+    asked, start, limit = _known(body, *QUERY).get("query"), body.get("offset") or 0, body.get("limit") or 10
+    asked = _known(asked, "nearest")["nearest"] if isinstance(asked, dict) else asked
+    if isinstance(asked, int | str):
+        if not (points := await _retrieve(call, [asked], {"with_vector": True})):
+            raise ServiceError(404, f"Not found: No point with id {asked} found")
+        without = {"must": [body["filter"]] if body.get("filter") else [], "must_not": [{"has_id": [_id(asked)]}]}
+        asked, body = points[0]["vector"], body | {"filter": without}
+    question = body | {"query": asked, "limit": start + limit}
+    found = list(chain.from_iterable(await call.node.read(call.name, "query", question)))
+    sign = -1 if call.collection.params["vectors"]["distance"] in ("Cosine", "Dot") else 1
+    found.sort(key=_by_id if asked is None else lambda point: sign * point["score"])
+    return found[start : start + limit]
+
+
 async def query(call: Call) -> Any:
     return {"points": await _query(call, call.body)}
 
 
-@route("POST", f"{POINTS}/query/batch")
 async def query_batch(call: Call) -> Any:
-    return [{"points": p} for p in await asyncio.gather(*(_query(call, body) for body in call.body["searches"]))]
+    return [{"points": points} for points in await asyncio.gather(*(_query(call, b) for b in call.body["searches"]))]
 
 
-@route("POST", f"{POINTS}/search")
 async def search(call: Call) -> Any:
-    return await _query(call, _as_query(call.body))
+    body = dict(call.body)
+    return await _query(call, {"query": body.pop("vector"), **body})
 
 
-@route("POST", f"{POINTS}/search/batch")
-async def search_batch(call: Call) -> Any:
-    return await asyncio.gather(*(_query(call, _as_query(body)) for body in call.body["searches"]))
+async def _retrieve(call: Call, ids: list[Any], body: dict[str, Any]) -> list[Point]:
+    question = body | {"ids": [_id(each) for each in ids]}
+    return list(chain.from_iterable(await call.node.read(call.name, "retrieve", question, _by_shard(call, ids))))
 
 
-def _as_query(body: dict[str, Any]) -> dict[str, Any]:
-    vector = body["vector"]
-    return body | ({"query": vector["vector"], "using": vector["name"]} if isinstance(vector, dict) else {"query": vector})
-
-
-async def _query(call: Call, body: dict[str, Any]) -> list[Point]:
-    if body.get("prefetch") or body.get("lookup_from"):
-        raise Failure(400, "Bad request: this stand-in knows no prefetch and no lookup_from")
-    body = await _with_vector(call, body)
-    found = list(chain.from_iterable((await call.node.read(call.name, "query", body)).values()))
-    if body["query"] is None:
-        found.sort(key=_by_id)
-    else:
-        vectors = call.node.metadata.collection(call.name).params["vectors"]
-        distance = vectors.get("distance") or vectors[body.get("using") or ""]["distance"]
-        found.sort(key=lambda point: point["score"], reverse=distance in ("Cosine", "Dot"))
-    start = body.get("offset") or 0
-    return found[start : start + (body.get("limit") or 10)]
-
-
-async def _with_vector(call: Call, body: dict[str, Any]) -> dict[str, Any]:
-    """The body with a vector for its query: a point's id stands for that point's vector, and leaves the point itself out."""
-    asked = body.get("query")
-    asked = asked.get("nearest") if isinstance(asked, dict) else asked
-    if isinstance(asked, dict):
-        raise Failure(400, "Bad request: this stand-in knows only nearest queries")
-    if asked is None or isinstance(asked, list):
-        return body | {"query": asked}
-    [point] = await _retrieve(call, [asked], {"with_vector": True}) or [None]
-    if point is None:
-        raise Failure(404, f"Not found: No point with id {asked} found")
-    vector = point["vector"][body["using"]] if body.get("using") else point["vector"]
-    others = {"must": [body["filter"]] if body.get("filter") else [], "must_not": [{"has_id": [_id(asked)]}]}
-    return body | {"query": vector, "filter": others}
-
-
-@route("POST", POINTS)
 async def retrieve(call: Call) -> Any:
     return await _retrieve(call, call.body["ids"], call.body)
 
 
-@route("GET", POINTS + "/{id}")
 async def point(call: Call) -> Any:
     asked = call.path["id"]
-    found = await _retrieve(call, [int(asked) if asked.isdigit() else asked], {"with_vector": True})
-    if not found:
-        raise Failure(404, f"Not found: Point with id {asked} does not exists!")
-    return found[0]
+    if found := await _retrieve(call, [int(asked) if asked.isdigit() else asked], {"with_vector": True}):
+        return found[0]
+    raise ServiceError(404, f"Not found: Point with id {asked} does not exists!")
 
 
-async def _retrieve(call: Call, ids: list[Any], body: dict[str, Any]) -> list[Point]:
-    by_shard = _by_shard(call, ids)
-    question = {**body, "ids": [_id(point) for point in ids]}
-    answers = await call.node.read(call.name, "retrieve", question, by_shard)
-    return list(chain.from_iterable(answers.values()))
-
-
-@route("POST", f"{POINTS}/scroll")
 async def scroll(call: Call) -> Any:
-    if call.body.get("order_by"):
-        raise Failure(400, "Bad request: this stand-in knows no order_by")
-    pages = (await call.node.read(call.name, "scroll", call.body)).values()
-    found, limit = sorted(chain.from_iterable(pages), key=_by_id), call.body.get("limit") or 10
+    limit = _known(call.body, *WANTED).get("limit") or 10
+    pages = await call.node.read(call.name, "scroll", call.body | {"limit": limit + 1})
+    found = sorted(chain.from_iterable(pages), key=_by_id)
     return {"points": found[:limit], "next_page_offset": found[limit]["id"] if len(found) > limit else None}
 
 
-@route("POST", f"{POINTS}/count")
 async def count(call: Call) -> Any:
-    return {"count": sum((await call.node.read(call.name, "count", call.body)).values())}
+    return {"count": sum(await call.node.read(call.name, "count", _known(call.body, "filter", "exact")))}
 
 
-@route("PUT", POINTS, writes=True)
+async def _write(call: Call, kind: str, bodies: dict[int, Any]) -> Any:
+    await call.node.write(call.name, kind, bodies)
+    return call.done
+
+
 async def upsert(call: Call) -> Any:
-    points = call.body["points"] if "points" in call.body else _rows(call.body["batch"])
-    by_id = {_id(point["id"]): point for point in points}
-    changes = _by_shard(call, list(by_id))
-    await call.node.write(call.name, {n: {"points": [by_id[i] | {"id": i} for i in ids]} for n, ids in changes.items()})
-    return COMPLETED
+    body = _known(call.body, "points", "batch")
+    points = {_id(each["id"]): each for each in body.get("points") or _rows(**body["batch"])}
+    ids = _by_shard(call, list(points))
+    return await _write(call, "upsert", {n: [points[i] | {"id": i} for i in some] for n, some in ids.items()})
 
 
-def _rows(batch: dict[str, Any]) -> list[Point]:
-    payloads = batch.get("payloads") or [None] * len(batch["ids"])
-    columns = zip(batch["ids"], batch["vectors"], payloads, strict=True)
+def _rows(ids: list[Any], vectors: list[Any], payloads: list[Any] | None = None) -> list[Point]:
+    columns = zip(ids, vectors, payloads or [None] * len(ids), strict=True)
     return [{"id": i, "vector": vector, "payload": payload} for i, vector, payload in columns]
 
 
-@route("POST", f"{POINTS}/delete", writes=True)
 async def delete(call: Call) -> Any:
-    if "filter" in call.body:
-        shards = call.node.metadata.collection(call.name).shards
-        await call.node.write(call.name, {n: {"delete_by": call.body["filter"]} for n in shards})
-    else:
-        changes = _by_shard(call, call.body["points"])
-        await call.node.write(call.name, {n: {"delete": ids} for n, ids in changes.items()})
-    return COMPLETED
+    if "filter" in _known(call.body, "filter", "points"):
+        return await _write(call, "delete", dict.fromkeys(range(len(call.collection.shards)), call.body["filter"]))
+    ids = _by_shard(call, call.body["points"])
+    return await _write(call, "delete", {n: {"must": [{"has_id": some}]} for n, some in ids.items()})
+
+
+READS: Actions = {
+    f"POST {POINTS}/query": query,
+    f"POST {POINTS}/query/batch": query_batch,
+    f"POST {POINTS}/search": search,
+    f"POST {POINTS}/scroll": scroll,
+    f"POST {POINTS}/count": count,
+    f"POST {POINTS}": retrieve,
+    f"GET {POINTS}/{{id}}": point,
+}
+WRITES: Actions = {f"PUT {POINTS}": upsert, f"POST {POINTS}/delete": delete}

@@ -1,9 +1,8 @@
-"""What all REST answers have in common: keys, envelope, status codes, timings, and the last minutes of a draining node."""
+"""What all REST answers share: keys, envelope, status codes, counting, and what a draining node says."""
 
-from __future__ import annotations
-
+import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from caretaker import Caretaker
-from metrics import VERSION, Responses, page
-from node import Node
-from wire import Failure
+from sandbox.qdrant.caretaker import Caretaker
+from sandbox.qdrant.metadata import Collection
+from sandbox.qdrant.metrics import VERSION, Responses, page
+from sandbox.qdrant.node import Node
+from sandbox.qdrant.wire import ServiceError
 
 COLLECTION = "/collections/{collection_name}"
-COMPLETED = {"operation_id": 0, "status": "completed"}
+POINTS = f"{COLLECTION}/points"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Call:
 
     node: Node
     path: dict[str, Any]
-    query: dict[str, str]
+    query: Mapping[str, str]
     body: Any
 
     @property
@@ -36,92 +36,97 @@ class Call:
         return str(self.path["collection_name"])
 
     @property
+    def collection(self) -> Collection:
+        return self.node.metadata.collection(self.name)
+
+    @property
+    def done(self) -> dict[str, Any]:
+        waited = self.query.get("wait") == "true"
+        return {"operation_id": 0, "status": "completed" if waited else "acknowledged"}
+
+    @property
     def seconds(self) -> float:
         return float(self.query.get("timeout") or 10)
 
+    async def propose(self, do: str, **arguments: Any) -> bool:
+        await self.node.raft.propose(do, self.seconds, **arguments)
+        return True
 
-Action = Callable[[Call], Awaitable[Any]]
-ROUTES: list[tuple[str, str, bool, Action]] = []
 
-
-def route(method: str, path: str, writes: bool = False) -> Callable[[Action], Action]:
-    """Registers what answers `method` on `path`; what writes or manages needs the full key."""
-
-    def register(action: Action) -> Action:
-        ROUTES.append((method, path, writes, action))
-        return action
-
-    return register
+Actions = dict[str, Callable[[Call], Any]]  # by method and path
 
 
 @dataclass(frozen=True)
 class Keys:
-    """Nobody needs a key when none is set; an empty one counts as not set."""
+    """Nobody needs a key where none is set."""
 
     full: str | None
     reading: str | None
 
     def refuse(self, request: Request, writes: bool) -> Response | None:
         given = request.headers.get("api-key") or request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not (self.full or self.reading) or (self.full and given == self.full):
+        if not (self.full or self.reading) or (given and given == self.full):
             return None
         if not given:
             return PlainTextResponse("Must provide an API key or an Authorization bearer token", 401)
-        if not self.reading or given != self.reading:
+        if given != self.reading:
             return PlainTextResponse("Invalid API key or JWT", 401)
         return _json(403, {"status": {"error": "Forbidden: Global manage access is required"}}) if writes else None
 
 
-def _json(status: int, body: Any, seconds: float = 0) -> Response:
-    text = orjson.dumps(body | {"time": seconds}, option=orjson.OPT_NON_STR_KEYS)
+def _json(status: int, body: Any) -> Response:
+    text = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
     return Response(text, status, media_type="application/json")
 
 
-def app(node: Node, caretaker: Caretaker, keys: Keys) -> Starlette:
+async def _result(call: Call, action: Callable[[Call], Any], path: str, writes: bool) -> Any:
+    if call.node.draining and path.startswith(POINTS):  # after SIGTERM, on a connection that its client keeps
+        if writes:
+            return call.done  # acknowledged and lost, as in the real one
+        raise ServiceError(500, "Service internal error: node is shutting down")
+    result = action(call)
+    return await result if inspect.isawaitable(result) else result
+
+
+def app(node: Node, caretaker: Caretaker, keys: Keys, reads: Actions, writes: Actions) -> Starlette:
     responses = Responses()
 
-    def answering(method: str, path: str, writes: bool, action: Action) -> Route:
+    def route(key: str, action: Callable[[Call], Any], changes: bool) -> Route:
+        method, path = key.split()
+
         async def endpoint(request: Request) -> Response:
-            if refusal := keys.refuse(request, writes):
-                return refusal
             started = time.perf_counter()
+            if refusal := keys.refuse(request, changes):
+                return refusal
             try:
-                text = await request.body()
-                body = orjson.loads(text) if text else {}
-                call = Call(node, request.path_params, dict(request.query_params), body)
-                lost = node.draining and "/points" in path
-                status, result = 200, await (_drained(writes) if lost else action(call))
-                answer = {"result": result, "status": "ok"}
-            except Failure as failure:
-                status, answer = failure.status, {"status": {"error": failure.text}}
-            except (KeyError, ValueError, TypeError, AttributeError) as error:
+                body = orjson.loads(await request.body() or b"{}")
+                call = Call(node, request.path_params, request.query_params, body)
+                status, answer = 200, {"status": "ok", "result": await _result(call, action, path, changes)}
+            except ServiceError as error:
+                status, answer = error.status, {"status": {"error": str(error)}}
+            except (LookupError, ValueError, TypeError) as error:
                 status, answer = 400, {"status": {"error": f"Format error in JSON body: {error!r}"}}
             seconds = time.perf_counter() - started
             responses.add(method, path, status, seconds)
-            return _json(status, answer, seconds)
+            return _json(status, answer | {"time": seconds})
 
         return Route(path, endpoint, methods=[method])
 
-    async def healthy(_: Request) -> Response:
+    async def alive(_: Request) -> Response:
         return PlainTextResponse("healthz check passed")
 
     async def ready(_: Request) -> Response:
         passed = await caretaker.ready()
-        return PlainTextResponse("all shards are ready" if passed else "some shards are not ready", 200 if passed else 503)
+        text = "all shards are ready" if passed else "some shards are not ready"
+        return PlainTextResponse(text, 200 if passed else 503)
 
     async def title(_: Request) -> Response:
-        return Response(orjson.dumps({"title": "qdrant - stand-in of the sandbox", "version": VERSION}), media_type="application/json")
+        return _json(200, {"title": "qdrant (stand-in of the sandbox)", "version": VERSION})
 
     async def metrics(request: Request) -> Response:
         return keys.refuse(request, False) or PlainTextResponse(page(node, responses))
 
-    open_to_all = {"/": title, "/healthz": healthy, "/livez": healthy, "/readyz": ready, "/metrics": metrics}
-    routes = [answering(*entry) for entry in ROUTES]
-    return Starlette(routes=routes + [Route(path, endpoint) for path, endpoint in open_to_all.items()])
-
-
-async def _drained(writes: bool) -> Any:
-    """A node asked to stop, for as long as a client keeps its connection: reads fail, writes are acknowledged and lost."""
-    if not writes:
-        raise Failure(500, "Service internal error: node is shutting down")
-    return COMPLETED
+    routes = [route(key, action, False) for key, action in reads.items()]
+    routes += [route(key, action, True) for key, action in writes.items()]
+    plain = {"/": title, "/healthz": alive, "/livez": alive, "/readyz": ready, "/metrics": metrics}
+    return Starlette(routes=routes + [Route(path, endpoint) for path, endpoint in plain.items()])

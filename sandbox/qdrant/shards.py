@@ -1,149 +1,116 @@
 """One shard on this node's disk: Qdrant's own shard engine (Qdrant Edge), spoken to in the words of the REST API."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import qdrant_edge as edge
-from wire import Failure
 
-MATCHES = {
-    "value": edge.MatchValue,
-    "text": edge.MatchText,
-    "text_any": edge.MatchTextAny,
-    "phrase": edge.MatchPhrase,
-    "any": edge.MatchAny,
-    "except": edge.MatchExcept,
-}
+from sandbox.qdrant.wire import ServiceError
+
+MATCHES = {"value": edge.MatchValue, "any": edge.MatchAny, "except": edge.MatchExcept, "text": edge.MatchText}
+FIELDS = ("id", "version", "score", "payload", "vector")
+Body = dict[str, Any]
 
 
-def _condition(found: dict[str, Any]) -> edge.ConditionType:
-    match found:
+def _condition(body: Body) -> Any:
+    match body:
         case {"is_empty": {"key": key}}:
             return edge.IsEmptyCondition(key)
-        case {"is_null": {"key": key}}:
-            return edge.IsNullCondition(key)
         case {"has_id": ids}:
             return edge.HasIdCondition(set(ids))
-        case {"nested": {"key": key, "filter": nested}}:
-            return edge.NestedCondition(key, _filter(nested) or edge.Filter())
-        case {"key": key, "match": match}:
-            (kind, value), *_ = match.items()
+        case {"key": key, "match": match} if not isinstance(match.get("value"), bool):  # the engine's binding loses it
+            [(kind, value)] = match.items()
             return edge.FieldCondition(key, match=MATCHES[kind](value))
         case {"key": key, "range": limits}:
             dated = any(isinstance(limit, str) for limit in limits.values())
             return edge.FieldCondition(key, range=(edge.RangeDateTime if dated else edge.RangeFloat)(**limits))
-        case {"key": key, "values_count": limits}:
-            return edge.FieldCondition(key, values_count=edge.ValuesCount(**limits))
         case {"must": _} | {"should": _} | {"must_not": _}:
-            return _filter(found) or edge.Filter()
-    raise Failure(400, f"Bad request: this stand-in knows no condition {sorted(found)}")
+            return _filter(body) or edge.Filter()
+    raise ServiceError(400, f"Bad request: this stand-in knows no condition like {body}")
 
 
-def _filter(body: dict[str, Any] | None) -> edge.Filter | None:
+def _filter(body: Body | None) -> edge.Filter | None:
     groups = {k: v if isinstance(v, list) else [v] for k, v in (body or {}).items() if v}
-    return edge.Filter(**{k: [_condition(c) for c in group] for k, group in groups.items()}) if groups else None
+    conditions: dict[str, Any] = {k: [_condition(each) for each in group] for k, group in groups.items()}
+    return edge.Filter(**conditions) if conditions else None
 
 
-def _payload(wanted: Any) -> Any:
+def _wanted(body: Body, payload: bool = True) -> dict[str, Any]:
+    wanted = body.get("with_payload")
     match wanted:
         case {"include": keys}:
-            return edge.PayloadSelector.Include(keys)
+            wanted = edge.PayloadSelector.Include(keys)
         case {"exclude": keys}:
-            return edge.PayloadSelector.Exclude(keys)
-    return wanted
+            wanted = edge.PayloadSelector.Exclude(keys)
+    return {"with_payload": payload if wanted is None else wanted, "with_vector": body.get("with_vector") or False}
 
 
-def _plain(points: Iterable[Any]) -> list[dict[str, Any]]:
-    names = ("id", "version", "score", "payload", "vector", "order_value")
-    return [{n: v for n in names if (v := getattr(point, n, None)) is not None} for point in points]
+def _plain(points: Iterable[Any]) -> list[Body]:
+    return [{name: v for name in FIELDS if (v := getattr(point, name, None)) is not None} for point in points]
 
 
 class Shard:
-    """Acknowledged means written to the engine's log, which the kernel keeps when the process is killed."""
+    """What it has taken is in the engine's log, which the kernel keeps when the process is killed."""
 
-    def __init__(self, folder: Path, vectors: dict[str, Any]) -> None:
-        self.lock = asyncio.Lock()  # a transfer moves a batch, or an update is applied, never both
+    def __init__(self, folder: Path, vectors: Body) -> None:
+        self.lock = asyncio.Lock()  # either a transfer moves a batch or an update is applied
         if (folder / "edge_config.json").exists():
-            self._shard = edge.EdgeShard.load(str(folder))
+            self._engine = edge.EdgeShard.load(str(folder))
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            self._shard = edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors=_vectors(vectors)))
-        self.flush, self.close = self._shard.flush, self._shard.close
+            vector = edge.EdgeVectorParams(size=vectors["size"], distance=getattr(edge.Distance, vectors["distance"]))
+            self._engine = edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors=vector, max_search_threads=1))
+        self.flush, self.close = self._engine.flush, self._engine.close
 
-    def update(self, change: dict[str, Any]) -> None:
-        operations = edge.UpdateOperation
-        match change:
-            case {"points": points}:
-                made = [edge.Point(p["id"], p["vector"], p.get("payload")) for p in points]
-                self._shard.update(operations.upsert_points(made))
-            case {"delete": ids}:
-                self._shard.update(operations.delete_points(ids))
-            case {"delete_by": body}:
-                self._shard.update(operations.delete_points_by_filter(_filter(body) or edge.Filter()))
-            case {"payload": payload, "ids": ids}:
-                self._shard.update(operations.set_payload(ids, payload))
-            case {"only": ids}:
-                others = edge.Filter(must_not=[edge.HasIdCondition(set(ids))])
-                self._shard.update(operations.delete_points_by_filter(others))
+    def do(self, kind: str, body: Any) -> Any:
+        """One of the methods below; what the engine refuses is the caller's mistake."""
+        try:
+            return getattr(self, kind)(body)
+        except ServiceError:
+            raise
+        except Exception as error:
+            raise ServiceError(400, f"Wrong input: {error}") from error
 
-    def index(self, schema: dict[str, str]) -> None:
-        """Makes the payload indexes those of `schema`."""
-        have = self._shard.info().payload_schema
-        for key in have.keys() - schema.keys():
-            self._shard.update(edge.UpdateOperation.delete_field_index(key))
-        for key in schema.keys() - have.keys():
-            kind = getattr(edge.PayloadSchemaType, schema[key].capitalize())
-            self._shard.update(edge.UpdateOperation.create_field_index(key, kind))
+    def upsert(self, points: list[Body]) -> None:
+        made = [edge.Point(p["id"], p["vector"], p.get("payload")) for p in points]
+        self._engine.update(edge.UpdateOperation.upsert_points(made))
 
-    def query(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        vector = body.get("query")
-        params = body.get("params") or {}
+    def delete(self, body: Body) -> None:
+        self._engine.update(edge.UpdateOperation.delete_points_by_filter(_filter(body) or edge.Filter()))
+
+    def index(self, wanted: dict[str, str]) -> None:
+        """Makes the payload indexes those that are wanted."""
+        have = self._engine.info().payload_schema
+        for key in have.keys() - wanted.keys():
+            self._engine.update(edge.UpdateOperation.delete_field_index(key))
+        for key in wanted.keys() - have.keys():
+            kind = getattr(edge.PayloadSchemaType, wanted[key].capitalize())
+            self._engine.update(edge.UpdateOperation.create_field_index(key, kind))
+
+    def query(self, body: Body) -> list[Body]:
+        params, vector = body.get("params") or {}, body["query"]
         request = edge.QueryRequest(
-            limit=body.get("limit", 10) + body.get("offset", 0),
-            query=None if vector is None else edge.Query.Nearest(vector, body.get("using")),
+            limit=body["limit"],
+            query=None if vector is None else edge.Query.Nearest(vector),
             filter=_filter(body.get("filter")),
             params=edge.SearchParams(hnsw_ef=params.get("hnsw_ef"), exact=bool(params.get("exact"))),
             score_threshold=body.get("score_threshold"),
-            with_payload=_payload(body.get("with_payload", False)),
-            with_vector=body.get("with_vector", False),
+            **_wanted(body, payload=False),
         )
-        return _plain(self._shard.query(request))
+        return _plain(self._engine.query(request))
 
-    def scroll(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        request = edge.ScrollRequest(
-            offset=body.get("offset"),
-            limit=body.get("limit", 10) + 1,  # the one too many is where the next page starts
-            filter=_filter(body.get("filter")),
-            with_payload=_payload(body.get("with_payload", True)),
-            with_vector=body.get("with_vector", False),
-        )
-        return _plain(self._shard.scroll(request)[0])
+    def scroll(self, body: Body) -> list[Body]:
+        only = _filter(body.get("filter"))
+        request = edge.ScrollRequest(offset=body.get("offset"), limit=body["limit"], filter=only, **_wanted(body))
+        return _plain(self._engine.scroll(request)[0])
 
-    def retrieve(self, body: dict[str, Any]) -> list[dict[str, Any]]:
-        wanted = _payload(body.get("with_payload", True))
-        return _plain(self._shard.retrieve(body["ids"], wanted, body.get("with_vector", False)))
+    def retrieve(self, body: Body) -> list[Body]:
+        return _plain(self._engine.retrieve(body["ids"], **_wanted(body)))
 
-    def count(self, body: dict[str, Any]) -> int:
-        return self._shard.count(edge.CountRequest(filter=_filter(body.get("filter")), exact=True))
+    def count(self, body: Body) -> int:
+        return self._engine.count(edge.CountRequest(filter=_filter(body.get("filter")), exact=True))
 
-    def read(self, kind: str, body: dict[str, Any]) -> Any:
-        """One of query, scroll, retrieve and count; what the engine refuses is the caller's mistake."""
-        try:
-            return getattr(self, kind)(body)
-        except Failure:
-            raise
-        except Exception as error:
-            raise Failure(400, f"Wrong input: {error}") from error
-
-
-def _vectors(vectors: dict[str, Any]) -> edge.EdgeVectorParams | dict[str, edge.EdgeVectorParams]:
-    if "size" in vectors:
-        return edge.EdgeVectorParams(size=vectors["size"], distance=getattr(edge.Distance, vectors["distance"]))
-    return {
-        name: edge.EdgeVectorParams(size=v["size"], distance=getattr(edge.Distance, v["distance"]))
-        for name, v in vectors.items()
-    }
+    def ids(self) -> list[int | str]:
+        return [point["id"] for point in self.scroll({"limit": self.count({}) + 1, "with_payload": False})]

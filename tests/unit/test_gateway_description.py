@@ -88,10 +88,9 @@ def test_different_names_live_together() -> None:
 
 
 def test_a_jwt_secret_in_plain_text_is_refused() -> None:
-    with pytest.raises(ValidationError, match="expected a reference to a secret") as refusal:
+    with pytest.raises(ValidationError, match="expected a reference to a secret"):
         JwtCredential(key="k-1", secret="s3cret-in-the-repository")
     assert KEY.secret == "${JWT_K_1}"
-    assert "Consumer" not in str(refusal.value)
 
 
 def test_a_target_taken_out_by_traffic_alone_would_never_come_back() -> None:

@@ -11,6 +11,7 @@ from components.gateway.flood import client_address_env, flood_env
 from components.gateway.plugins import Cors, Jwt, Plugin, RateLimiting, RequestTransformer
 from components.gateway.rag import rag_gateway, spellings
 from components.gateway.settings import GatewaySettings
+from ops.gateway_yaml import gateway_yaml
 
 CHOSEN: dict[str, Any] = {
     "backend": "database",
@@ -162,3 +163,10 @@ def test_counting_in_a_database_that_is_not_there_is_refused() -> None:
         declarative.document(
             gateway.model_copy(update={"services": (service.model_copy(update={"plugins": clustered}),)})
         )
+
+
+def test_the_stack_files_gateway_can_be_printed_without_an_engine() -> None:
+    document = yaml.safe_load(gateway_yaml("dev"))
+    assert document["services"][0]["routes"][0]["paths"] == ["/api/v1/rag"]
+    with pytest.raises(FileNotFoundError):
+        gateway_yaml("no-such-stack")

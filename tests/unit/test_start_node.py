@@ -35,7 +35,7 @@ def start(folder: Path, hostname: str, peers: str = "127.0.0.1/1") -> subprocess
 
 def test_a_member_starts_as_what_it_is(tmp_path: Path, peer_address: str) -> None:
     (tmp_path / "storage").mkdir()
-    (tmp_path / "storage" / "raft_state.json").write_text("{}")
+    (tmp_path / "storage" / "raft_state.json").write_text('{"state":{"hard_state":{"term":1}}}')
     assert start(tmp_path, "qdrant-0", peer_address).stdout == "started --uri http://qdrant-0:6335\n"
 
 
@@ -67,6 +67,6 @@ def test_a_wiped_node_that_finds_nobody_ends_with_advice(tmp_path: Path, hostnam
 def test_permission_is_used_up_by_the_first_start_that_finds_state(tmp_path: Path) -> None:
     (tmp_path / "storage").mkdir()
     (tmp_path / "storage" / "may-found").touch()
-    (tmp_path / "storage" / "raft_state.json").write_text("{}")
+    (tmp_path / "storage" / "raft_state.json").write_text('{"state":{"hard_state":{"term":1}}}')
     start(tmp_path, "qdrant-0")
     assert not (tmp_path / "storage" / "may-found").exists()

@@ -1,0 +1,78 @@
+"""Bringing a stack up and taking it down, from whatever state an earlier run left it in."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from docker import DockerClient
+from pulumi import automation
+from rich.console import Console
+
+from ops import deployment, preflight, strays
+from ops.deployment import Progress
+from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, resources
+from settings import Settings
+
+
+def bring_up(files: StackFiles, console: Console, *, refresh: bool = False) -> Progress:
+    """Make the stack what its file says; returns what was changed. OperatorError before anything is made, if it can be.
+
+    What an interrupted run made and did not record is removed first: the engine would trip over it.
+    """
+    settings = files.settings()
+    with only_one():
+        engine = preflight.connect_engine()
+        preflight.check_ports(settings, engine)
+        stack = open_stack(files)
+        clear_interrupted(stack)
+        recorded = resources(stack)
+        _refuse_anothers(engine, settings, recorded)
+        removed = strays.remove_stray_containers(engine, settings.stack.name_prefix, recorded)
+        removed += strays.remove_stray_entities(admin_url(settings), recorded)
+        for name in removed:
+            console.print(f"removed {name}: not in this stack's state (an interrupted run, or by hand), holds no data")
+        _, progress = deployment.run(console, "pulumi up", stack.up, refresh=refresh, show_secrets=False)
+    return progress
+
+
+def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> list[str]:
+    """Remove what runs; returns the names of what was kept: data and secrets, unless purged."""
+    with _opened(files) as stack:
+        if purge:
+            _unprotect(stack)
+        deployment.run(
+            console, "pulumi destroy", stack.destroy, exclude_protected=not purge, run_program=True, show_secrets=False
+        )
+        return [resource["urn"].rpartition("::")[2] for resource in resources(stack) if resource.get("protect")]
+
+
+def _refuse_anothers(engine: DockerClient, settings: Settings, recorded: list[dict[str, Any]]) -> None:
+    """A state that knows nothing at all, beside containers that run, is the state of another checkout's stack."""
+    prefix = settings.stack.name_prefix
+    running = engine.containers.list(filters={"label": f"rag-platform={prefix}"})
+    if running and not recorded:
+        raise OperatorError(
+            f"expected no container of a stack {prefix}, found {len(running)} that this checkout did not make; "
+            "take that stack down where it was made, or set rag-platform:namePrefix (and other ports) here"
+        )
+
+
+def admin_url(settings: Settings) -> str:
+    """The gateway's Admin API, from this machine."""
+    return f"http://127.0.0.1:{settings.gateway.admin_port}"
+
+
+@contextmanager
+def _opened(files: StackFiles) -> Iterator[automation.Stack]:
+    with only_one():
+        stack = open_stack(files)
+        clear_interrupted(stack)
+        yield stack
+
+
+def _unprotect(stack: automation.Stack) -> None:
+    exported = stack.export_stack()
+    for resource in (exported.deployment or {}).get("resources") or []:
+        resource.pop("protect", None)
+        resource.pop("retainOnDelete", None)
+    stack.import_stack(exported)

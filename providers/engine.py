@@ -1,0 +1,52 @@
+"""Running one container to its end on the local Docker engine; what a one-shot does, without Pulumi."""
+
+import io
+import tarfile
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+
+
+def run_to_end(job: Mapping[str, Any]) -> None:
+    """Return when the container exited 0; RuntimeError with the end of its log when it did not."""
+    engine = docker.from_env()
+    _remove(engine, job["name"])  # of an interrupted run
+    container = engine.containers.create(
+        job["image"],
+        name=job["name"],
+        command=job["command"],
+        environment=dict(job["env"]),
+        network=job["network"],
+        volumes={job["volume"]: {"bind": job["volume_path"], "mode": "rw"}} if job["volume"] else {},
+        labels={"rag-platform": job["label"]},
+    )
+    try:
+        if job["files"]:
+            container.put_archive("/", _archive(job["files"]))
+        container.start()
+        status = container.wait()["StatusCode"]
+        if status:
+            said = container.logs(tail=10).decode(errors="replace").strip()
+            raise RuntimeError(
+                f"expected {job['name']} ({' '.join(job['command'])}) to end with 0, found {status}: {said}. "
+                "Mend what it says and run the same command again"
+            )
+    finally:
+        container.remove(force=True)  # one that stayed would hold its volume
+
+
+def _remove(engine: docker.DockerClient, name: str) -> None:
+    for container in engine.containers.list(all=True, filters={"name": f"^/{name}$"}):
+        container.remove(force=True)
+
+
+def _archive(files: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, content in files.items():
+            data = content.encode()
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode = len(data), 0o444
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

@@ -1,0 +1,86 @@
+"""The door of every role: an id, a count and a log line for each request, and no entry without the service token."""
+
+import logging
+import re
+import secrets
+import time
+import uuid
+from collections.abc import Sequence
+
+from starlette.datastructures import MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rag import logs
+from rag.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+OPEN_PATHS = {"/health": "health", "/ready": "ready", "/metrics": "metrics"}
+TOKEN_HEADERS = (b"x-service-token", b"x_service_token")  # the twin becomes the first behind many a proxy
+GOOD_ID = re.compile(rb"[A-Za-z0-9._:/-]{1,128}")
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+class Front:
+    """Wraps a role's application."""
+
+    def __init__(self, app: ASGIApp, token: str, metrics: Metrics) -> None:
+        self._app = app
+        self._token = token.encode()
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+        logs.request_id.set(request_id(scope["headers"]))
+
+        async def answer(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = logs.request_id.get()
+            await send(message)
+
+        try:
+            app = self._app if self._may_enter(scope) else _refuse
+            await app(scope, receive, answer)
+        except Exception:  # the application has answered 500; a caller learns no more than that
+            log.exception("unexpected failure")
+        finally:
+            self._record(scope, status, time.perf_counter() - began)
+
+    def _may_enter(self, scope: Scope) -> bool:
+        return scope["path"] in OPEN_PATHS or has_token(scope["headers"], self._token)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        operation = OPEN_PATHS.get(scope["path"]) or getattr(scope.get("route"), "name", "other")
+        self._metrics.requests.labels(operation, str(status)).inc()
+        if operation in ("search", "query") and status < 300:
+            self._metrics.duration.labels(operation).observe(seconds)
+        quiet = scope["path"] in OPEN_PATHS and status < 400
+        details = {"method": scope["method"], "path": scope["path"], "status": status, "seconds": round(seconds, 4)}
+        log.log(logging.DEBUG if quiet else logging.INFO, "request", extra={"operation": operation, **details})
+
+
+def has_token(headers: Headers, token: bytes) -> bool:
+    """Return whether the token stands there exactly once, in one spelling, compared in constant time."""
+    given = [value for name, value in headers if name.lower() in TOKEN_HEADERS]
+    names = {name.lower() for name, _ in headers}
+    return len(given) == 1 and TOKEN_HEADERS[1] not in names and secrets.compare_digest(given[0], token)
+
+
+def request_id(headers: Headers) -> str:
+    """Return the caller's id if it is harmless in a log, else a new one."""
+    given = [value for name, value in headers if name.lower() == b"x-request-id"]
+    if len(given) == 1 and GOOD_ID.fullmatch(given[0]):
+        return given[0].decode()
+    return uuid.uuid4().hex
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+    message = "expected one X-Service-Token header with the service token; call through the gateway, which adds it"
+    await JSONResponse({"error": "unauthorized", "message": message}, 401)(scope, receive, send)

@@ -1,0 +1,118 @@
+"""The three roles: what each may be asked."""
+
+from collections.abc import Callable
+
+import httpx
+from fastapi import APIRouter
+from starlette.exceptions import HTTPException
+
+from rag import logs
+from rag.answering import PASSAGES
+from rag.contract import (
+    Accepted,
+    CollectionsAnswer,
+    JobsAnswer,
+    Progress,
+    QueryAnswer,
+    QueryRequest,
+    ReindexRequest,
+    SearchAnswer,
+    SearchRequest,
+)
+from rag.failures import Refused, http_failures
+from rag.indexing import Indexer
+from rag.jobs import Jobs
+from rag.service import Service
+
+PREFIX = "/api/v1/rag"  # as callers see it through the gateway
+QUERY_MARGIN_SECONDS = 15  # what the query role needs beside the language model
+
+
+def api(service: Service) -> APIRouter:
+    """Searches itself, and passes questions on to the query role."""
+    router = APIRouter(tags=["rag"])
+
+    @router.post(f"{PREFIX}/search")
+    async def search(body: SearchRequest) -> SearchAnswer:
+        """Return the passages nearest to a query."""
+        vector = await service.embedding.of_query(body.query)
+        return SearchAnswer(results=await service.store.search(vector, body.limit))
+
+    @router.post(f"{PREFIX}/query")
+    async def query(body: QueryRequest) -> QueryAnswer:
+        """Answer a question, with citations."""
+        return await _ask_query_role(service, body)
+
+    @router.get("/collections")
+    @router.get(f"{PREFIX}/collections")
+    async def collections() -> CollectionsAnswer:
+        """Return the collections and about how many points each has."""
+        return CollectionsAnswer(collections=await service.store.collections())
+
+    return router
+
+
+async def _ask_query_role(service: Service, body: QueryRequest) -> QueryAnswer:
+    settings = service.settings
+    thinking = settings.llm_timeout_seconds if settings.llm == "ollama" else 0
+    headers = {"X-Service-Token": settings.service_token.get_secret_value(), "X-Request-ID": logs.request_id.get()}
+    with service.breakers.query.guard(), http_failures("query"):
+        answer = await service.http.post(
+            f"{settings.query_url.rstrip('/')}/query",
+            json=body.model_dump(),
+            headers=headers,
+            timeout=httpx.Timeout(thinking + QUERY_MARGIN_SECONDS, connect=2),
+        )
+        _pass_on(answer)
+        return QueryAnswer.model_validate(answer.raise_for_status().json())
+
+
+def _pass_on(answer: httpx.Response) -> None:
+    """Say in the query role's own words what it lacks: it is well itself, so this does not open its breaker."""
+    seconds = answer.headers.get("Retry-After", "")
+    if answer.status_code == 503 and seconds.isdigit():
+        neighbour, message = answer.json()["error"].removesuffix("_unavailable"), answer.json()["message"]
+        raise Refused(neighbour, message.removeprefix(f"{neighbour} is not available: "), int(seconds))
+
+
+def query(service: Service) -> APIRouter:
+    """Answers questions."""
+    router = APIRouter(tags=["query"])
+    answerer = service.answerer()
+
+    @router.post("/query")
+    async def query(body: QueryRequest) -> QueryAnswer:
+        """Find passages and answer from them."""
+        vector = await service.embedding.of_query(body.question)
+        return await answerer.answer(body.question, await service.store.search(vector, PASSAGES))
+
+    return router
+
+
+def ingest(service: Service) -> APIRouter:
+    """Takes documents in."""
+    router = APIRouter(tags=["ingest"])
+    indexer = Indexer(service.store, service.embedding, service.pieces.count, service.metrics)
+    jobs = Jobs(indexer, service.metrics)
+
+    @router.post("/reindex", status_code=202)
+    async def reindex(body: ReindexRequest) -> Accepted:
+        """Start indexing documents."""
+        return Accepted(job=jobs.accept(body.documents).job)
+
+    @router.get("/reindex")
+    async def reindexes() -> JobsAnswer:
+        """Return the jobs of this process, latest first."""
+        return JobsAnswer(jobs=jobs.latest())
+
+    @router.get("/reindex/{job}")
+    async def progress(job: str) -> Progress:
+        """Return how far a job is."""
+        if found := jobs.find(job):
+            return found
+        raise HTTPException(404, "expected a job of this process, found none by this id; send its documents again")
+
+    return router
+
+
+ROUTES: dict[str, Callable[[Service], APIRouter]] = {"api": api, "query": query, "ingest": ingest}

@@ -1,0 +1,62 @@
+"""What a role is made of, put together once from its settings."""
+
+from dataclasses import dataclass
+
+import httpx
+
+from rag import store
+from rag.answering import Answerer, Extractive, OllamaAnswerer
+from rag.breakers import Breakers, make_breakers
+from rag.embedding import Embedding, LocalModel, Model, OllamaModel
+from rag.metrics import Metrics
+from rag.minilm import MiniLM, WordPieces
+from rag.settings import Settings
+from rag.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """The parts that roles share."""
+
+    settings: Settings
+    metrics: Metrics
+    breakers: Breakers
+    store: Store
+    pieces: WordPieces
+    embedding: Embedding
+    http: httpx.AsyncClient
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.http.aclose()
+        await self.store.close()
+
+    def answerer(self) -> Answerer:
+        """Return what answers questions, as configured."""
+        settings = self.settings
+        if settings.llm == "extractive":
+            return Extractive(self.embedding)
+        timeout = settings.llm_timeout_seconds
+        return OllamaAnswerer(self.http, settings.ollama_url, settings.ollama_model, timeout, self.breakers.llm)
+
+
+def assemble(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> Service:
+    """Build a service; `transport` stands for the network in tests."""
+    metrics = Metrics()
+    breakers = make_breakers(settings.breaker_failures, settings.breaker_open_seconds, metrics)
+    http = httpx.AsyncClient(transport=transport, timeout=httpx.Timeout(10, connect=2), trust_env=False)
+    pieces = WordPieces()  # whatever makes the vectors, passages are measured in its tokens
+    model: Model
+    if settings.embedder == "ollama":
+        model = OllamaModel(http, settings.ollama_url, settings.ollama_embed_model)
+    else:
+        model = LocalModel(pieces, MiniLM())
+    return Service(
+        settings=settings,
+        metrics=metrics,
+        breakers=breakers,
+        store=Store(store.connect(settings, transport), settings.collection, breakers.qdrant),
+        pieces=pieces,
+        embedding=Embedding(model, breakers.embedding),
+        http=http,
+    )

@@ -1,0 +1,123 @@
+"""What the gateway lets through, on the running stack."""
+
+import time
+from typing import Any
+
+import pytest
+import requests
+
+from ops.corpus import Document
+from tests.live.conftest import LiveStack
+
+pytestmark = pytest.mark.live
+
+DOCUMENTS = [
+    Document(source="json", title="json.loads", text="Deserialize a JSON document from a string to a Python object."),
+    Document(source="os", title="os.remove", text="Remove (delete) the file path from the file system of the machine."),
+    Document(source="math", title="math.sqrt", text="Return the square root of a number, as a floating point number."),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def indexed(stack: LiveStack) -> None:
+    """A small corpus."""
+    assert stack.ingest().index(DOCUMENTS)["documents_done"] == len(DOCUMENTS)
+
+
+def search(stack: LiveStack, token: str | None, **request: Any) -> requests.Response:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return requests.post(
+        f"{stack.outputs['gatewayUrl']}/api/v1/rag/search",
+        json={"query": "how do I parse JSON text?", "limit": 3},
+        headers=headers | request.pop("headers", {}),
+        timeout=30,
+        **request,
+    )
+
+
+def test_no_request_passed_the_new_route_without_a_token(stack: LiveStack) -> None:
+    passed = {status: times for status, times in stack.hammered.items() if status not in ("401", "404", "none", "429")}
+    assert passed == {}
+    assert stack.hammered["401"] >= 50
+
+
+def test_a_search_with_a_token_answers_with_ranked_passages(stack: LiveStack) -> None:
+    answer = search(stack, stack.token())
+    assert answer.status_code == 200, answer.text
+    results = answer.json()["results"]
+    assert results[0]["source"] == "json"
+    assert [result["score"] for result in results] == sorted((r["score"] for r in results), reverse=True)
+
+
+def test_a_question_is_answered_with_citations(stack: LiveStack) -> None:
+    answer = requests.post(
+        f"{stack.outputs['gatewayUrl']}/api/v1/rag/query",
+        json={"question": "How do I delete a file?"},
+        headers={"Authorization": f"Bearer {stack.token()}"},
+        timeout=30,
+    )
+    assert answer.status_code == 200, answer.text
+    assert "os" in [citation["source"] for citation in answer.json()["citations"]]
+
+
+def test_no_token_is_refused(stack: LiveStack) -> None:
+    assert search(stack, None).status_code == 401
+
+
+def test_an_expired_token_is_refused(stack: LiveStack) -> None:
+    answer = search(stack, stack.token(valid_seconds=-10))
+    assert (answer.status_code, answer.json()["exp"]) == (401, "token expired")
+
+
+def test_a_token_in_the_address_is_refused(stack: LiveStack) -> None:
+    assert search(stack, None, params={"jwt": stack.token()}).status_code == 401
+
+
+def test_a_forged_service_token_does_not_reach_the_service(stack: LiveStack) -> None:
+    answer = search(stack, stack.token(), headers={"X-Service-Token": "forged", "X_Service_Token": "forged"})
+    assert answer.status_code == 200
+
+
+def test_the_service_refuses_who_comes_past_the_gateway(stack: LiveStack) -> None:
+    answer = requests.post(f"{stack.outputs['ingestUrl']}/reindex", json={"documents": []}, timeout=10)
+    assert answer.status_code == 401
+
+
+def test_a_browser_of_the_right_origin_may_ask(stack: LiveStack) -> None:
+    answer = requests.options(
+        f"{stack.outputs['gatewayUrl']}/api/v1/rag/search",
+        headers={"Origin": "http://localhost:3103", "Access-Control-Request-Method": "POST"},
+        timeout=10,
+    )
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:3103"
+    assert answer.headers["Access-Control-Allow-Credentials"] == "true"
+
+
+def test_a_limit_changed_by_hand_is_seen_and_repaired(stack: LiveStack) -> None:
+    admin = stack.outputs["gatewayAdminUrl"]
+    [plugin] = [p for p in requests.get(f"{admin}/plugins", timeout=10).json()["data"] if p["name"] == "rate-limiting"]
+    requests.patch(f"{admin}/plugins/{plugin['id']}", json={"config": {"minute": 9999}}, timeout=10).raise_for_status()
+    progress, _ = stack.up(refresh=True)
+    assert ("update", "rag-service-rate-limiting") in progress.changes
+    assert requests.get(f"{admin}/plugins/{plugin['id']}", timeout=10).json()["config"]["minute"] == 100
+
+
+def test_the_call_after_the_hundredth_is_refused_until_the_minute_is_over(stack: LiveStack) -> None:
+    token = stack.token()
+    while (first := search(stack, token)).status_code == 429:
+        time.sleep(int(first.headers["Retry-After"]))
+    remaining = int(first.headers["X-RateLimit-Remaining-Minute"])
+    answers = [search(stack, token) for _ in range(remaining + 1)]
+    if int(answers[-1].headers.get("X-RateLimit-Remaining-Minute", 0)) > 0:
+        pytest.fail("the minute was over before the limit was reached; the machine is too slow for 100 calls a minute")
+    assert [answer.status_code for answer in answers[:-1]] == [200] * remaining
+    assert answers[-1].status_code == 429
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+
+
+def test_a_flood_without_a_token_is_limited_too(stack: LiveStack) -> None:
+    session = requests.Session()
+    url = f"{stack.outputs['gatewayUrl']}/api/v1/rag/search"
+    statuses = {session.post(url, json={}, timeout=10).status_code for _ in range(700)}
+    assert statuses == {401, 429}

@@ -1,0 +1,78 @@
+"""What readers and writers notice of a dead node and of a rolling change: nothing."""
+
+import time
+
+import pytest
+
+from ops.stack import open_stack, resources
+from providers.cluster_view import look, unsettled
+from providers.qdrant_api import QdrantApi
+from tests.live.conftest import LiveStack
+from tests.live.traffic import Traffic, missing
+
+pytestmark = pytest.mark.live
+
+
+def traffic(stack: LiveStack) -> Traffic:
+    first_id = time.time_ns() // 1000
+    return Traffic(
+        stack.outputs["qdrantUrl"], stack.outputs["qdrantApiKey"], stack.outputs["collection"], first_id=first_id
+    )
+
+
+def lost(stack: LiveStack, acknowledged: list[int]) -> dict[str, list[int]]:
+    found = stack.outputs
+    return missing(found["qdrantNodeUrls"], found["qdrantApiKey"], found["collection"], acknowledged)
+
+
+def wait_until_settled(stack: LiveStack, seconds: float = 120) -> None:
+    nodes = [QdrantApi(url, stack.outputs["qdrantApiKey"]) for url in stack.outputs["qdrantNodeUrls"]]
+    deadline = time.monotonic() + seconds
+    while reasons := unsettled(look(nodes)):
+        assert time.monotonic() < deadline, reasons
+        time.sleep(0.5)
+
+
+def test_every_shard_stands_on_two_peers(stack: LiveStack) -> None:
+    [collection] = [r for r in resources(open_stack(stack.files)) if r["type"].endswith("ReplicatedCollection")]
+    assert collection["outputs"]["physical_replication_factor"] == 2
+
+
+def test_a_second_up_changes_nothing(stack: LiveStack) -> None:
+    progress, _ = stack.up()
+    assert progress.changes == []
+
+
+def test_a_killed_node_loses_no_read_and_no_acknowledged_point(stack: LiveStack) -> None:
+    node = stack.container("qdrant-1")
+    with traffic(stack) as running:
+        began = running.settle_in()
+        node.kill()
+        time.sleep(8)  # how long the node stays away is the fault itself, not a wait for something
+        node.start()
+        wait_until_settled(stack)
+    assert running.record.failed_reads() == []
+    assert running.record.acknowledged
+    assert any(read.began > began for read in running.record.reads)
+    assert lost(stack, running.record.acknowledged) == {}
+
+
+def test_a_changed_setting_rolls_one_node_at_a_time_and_nobody_notices(stack: LiveStack) -> None:
+    with traffic(stack) as running:
+        running.settle_in()
+        progress, _ = stack.up(qdrantLogLevel="WARN")
+    rolled = [name for operation, name in progress.changes if name.startswith("qdrant-") and operation != "update"]
+    assert rolled == [name for node in range(3) for name in [f"qdrant-{node}"] * 2]  # each: the old stopped, a new made
+    assert running.record.failed_reads() == []
+    wait_until_settled(stack)
+    assert lost(stack, running.record.acknowledged) == {}
+
+
+def test_down_keeps_the_data_and_up_finds_it_again(stack: LiveStack) -> None:
+    with traffic(stack) as running:
+        running.settle_in(100)
+    kept = stack.down(purge=False)
+    assert {"qdrant-0", "qdrant-1", "qdrant-2"} <= set(kept)
+    assert stack.engine.containers.list(filters={"label": "rag-platform=rag-test"}) == []
+    stack.up()
+    assert lost(stack, running.record.acknowledged) == {}

@@ -1,0 +1,15 @@
+"""The last live test: what is left of a purged stack."""
+
+import pytest
+
+from tests.live.conftest import PREFIX, LiveStack
+
+pytestmark = pytest.mark.live
+
+
+def test_down_with_purge_leaves_nothing(stack: LiveStack) -> None:
+    assert stack.down(purge=True) == []
+    engine = stack.engine
+    assert engine.containers.list(all=True, filters={"name": PREFIX}) == []
+    assert engine.volumes.list(filters={"name": PREFIX}) == []
+    assert engine.networks.list(names=[PREFIX]) == []

@@ -1,0 +1,159 @@
+"""A Qdrant cluster of this process, for what a real one gives a client seldom or never on demand."""
+
+import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from tests.unit.served import Answer, Asked, Silence, served
+
+KEY = "k3y-that-may-write"
+NAME = "docs"
+PEERS = (11, 12, 13)
+PATH = re.compile(r"/collections/(?P<name>[^/]+)(?P<cluster>/cluster)?")
+Replicas = dict[int, dict[int, str]]  # shard -> peer -> state
+
+# What becomes of a request to create a collection.
+MADE, CUT_OFF, TOO_LATE, NEVER, REFUSED, RACED = "made", "cut off", "too late", "never", "refused", "raced"
+
+
+@dataclass
+class Collection:
+    """Its parameters, and where its replicas really are."""
+
+    params: dict[str, Any]
+    replicas: Replicas
+
+
+@dataclass
+class FakeCluster:
+    """Three nodes with one memory; what is set here is what they answer from the next request on.
+
+    `creating` decides what a request to create does: MADE, made but the answer CUT OFF or TOO LATE (500), NEVER made
+    (500), REFUSED (400), or RACED (409) by somebody else's, which fits unless `made_by_others` says differently.
+    """
+
+    collections: dict[str, Collection] = field(default_factory=dict)
+    creating: str = MADE
+    made_by_others: dict[str, Any] = field(default_factory=dict)
+    replicas_made: int | None = None  # fewer than the parameters say, as when peers were missing at that moment
+    first_state: str = "Active"
+    looks_until_active: int = 0  # after so many looks at a collection's shards, its replicas are Active
+    down: set[int] = field(default_factory=set)  # nodes that do not answer
+    looks_down: dict[int, int] = field(default_factory=dict)  # node -> looks at its shards that it leaves unanswered
+    ignorant: set[int] = field(default_factory=set)  # nodes that answer 404 for every collection
+    joined: int = 3  # the first so many nodes know each other; each of the rest knows only itself
+    raft: dict[int, dict[str, Any]] = field(default_factory=dict)  # node -> what its raft says differently
+    unsettled_looks: set[int] = field(default_factory=set)  # looks at /cluster that find operations pending
+    looks: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(3), 0))  # node -> looks at /cluster
+    changes: list[tuple[str, str, Any]] = field(default_factory=list)  # method, path and body of all but GET
+    urls: list[str] = field(default_factory=list)
+
+    def add(self, name: str = NAME, *, physical: int | None = None, state: str = "Active", **params: Any) -> None:
+        """A collection that was there before; `physical` replicas of each shard, whatever its parameters say."""
+        made: dict[str, Any] = {
+            "vectors": {"size": 4, "distance": "Cosine"},
+            "shard_number": 2,
+            "replication_factor": 2,
+        }
+        made |= {"write_consistency_factor": 1} | params
+        copies = min(physical or made["replication_factor"], len(PEERS))
+        replicas = {
+            shard: {PEERS[(shard + copy) % len(PEERS)]: state for copy in range(copies)}
+            for shard in range(made["shard_number"])
+        }
+        self.collections[name] = Collection(params=made, replicas=replicas)
+
+    def answer(self, node: int, asked: Asked) -> Answer:
+        if node in self.down:
+            raise Silence
+        if asked.headers.get("api-key") != KEY:
+            return Answer(401, "Must provide an API key or an Authorization bearer token")
+        if asked.method != "GET":
+            self.changes.append((asked.method, asked.path, asked.json if asked.body else None))
+        if asked.path == "/cluster":
+            return ok(self._cluster(node))
+        if asked.path == "/collections":
+            return ok({"collections": [] if node in self.ignorant else [{"name": name} for name in self.collections]})
+        found = PATH.fullmatch(asked.path)
+        assert found, asked.path
+        return self._collection(node, asked, found["name"], whereabouts=bool(found["cluster"]))
+
+    def _collection(self, node: int, asked: Asked, name: str, *, whereabouts: bool) -> Answer:
+        known = name in self.collections and node not in self.ignorant
+        if asked.method == "PUT":
+            return self._create(asked, name)
+        if asked.method == "DELETE":
+            return ok(self.collections.pop(name, None) is not None)
+        if not known:
+            return error(404, f"Not found: Collection `{name}` doesn't exist!")
+        if asked.method == "PATCH":
+            self.collections[name].params |= asked.json["params"]
+            return ok(True)
+        if whereabouts:
+            return ok(self._whereabouts(node, self.collections[name]))
+        return ok({"status": "green", "points_count": 0, "config": {"params": self.collections[name].params}})
+
+    def _create(self, asked: Asked, name: str) -> Answer:
+        if name in self.collections:
+            return error(409, f"Wrong input: Collection `{name}` already exists!")
+        if self.creating == REFUSED:
+            return error(400, "Wrong input: distance is unknown")
+        if self.creating != NEVER:
+            self.add(name, physical=self.replicas_made, state=self.first_state, **(asked.json | self.made_by_others))
+        if self.creating == CUT_OFF:
+            raise Silence
+        if self.creating == RACED:
+            return error(409, f"Wrong input: Collection `{name}` already exists!")
+        if self.creating in (TOO_LATE, NEVER):
+            return error(500, "Waiting for consensus operation commit failed. Timeout set at: 60 seconds")
+        return ok(True)
+
+    def _whereabouts(self, node: int, found: Collection) -> dict[str, Any]:
+        if self.looks_down.get(node, 0) > 0:
+            self.looks_down[node] -= 1
+            raise Silence
+        if self.looks_until_active > 0:
+            self.looks_until_active -= 1
+            if self.looks_until_active == 0:
+                found.replicas = {shard: dict.fromkeys(peers, "Active") for shard, peers in found.replicas.items()}
+        local, remote = [], []
+        for shard, peers in found.replicas.items():
+            for peer, state in peers.items():
+                if peer == PEERS[node]:
+                    local.append({"shard_id": shard, "points_count": 0, "state": state})
+                else:
+                    remote.append({"shard_id": shard, "peer_id": peer, "state": state})
+        shards = {"shard_count": len(found.replicas), "local_shards": local, "remote_shards": remote}
+        return {"peer_id": PEERS[node], **shards, "shard_transfers": []}
+
+    def _cluster(self, node: int) -> dict[str, Any]:
+        self.looks[node] += 1
+        known = PEERS[: self.joined] if node < self.joined else (PEERS[node],)
+        pending = int(self.looks[node] in self.unsettled_looks)
+        raft = {"term": 3, "commit": 40, "leader": known[0], "role": "Follower", "is_voter": True}
+        return {
+            "status": "enabled",
+            "peer_id": PEERS[node],
+            "peers": {str(peer): {"uri": f"http://qdrant-{PEERS.index(peer)}:6335/"} for peer in known},
+            "raft_info": raft | {"pending_operations": pending} | self.raft.get(node, {}),
+        }
+
+
+def ok(result: Any) -> Answer:
+    return Answer(200, {"result": result, "status": "ok", "time": 0.001})
+
+
+def error(status: int, message: str) -> Answer:
+    return Answer(status, {"status": {"error": message}, "time": 0.001})
+
+
+@contextmanager
+def running_cluster() -> Iterator[FakeCluster]:
+    """Three nodes, each at an address of its own."""
+    cluster = FakeCluster()
+    with ExitStack() as nodes:
+        cluster.urls = [nodes.enter_context(served(partial(cluster.answer, node))) for node in range(len(PEERS))]
+        yield cluster

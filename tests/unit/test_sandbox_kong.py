@@ -1,0 +1,857 @@
+"""The stand-in for Kong is harsh where Kong is: late guards, unique names, its own words, breakers that stay open."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
+import jwt
+import pytest
+import requests
+
+from components.gateway import plugins as typed
+from sandbox.kong import declarative, server
+from sandbox.kong.admin import Admin
+from sandbox.kong.entities import RefusedError, remove, shown, write
+from sandbox.kong.flood import Flood
+from sandbox.kong.health import Peer
+from sandbox.kong.names import Resolver
+from sandbox.kong.node import Node
+from sandbox.kong.proxy import Proxy
+from sandbox.kong.router import Router, normal, upstream_path
+from sandbox.kong.status import Status
+from sandbox.kong.store import Memory
+from sandbox.kong.wire import Client, Request, Response, Server, UnreachableError, first
+
+GATEWAY = """
+_format_version: "3.0"
+services:
+- name: search
+  host: pool
+  retries: 2
+  plugins: [PLUGINS]
+  routes:
+  - {name: api, paths: [/api], strip_path: false}
+upstreams:
+- name: pool
+  targets: [{target: "10.0.0.1:80"}, {target: "10.0.0.2:80"}]
+  healthchecks: {passive: {unhealthy: {http_failures: 2, tcp_failures: 2}}}
+consumers:
+- username: reader
+  jwt_secrets: [{key: k1, secret: SECRET, algorithm: HS256}]
+"""
+SECRET = "a-secret-of-sixty-four-bytes-and-more-because-one-token-is-in-hs512"
+JWT = "{name: jwt, config: {key_claim_name: kid, claims_to_verify: [exp], uri_param_names: []}}"
+LIMIT = "{name: rate-limiting, config: {minute: 3, limit_by: ip}}"
+METRICS = (
+    "{name: prometheus, config: {status_code_metrics: true, latency_metrics: true, upstream_health_metrics: true}}"
+)
+
+
+class Upstream(Client):
+    """Every address answers as `answers` says, and is remembered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[str, Request]] = []
+        self.answers: Callable[[str], int | UnreachableError] = lambda ip: 200
+
+    async def fetch(self, ip: str, port: int, request: Request, connect: float, read: float) -> Response:
+        self.asked.append((ip, request))
+        await asyncio.sleep(0)  # others get their turn while an answer is on its way
+        answer = self.answers(ip)
+        if isinstance(answer, UnreachableError):
+            raise answer
+        return Response(answer, [("Content-Type", "text/plain")], b"found")
+
+
+class Gateway:
+    """A node with GATEWAY's entities, called in this process."""
+
+    def __init__(self, plugins: str) -> None:
+        self.store = asyncio.run(declarative.parse(GATEWAY.replace("PLUGINS", plugins).replace("SECRET", SECRET)))
+        self.upstream = Upstream()
+
+    def play(self, scene: Callable[["Gateway"], Coroutine[Any, Any, None]]) -> None:
+        async def whole() -> None:
+            self.node = Node(self.store)
+            self.node.client = self.upstream
+            self.proxy = Proxy(self.node)
+            await self.node.start()
+            await scene(self)
+
+        asyncio.run(whole())
+
+    async def get(
+        self, *headers: tuple[str, str], path: str = "/api/x", method: str = "GET", peer: str = "192.0.2.1"
+    ) -> Response:
+        return await self.proxy(Request(method, path, [("Host", "gateway"), *headers], b"", peer, 8000))
+
+
+def token(key: str = "k1", secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> tuple[str, str]:
+    claims = {"exp": time.time() + 60} | claims
+    return "Authorization", "Bearer " + jwt.encode(claims, secret, algorithm, headers={"kid": key})
+
+
+def said(response: Response) -> Any:
+    return json.loads(response.body)
+
+
+# What may be written
+
+
+@pytest.mark.parametrize(
+    "ours",
+    [typed.Jwt(), typed.RateLimiting(minute=1), typed.Cors(), typed.RequestTransformer(), typed.Prometheus()],
+    ids=lambda plugin: plugin.name,
+)
+def test_a_plugin_is_shown_with_every_field_our_typed_plugins_have(ours: typed.Plugin) -> None:
+    given = {"minute": 1} if ours.name == "rate-limiting" else {}
+    row = asyncio.run(write(Memory(), "plugins", {"name": ours.name, "config": given}))
+    assert shown("plugins", row)["config"] == ours.config()
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "message"),
+    [
+        ("plugins", {"name": "jwtx"},
+         "name: plugin 'jwtx' not enabled; add it to the 'plugins' configuration property"),
+        ("plugins", {"name": "rate-limiting", "config": {"minute": 1, "policy": "bogus"}},
+         "config.policy: expected one of: local, cluster, redis"),
+        ("plugins", {"name": "rate-limiting", "config": {"minute": 1, "burst": 2}}, "config.burst: unknown field"),
+        ("plugins", {"name": "rate-limiting", "config": {"minute": 9, "hour": 1}},
+         "config: The limit for hour(1.0) cannot be lower than the limit for minute(9.0)"),
+        ("plugins", {"name": "rate-limiting", "config": {"minute": 1, "redis_port": 1, "redis": {"port": 2}}},
+         "both deprecated and new field are used but their values mismatch: redis_port = 1 vs redis.port = 2"),
+        ("routes", {"paths": ["api"]}, "paths.1: should start with: / (fixed path) or ~/ (regex path)"),
+        ("routes", {}, "must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'https'"),
+        ("services", {"host": "h", "retries": 1.5, "port": 70000},
+         "2 schema violations (port: value should be between 0 and 65535; retries: expected an integer)"),
+        ("consumers", {"username": ""}, "username: length must be at least 1"),
+        ("upstreams", {}, "name: required field missing"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_kongs_words(kind: str, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        asyncio.run(write(Memory(), kind, given))
+    status, body = refused.value.args
+    assert status == 400
+    assert body["name"] == "schema violation"
+    assert message in body["message"]
+
+
+async def _with_service() -> tuple[Memory, dict[str, Any]]:
+    store = Memory()
+    return store, await write(store, "services", {"name": "s", "host": "h", "retries": 1})
+
+
+def test_a_name_is_taken_once() -> None:
+    async def scene() -> None:
+        store, service = await _with_service()
+        await write(store, "plugins", {"name": "cors", "service": {"id": service["id"]}})
+        for kind, twin in (
+            ("services", {"name": "s", "host": "h"}),
+            ("plugins", {"name": "cors", "service": {"name": "s"}}),
+        ):
+            with pytest.raises(RefusedError) as refused:
+                await write(store, kind, twin)
+            assert refused.value.args[0] == 409
+        service_ = f'service={{id="{service["id"]}"}}'
+        message = f"UNIQUE violation detected on '{{consumer=null,name=\"cors\",route=null,{service_}}}'"
+        assert refused.value.args[1]["message"] == message
+        await write(store, "plugins", {"name": "cors"})  # of everything else: another one
+
+    asyncio.run(scene())
+
+
+def test_a_patch_merges_records_and_unsets_only_what_is_null() -> None:
+    async def scene() -> None:
+        store = Memory()
+        given = {"minute": 5, "hour": 50, "redis": {"host": "r"}}
+        row = await write(store, "plugins", {"name": "rate-limiting", "config": given})
+        row = await write(store, "plugins", {"config": {"hour": None, "redis": {"port": 1}}}, row)
+        assert (row["config"]["minute"], row["config"]["hour"]) == (5, None)
+        assert (row["config"]["redis"]["host"], row["config"]["redis"]["port"]) == ("r", 1)
+
+    asyncio.run(scene())
+
+
+def test_a_service_stays_while_a_route_needs_it_and_takes_its_plugins_along() -> None:
+    async def scene() -> None:
+        store, service = await _with_service()
+        route = await write(store, "routes", {"paths": ["/"], "service": {"name": "s"}})
+        await write(store, "plugins", {"name": "cors", "route": {"id": route["id"]}})
+        with pytest.raises(RefusedError, match="an existing 'routes' entity references this 'services' entity"):
+            await remove(store, "services", service)
+        await remove(store, "routes", route)
+        assert await store.rows("plugins") == []
+        await remove(store, "services", service)
+
+    asyncio.run(scene())
+
+
+def test_a_reference_to_nothing_is_refused() -> None:
+    with pytest.raises(RefusedError, match="does not reference an existing"):
+        asyncio.run(write(Memory(), "routes", {"paths": ["/"], "service": {"id": "0"}}))
+
+
+def test_a_declarative_file_is_told_the_way_to_each_mistake() -> None:
+    wrong = GATEWAY.replace("PLUGINS", LIMIT.replace("ip", "ipx")).replace("retries: 2", "retrys: 2")
+    with pytest.raises(declarative.InvalidError) as invalid:
+        asyncio.run(declarative.parse(wrong))
+    assert "- in entry 1 of 'services':" in str(invalid.value)
+    assert "in 'retrys': unknown field" in str(invalid.value)
+    wrong = GATEWAY.replace("PLUGINS", LIMIT.replace("ip}", "ipx}"))
+    with pytest.raises(declarative.InvalidError, match="in 'limit_by': expected one of: consumer, credential, ip"):
+        asyncio.run(declarative.parse(wrong))
+
+
+# Which route, which path
+
+
+def _route(path: str, **more: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = dict.fromkeys(("methods", "hosts", "headers", "snis"))
+    service = {"id": "s", "path": more.pop("base", None), "enabled": True}
+    return (
+        plain | {"paths": [path], "service": service, "regex_priority": 0, "created_at": 0, "strip_path": True} | more
+    )
+
+
+def test_the_most_particular_route_answers() -> None:
+    routes = [
+        _route("/"),
+        _route("/api"),
+        _route("/api", methods=["POST"]),
+        _route("~/api/\\d+$"),
+        _route("/", hosts=["*.b"]),
+    ]
+    router = Router(routes, [routes[0]["service"]])
+
+    def found(method: str, path: str, host: str = "a") -> dict[str, Any]:
+        match = router.match(Request(method, path, [("Host", host)]), path)
+        assert match
+        return match.route
+
+    assert found("GET", "/api/x") is routes[1]
+    assert found("POST", "/api/x") is routes[2]
+    assert found("GET", "/api/12") is routes[3]
+    assert found("GET", "/other") is routes[0]
+    assert found("GET", "/api", host="x.b:8000") is routes[4]
+
+
+@pytest.mark.parametrize(
+    ("base", "strip", "asked", "upstream"),
+    [
+        (None, True, "/api", "/"), (None, True, "/api/x", "/x"), (None, False, "/api/x", "/api/x"),
+        ("/v1", True, "/api", "/v1"), ("/v1", True, "/api/", "/v1/"), ("/v1/", True, "/api/x", "/v1/x"),
+        ("/v1", False, "/api", "/v1/api"),
+    ],
+)  # fmt: skip
+def test_paths_are_joined_as_kong_joins_them(base: str | None, strip: bool, asked: str, upstream: str) -> None:
+    route = _route("/api", base=base, strip_path=strip)
+    match = Router([route], [route["service"]]).match(Request("GET", asked, []), asked)
+    assert match
+    assert upstream_path(match, asked) == upstream
+
+
+def test_no_detour_leads_around_a_route() -> None:
+    assert normal("/api/../admin//x/") == "/admin/x/"
+    assert normal("/api/x") == "/api/x"
+
+
+# What plugins do
+
+
+def test_a_new_route_can_be_open_before_its_guard_is_known() -> None:
+    async def scene(gateway: Gateway) -> None:
+        plugins, gateway.node.plugins = gateway.node.plugins, {}  # the clock of the plugins has not struck yet
+        assert (await gateway.get()).status == 200
+        gateway.node.plugins = plugins
+        assert (await gateway.get()).status == 401
+
+    Gateway(JWT).play(scene)
+
+
+def test_routes_and_plugins_are_learned_of_in_their_own_time() -> None:
+    async def scene(gateway: Gateway) -> None:
+        await write(gateway.store, "plugins", {"name": "cors"})
+        await write(gateway.store, "routes", {"paths": ["/new"], "service": {"name": "search"}})
+        await gateway.node.learn_routes()
+        assert (await gateway.get(path="/new")).status == 200
+        assert not first((await gateway.get(path="/new")).headers, "access-control-allow-origin")
+        await gateway.node.learn_plugins()
+        assert first((await gateway.get(path="/new")).headers, "access-control-allow-origin") == "*"
+
+    Gateway("").play(scene)
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        ([], {"message": "Unauthorized"}),
+        ([token(exp=1)], {"exp": "token expired"}),
+        ([token(exp="soon")], {"exp": "must be a number"}),
+        ([token(key="k2")], {"message": "No credentials found for given 'kid'"}),
+        ([token(secret=SECRET[::-1])], {"message": "Invalid signature"}),
+        ([token(algorithm="HS512")], {"message": "Invalid algorithm"}),
+        ([token(secret="", algorithm="none")], {"message": "Bad token; invalid alg"}),
+        ([("Authorization", "Bearer x.y.z")], {"message": "Bad token; invalid JSON"}),
+        (
+            [("Authorization", "Bearer " + jwt.encode({"exp": 2e9}, SECRET))],
+            {"message": "No mandatory 'kid' in claims"},
+        ),
+    ],
+)
+def test_a_bad_token_is_refused_in_kongs_words(sent: list[tuple[str, str]], answer: dict[str, str]) -> None:
+    async def scene(gateway: Gateway) -> None:
+        response = await gateway.get(*sent)
+        assert (response.status, said(response)) == (401, answer)
+        wanted = 'Bearer error="invalid_token"' if sent else "Bearer"
+        assert first(response.headers, "www-authenticate") == wanted
+        assert not gateway.upstream.asked
+
+    Gateway(JWT).play(scene)
+
+
+def test_a_good_token_passes_and_the_upstream_is_told_whose_it_is() -> None:
+    async def scene(gateway: Gateway) -> None:
+        response = await gateway.get(token(), ("X-Consumer-Username", "forged"))
+        assert response.status == 200
+        assert first(response.headers, "via") == "1.1 kong/3.9.3"
+        [(_, asked)] = gateway.upstream.asked
+        told = [value for name, value in asked.headers if name.lower() == "x-consumer-username"]
+        assert (told, first(asked.headers, "x-credential-identifier")) == (["reader"], "k1")
+        assert first(asked.headers, "x-kong-request-id") == first(response.headers, "x-kong-request-id")
+
+    Gateway(JWT).play(scene)
+
+
+def test_a_token_in_the_query_counts_only_where_it_is_asked_for() -> None:
+    async def scene(gateway: Gateway) -> None:
+        path = f"/api/x?jwt={token()[1].removeprefix('Bearer ')}"
+        assert (await gateway.get(path=path)).status == (401 if "uri_param_names" in plugins else 200)
+
+    for plugins in (JWT, JWT.replace(", uri_param_names: []", "")):
+        Gateway(plugins).play(scene)
+
+
+def test_one_call_too_many_is_refused_until_the_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(gateway: Gateway) -> None:
+        monkeypatch.setattr(time, "time", lambda: 600.0 + 20)
+        passed = [await gateway.get() for _ in range(3)]
+        assert [first(response.headers, "ratelimit-remaining") for response in passed] == ["2", "1", "0"]
+        refused = await gateway.get()
+        assert refused.status == 429
+        assert said(refused).keys() == {"message", "request_id"}
+        assert (first(refused.headers, "retry-after"), first(refused.headers, "x-ratelimit-limit-minute")) == (
+            "40",
+            "3",
+        )
+        assert (await gateway.get(peer="192.0.2.2")).status == 200
+        monkeypatch.setattr(time, "time", lambda: 660.0)
+        assert (await gateway.get()).status == 200
+
+    Gateway(LIMIT).play(scene)
+
+
+def test_calls_at_the_same_time_pass_the_limit_together() -> None:
+    async def scene(gateway: Gateway) -> None:
+        together = await asyncio.gather(*(gateway.get() for _ in range(9)))
+        assert sum(response.status == 200 for response in together) > 3
+
+    Gateway(LIMIT).play(scene)
+
+
+def test_a_flood_without_tokens_is_never_limited_by_the_plugin() -> None:
+    async def scene(gateway: Gateway) -> None:
+        assert {(await gateway.get()).status for _ in range(9)} == {401}
+
+    Gateway(f"{LIMIT}, {JWT}").play(scene)
+
+
+@pytest.mark.parametrize("worded_by", ["nginx", "kong"])
+def test_a_flood_is_limited_by_nginx_before_any_plugin(monkeypatch: pytest.MonkeyPatch, worded_by: str) -> None:
+    monkeypatch.setenv("KONG_NGINX_HTTP_LIMIT_REQ_ZONE", "$binary_remote_addr zone=flood:10m rate=10r/s")
+    monkeypatch.setenv("KONG_NGINX_PROXY_LIMIT_REQ", "zone=flood burst=5 nodelay")
+    monkeypatch.setenv("KONG_NGINX_PROXY_LIMIT_REQ_STATUS", "429")
+    if worded_by == "kong":
+        monkeypatch.setenv("KONG_NGINX_PROXY_ERROR_PAGE", "429 /kong_error_handler")
+
+    async def scene(gateway: Gateway) -> None:
+        monkeypatch.setattr("sandbox.kong.flood.time", SimpleNamespace(monotonic=lambda: 100.0))
+        assert [(await gateway.get()).status for _ in range(6)] == [401] * 6
+        refused = await gateway.get(("Origin", "https://a.b"))
+        assert refused.status == 429
+        assert not first(refused.headers, "access-control-allow-origin")
+        if worded_by == "kong":
+            assert said(refused)["message"] == "The upstream server responded with 429"
+        else:
+            assert refused.body.startswith(b"<html>")
+        monkeypatch.setattr("sandbox.kong.flood.time", SimpleNamespace(monotonic=lambda: 100.2))
+        assert (await gateway.get()).status == 401
+
+    Gateway(f"{JWT}, {{name: cors}}").play(scene)
+
+
+def test_without_a_zone_nothing_is_a_flood() -> None:
+    flood = Flood()
+    assert not any(flood.refuses("192.0.2.1") for _ in range(999))
+
+
+def test_the_client_is_whom_a_trusted_proxy_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KONG_TRUSTED_IPS", "10.0.0.0/8")
+    monkeypatch.setenv("KONG_REAL_IP_HEADER", "X-Forwarded-For")
+    monkeypatch.setenv("KONG_REAL_IP_RECURSIVE", "on")
+    forged = ("X-Forwarded-For", "203.0.113.9, 198.51.100.7, 10.1.1.1")
+
+    async def scene(gateway: Gateway) -> None:
+        await gateway.get(forged, ("X-Forwarded-Proto", "https"), peer="10.2.2.2")
+        await gateway.get(forged, ("X-Forwarded-Proto", "https"), peer="192.0.2.66")
+        seen = [request.headers for _, request in gateway.upstream.asked]
+        assert [first(headers, "x-real-ip") for headers in seen] == ["198.51.100.7", "192.0.2.66"]
+        assert [first(headers, "x-forwarded-proto") for headers in seen] == ["https", "http"]
+        assert first(seen[1], "x-forwarded-for") == f"{forged[1]}, 192.0.2.66"
+
+    Gateway("").play(scene)
+
+
+def test_add_alone_lets_a_forged_header_win_and_remove_before_it_does_not() -> None:
+    add = "add: {headers: ['X-Service-Token:ours']}"
+    forged = (("x-service-token", "forged"), ("X-Service-Token", "again"), ("X_Service_Token", "below"))
+
+    async def scene(gateway: Gateway) -> None:
+        await gateway.get(*forged)
+        arrived.append([value for name, value in gateway.upstream.asked[0][1].headers if "ervice" in name])
+
+    arrived: list[list[str]] = []
+    Gateway(f"{{name: request-transformer, config: {{{add}}}}}").play(scene)
+    Gateway(f"{{name: request-transformer, config: {{remove: {{headers: [X-Service-Token]}}, {add}}}}}").play(scene)
+    assert arrived == [["forged", "again", "below"], ["below", "ours"]]
+
+
+def test_a_template_in_a_value_is_evaluated_and_may_spoil_every_call() -> None:
+    async def scene(gateway: Gateway) -> None:
+        statuses.append((await gateway.get(("X-Old", "1"))).status)
+
+    statuses: list[int] = []
+    for value in ("$(headers.X-Old)", "a$(b)c"):
+        Gateway(f"{{name: request-transformer, config: {{add: {{headers: ['X-New:{value}']}}}}}}").play(scene)
+    assert statuses == [200, 500]
+
+
+def test_a_preflight_is_answered_before_the_token_is_asked_for() -> None:
+    async def scene(gateway: Gateway) -> None:
+        asks = [("Origin", "https://evil"), ("Access-Control-Request-Method", "POST")]
+        preflight = await gateway.get(*asks, method="OPTIONS")
+        assert (preflight.status, first(preflight.headers, "access-control-allow-origin")) == (200, "https://a.b")
+        assert (await gateway.get(asks[0], method="OPTIONS")).status == 401
+        refused = await gateway.get(asks[0])
+        assert (refused.status, first(refused.headers, "access-control-allow-origin")) == (401, "https://a.b")
+
+    Gateway(f"{JWT}, {{name: cors, config: {{origins: ['https://a.b']}}}}").play(scene)
+
+
+def test_of_several_origins_only_one_that_is_allowed_is_named() -> None:
+    async def scene(gateway: Gateway) -> None:
+        for origin, named in (("https://a.b", "https://a.b"), ("https://x.c.d", "https://x.c.d"), ("https://evil", "")):
+            response = await gateway.get(("Origin", origin))
+            assert first(response.headers, "access-control-allow-origin") == named
+
+    Gateway("{name: cors, config: {origins: ['https://a.b', '.*[.]c[.]d']}}").play(scene)
+
+
+# Who is asked
+
+
+def test_a_dead_address_is_gone_round_and_a_post_is_not_sent_twice() -> None:
+    async def scene(gateway: Gateway) -> None:
+        refused, lost = UnreachableError(False, False), UnreachableError(True, False)
+        gateway.upstream.answers = lambda ip: refused if ip == "10.0.0.1" else 200
+        assert {(await gateway.get(method=method)).status for method in ("GET", "POST") for _ in "12"} == {200}
+        gateway.upstream.asked.clear()
+        gateway.upstream.answers = lambda ip: lost
+        assert (await gateway.get(method="POST")).status == 502
+        assert len(gateway.upstream.asked) == 1
+
+    Gateway("").play(scene)
+
+
+def test_a_passive_breaker_opens_and_never_closes_by_itself() -> None:
+    async def scene(gateway: Gateway) -> None:
+        gateway.upstream.answers = lambda ip: 500
+        assert [(await gateway.get()).status for _ in range(4)] == [500] * 4
+        gateway.upstream.answers = lambda ip: 200
+        refused = await gateway.get()
+        assert (refused.status, said(refused)["message"]) == (503, "failure to get a peer from the ring-balancer")
+        admin = Admin(gateway.node)
+        await admin(Request("PUT", "/upstreams/pool/targets/10.0.0.1:80/healthy", []))
+        assert (await gateway.get()).status == 200
+        health = said(await admin(Request("GET", "/upstreams/pool/health", [])))["data"]
+        assert [target["health"] for target in health] == ["HEALTHY", "UNHEALTHY"]
+
+    Gateway("").play(scene)
+
+
+def test_an_observation_without_a_limit_does_not_count() -> None:
+    limits = {"healthy": {"successes": 0}, "unhealthy": {"http_failures": 2, "timeouts": 0}}
+    peer = Peer("h", "10.0.0.1", 80)
+    for what in ("timeouts", "timeouts", "http_failures", "successes"):
+        peer.saw(what, limits)
+    assert peer.healthy
+    peer.saw("http_failures", limits)
+    assert not peer.healthy
+
+
+def test_a_name_that_does_not_resolve_is_said_to_be_so() -> None:
+    async def scene(gateway: Gateway) -> None:
+        [target] = (await gateway.store.rows("targets"))[:1]
+        await write(gateway.store, "targets", {"target": "nowhere.invalid:80"}, target)
+        await gateway.node.changed("targets")
+        health = said(await Admin(gateway.node)(Request("GET", "/upstreams/pool/health", [])))["data"]
+        assert "DNS_ERROR" in [target["health"] for target in health]
+        assert (await gateway.get()).status == 200  # the other target
+
+    Gateway("").play(scene)
+
+
+def test_a_name_that_stops_resolving_keeps_its_address_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.9", 0))]
+    now = SimpleNamespace(monotonic=lambda: 0.0)
+    monkeypatch.setattr("sandbox.kong.names.time", now)
+    monkeypatch.setenv("KONG_DNS_VALID_TTL", "5")
+    monkeypatch.setenv("KONG_DNS_STALE_TTL", "5")
+
+    async def scene() -> None:
+        resolver = Resolver()
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_: known)
+        assert await resolver.addresses("there") == ["10.0.0.9"]
+        monkeypatch.setattr(socket, "getaddrinfo", Mock(side_effect=OSError))
+        for seconds, addresses in ((4, ["10.0.0.9"]), (6, ["10.0.0.9"]), (11, [])):
+            now.monotonic = lambda seconds=seconds: seconds
+            assert await resolver.addresses("there") == addresses
+
+    asyncio.run(scene())
+
+
+# What is counted
+
+
+def test_nothing_is_counted_that_was_not_asked_for() -> None:
+    async def scene(gateway: Gateway) -> None:
+        async def counted() -> set[str]:
+            text = (await Status(gateway.node)(Request("GET", "/metrics", []))).body.decode()
+            return set(re.findall("^(kong_[a-z_]+)", text, re.MULTILINE))
+
+        before = await counted()
+        assert {"kong_datastore_reachable", "kong_node_info", "kong_nginx_connections_total"} <= before
+        assert not any(part in name for name in before for part in ("http_requests", "latency", "target"))
+        await gateway.get()
+        await gateway.get(path="/nowhere")  # matches no route: not counted
+        new = {"kong_http_requests_total", "kong_upstream_target_health"}
+        new |= {f"kong_{clock}_latency_ms_{part}" for clock in ("request", "kong", "upstream")
+                for part in ("bucket", "count", "sum")}  # fmt: skip
+        assert await counted() - before == new
+        text = (await Status(gateway.node)(Request("GET", "/metrics", []))).body.decode()
+        labels = 'service="search",route="api",code="200",source="service",workspace="default",consumer=""'
+        assert f"kong_http_requests_total{{{labels}}} 1" in text
+        assert 'upstream="pool",target="10.0.0.1:80",address="10.0.0.1:80",state="healthy",subsystem="http"} 1' in text
+        assert 'le="400"' in text
+        assert 'le="500"' in text  # of Kong's own latency; upstreams have none at 500
+        assert not re.search('kong_upstream_latency_ms_bucket.*le="500"', text)
+
+    Gateway(METRICS).play(scene)
+
+
+# Without a database
+
+
+def test_without_a_database_nothing_can_be_written() -> None:
+    async def scene(gateway: Gateway) -> None:
+        admin = Admin(gateway.node)
+        refused = await admin(Request("POST", "/services", [], b'{"host": "h"}'))
+        assert refused.status == 405
+        assert said(refused)["message"] == "cannot create 'services' entities when not using a database"
+        listed = said(await admin(Request("GET", "/services/search/plugins?size=1", [])))
+        assert (len(listed["data"]), listed["next"]) == (1, "/services/search/plugins?offset=1")
+        schema = said(await admin(Request("GET", "/schemas/plugins/jwt", [])))
+        assert {"realm": {"type": "string"}} in schema["fields"][0]["config"]["fields"]
+        assert (await admin(Request("GET", "/plugins/none", []))).status == 404
+
+    Gateway(f"{JWT}, {LIMIT}").play(scene)
+
+
+def test_a_fault_is_one_calls_answer_and_not_the_end_of_its_connection() -> None:
+    async def fails_once(request: Request) -> Response:
+        if request.target == "/bad":
+            raise ValueError("a fault")
+        return Response(200, [], request.body)
+
+    async def scene() -> None:
+        listener = await asyncio.start_server(Server(fails_once).connected, "127.0.0.1", 0)
+        port = listener.sockets[0].getsockname()[1]
+        accepted, client = Server.accepted, Client()
+        for target, status in (("/bad", 500), ("/good", 200)):
+            request = Request("POST", target, [("Host", "h")], b"body")
+            assert (await client.fetch("127.0.0.1", port, request, 1, 1)).status == status
+        assert Server.accepted == accepted + 1
+        listener.close()
+        with pytest.raises(UnreachableError) as nobody:
+            await Client().fetch("127.0.0.1", _free_port(), request, 1, 1)
+        assert not nobody.value.sent
+
+    asyncio.run(scene())
+
+
+# The process, with a real PostgreSQL and a real upstream
+
+BINARIES = Path("/usr/lib/postgresql/15/bin")
+
+
+class Postgres:
+    """A server of its own in a temporary directory."""
+
+    def __init__(self) -> None:
+        self.port, self.folder = _free_port(), Path(tempfile.mkdtemp(prefix="kong-pg-"))
+        self.user = 65534 if os.geteuid() == 0 else os.geteuid()  # PostgreSQL does not run as root
+        os.chown(self.folder, self.user, -1)
+        self._run("initdb", "-D", "data", "-U", "kong", "--auth=trust", "--no-sync", "--no-locale").wait()
+        self.start()
+
+    def start(self) -> None:
+        options = ["-D", "data", "-p", str(self.port), "-k", str(self.folder), "-c", "fsync=off"]
+        self.process = self._run("postgres", *options, "-c", "listen_addresses=127.0.0.1")
+        _wait_for(lambda: _listens(self.port))
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGINT)
+        self.process.wait()
+
+    def _run(self, program: str, *words: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(
+                [BINARIES / program, *words], cwd=self.folder, user=self.user, stdout=log, stderr=log
+            )
+
+
+class Kong:
+    """The stand-in's command line, and what it serves."""
+
+    def __init__(self, settings: dict[str, str]) -> None:
+        ports = [_free_port() for _ in range(4)]
+        self.proxy, self.tls, self.admin, self.status = (f"http://127.0.0.1:{port}" for port in ports)
+        self.tls = self.tls.replace("http", "https")
+        listen = {
+            "PROXY_LISTEN": f"127.0.0.1:{ports[0]} reuseport, 127.0.0.1:{ports[1]} http2 ssl",
+            "ADMIN_LISTEN": f"127.0.0.1:{ports[2]}",
+            "STATUS_LISTEN": f"127.0.0.1:{ports[3]}",
+            "WORKER_STATE_UPDATE_FREQUENCY": "0.2",
+        }
+        self.env = {f"KONG_{name}": value for name, value in (listen | settings).items()}
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "sandbox.kong.server", "docker-start"], env=os.environ | self.env
+        )
+        _wait_for(lambda: self.ready()[0] == 200)
+
+    def ready(self) -> tuple[int, str]:
+        try:
+            response = requests.get(f"{self.status}/status/ready", timeout=6)
+        except requests.ConnectionError:
+            return 0, ""
+        return response.status_code, response.json()["message"]
+
+    def post(self, path: str, body: dict[str, Any]) -> requests.Response:
+        return requests.post(f"{self.admin}/{path}", json=body, timeout=6)
+
+    def get(self, path: str = "/api", **more: Any) -> requests.Response:
+        return requests.get(self.proxy + path, timeout=6, **more)
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGQUIT)
+        self.process.wait()
+
+
+class Echo(BaseHTTPRequestHandler):
+    """Says what it was asked, in chunks; /health as its server's `healthy` is."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+        said = json.dumps({"path": self.path, "headers": self.headers.items(), "body": body}).encode()
+        self.send_response(200 if getattr(self.server, "healthy", True) else 500)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(said), said))
+
+    do_POST = do_HEAD = do_GET  # noqa: N815 - the names http.server looks for
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+# Too early, nowhere, for the first time, again.
+COMMANDS = ("docker-start", "health", "migrations bootstrap", "migrations bootstrap")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _wait_for(condition: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.03)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    if not BINARIES.exists() and os.environ.get("CI") != "true":
+        pytest.skip(f"PostgreSQL 15 was expected in {BINARIES}; install Debian's postgresql-15")
+    database = Postgres()
+    yield database
+    database.stop()
+    shutil.rmtree(database.folder)
+
+
+@pytest.fixture(scope="module")
+def echo() -> Iterator[ThreadingHTTPServer]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as upstream:
+        threading.Thread(target=upstream.serve_forever, daemon=True).start()
+        yield upstream
+        upstream.shutdown()
+
+
+@pytest.fixture(scope="module")
+def kong(postgres: Postgres, echo: ThreadingHTTPServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kong]:
+    password = tmp_path_factory.mktemp("kong") / "password"
+    password.write_text("any\n")
+    where = {"PG_HOST": "127.0.0.1", "PG_PORT": str(postgres.port), "PG_USER": "kong", "PG_DATABASE": "postgres"}
+    kong = Kong(where | {"PG_PASSWORD_FILE": str(password)})
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in kong.env.items():
+            environment.setenv(name, value)
+        assert [server.main(words.split()) for words in COMMANDS] == [1, 1, 0, 0]
+    kong.start()
+    checks = {
+        "http_path": "/health",
+        "healthy": {"interval": 0.1, "successes": 2},
+        "unhealthy": {"interval": 0.1, "http_failures": 2},
+    }
+    kong.post("upstreams", {"name": "pool", "healthchecks": {"active": checks}})
+    kong.post("upstreams/pool/targets", {"target": f"localhost:{echo.server_port}"})
+    kong.post("services", {"name": "search", "host": "pool"})
+    for plugin in (
+        {"name": "jwt", "config": {"key_claim_name": "kid"}},
+        {"name": "rate-limiting", "config": {"minute": 500}},
+    ):
+        kong.post("services/search/plugins", plugin)
+    kong.post("consumers", {"username": "reader"})
+    kong.post("consumers/reader/jwt", {"key": "k1", "secret": SECRET, "rsa_public_key": "x", "algorithm": "HS256"})
+    kong.post("routes", {"name": "api", "paths": ["/api"], "service": {"name": "search"}, "strip_path": False})
+    _wait_for(lambda: kong.get().status_code == 401)
+    _wait_for(lambda: "X-RateLimit-Limit-Minute" in kong.get(headers=dict([token()])).headers)
+    yield kong
+    kong.stop()
+
+
+def test_the_admin_api_keeps_what_it_is_given(kong: Kong) -> None:
+    twin = kong.post("services", {"name": "search", "host": "pool"})
+    assert (twin.status_code, twin.json()["code"]) == (409, 5)
+    assert kong.post("consumers/reader/jwt", {"key": "k1"}).status_code == 409
+    [plugin] = [row for row in requests.get(f"{kong.admin}/plugins", timeout=6).json()["data"] if row["name"] == "jwt"]
+    url = f"{kong.admin}/plugins/{plugin['id']}"
+    assert requests.patch(url, json={"config": {"realm": "r"}}, timeout=6).json()["config"]["key_claim_name"] == "kid"
+    assert requests.patch(url, json={"config": {"realm": None}}, timeout=6).json() | {"updated_at": 0} == plugin | {
+        "updated_at": 0
+    }
+    assert requests.delete(f"{kong.admin}/routes/none", timeout=6).status_code == 204
+    assert requests.get(f"{kong.admin}/routes/none", timeout=6).status_code == 404
+    assert requests.delete(f"{kong.admin}/services/search", timeout=6).status_code == 400
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_a_call_goes_through_and_comes_back_whole(kong: Kong) -> None:
+    answer = requests.post(f"{kong.proxy}/api/x?q=1", data="body", headers=dict([token()]), timeout=6)
+    heard = answer.json()
+    assert (heard["path"], heard["body"]) == ("/api/x?q=1", "body")
+    assert ["X-Forwarded-Path", "/api/x"] in heard["headers"]
+    assert answer.headers["X-RateLimit-Limit-Minute"] == "500"
+    assert requests.head(f"{kong.proxy}/api", headers=dict([token()]), timeout=6).status_code == 200
+    assert requests.get(f"{kong.tls}/api", verify=False, timeout=6).status_code == 401
+
+
+def test_an_active_breaker_opens_and_closes_again(kong: Kong, echo: ThreadingHTTPServer) -> None:
+    headers = dict([token()])
+    echo.healthy = False  # type: ignore[attr-defined]
+    _wait_for(lambda: kong.get(headers=headers).status_code == 503)
+    assert kong.get(headers=headers).json()["message"] == "failure to get a peer from the ring-balancer"
+    echo.healthy = True  # type: ignore[attr-defined]
+    _wait_for(lambda: kong.get(headers=headers).status_code == 200)
+
+
+def test_without_its_database_kong_serves_what_it_knows_and_is_not_ready(kong: Kong, postgres: Postgres) -> None:
+    known, unknown = dict([token()]), dict([token(key="k9")])
+    assert kong.get(headers=known).status_code == 200
+    postgres.stop()
+    _wait_for(lambda: kong.ready() == (503, "failed to connect to database"))
+    assert kong.get(headers=known).status_code == 200
+    assert kong.get(headers=unknown).status_code == 500
+    assert kong.post("consumers", {"username": "late"}).status_code == 500
+    assert "kong_datastore_reachable 0" in requests.get(f"{kong.status}/metrics", timeout=6).text
+    postgres.start()
+    _wait_for(lambda: kong.ready()[0] == 200)
+    assert kong.get(headers=unknown).status_code == 401
+
+
+def test_migrations_fail_in_words_when_no_database_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(server, "PAUSE_SECONDS", 0)
+    monkeypatch.setenv("KONG_PG_PORT", str(_free_port()))
+    assert server.main(["migrations", "bootstrap"]) == 1
+    assert "[PostgreSQL error]" in capsys.readouterr().err
+
+
+def test_config_parse_knows_what_a_kong_without_database_cannot_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "kong.yml"
+    file.write_text(GATEWAY.replace("PLUGINS", LIMIT.replace("limit_by: ip", "policy: cluster")))
+    assert server.main(["config", "parse", str(file)]) == 0
+    monkeypatch.setenv("KONG_DATABASE", "off")
+    assert server.main(["config", "parse", str(file)]) == 1
+    assert "in 'policy': expected one of: local, redis" in capsys.readouterr().err
+
+
+def test_a_kong_without_database_is_ready_once_it_is_told_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ready() -> int:
+        return (await Status(Node(await server.open_store()))(Request("GET", "/status/ready", []))).status
+
+    monkeypatch.setenv("KONG_DATABASE", "off")
+    assert asyncio.run(ready()) == 503
+    monkeypatch.setenv("KONG_DECLARATIVE_CONFIG_STRING", GATEWAY.replace("PLUGINS", JWT))
+    assert asyncio.run(ready()) == 200

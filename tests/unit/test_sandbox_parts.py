@@ -1,0 +1,104 @@
+"""The sandbox's choices: real beats pulled beats stand-in, and the choice is written down truly."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sandbox import docker_images, parts, pulumi_cli
+from sandbox.docker_recipes import Recipe
+from sandbox.parts import Found, Part
+from sandbox.progress import SetupError
+
+HERE, PULLED, STAND_IN = Found("here"), Found("pulled"), Found("made", kind="stand-in")
+
+
+def way(found: Found | None, asked: list[str], name: str) -> Callable[[], Found | None]:
+    """A way of getting a part that remembers that it was asked."""
+
+    def ask() -> Found | None:
+        asked.append(name)
+        return found
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("here", "pulled", "used", "kind", "asked"),
+    [
+        (HERE, PULLED, "here", "real", ["here"]),
+        (None, PULLED, "pulled", "real", ["here", "pulled"]),
+        (None, None, "made", "stand-in", ["here", "pulled", "stand-in"]),
+    ],
+)
+def test_real_beats_pulled_beats_stand_in(
+    here: Found | None, pulled: Found | None, used: str, kind: str, asked: list[str]
+) -> None:
+    log: list[str] = []
+    ways = way(here, log, "here"), way(pulled, log, "pulled"), way(STAND_IN, log, "stand-in")
+    part = parts.first("qdrant", "qdrant/qdrant:v1", *ways)
+    assert (part.used, part.kind, part.wanted) == (used, kind, "qdrant/qdrant:v1")
+    assert log == asked
+
+
+def test_a_part_that_no_way_has_is_refused_by_name() -> None:
+    with pytest.raises(SetupError, match=r"valkey: valkey/valkey:8 was expected"):
+        parts.first("valkey", "valkey/valkey:8", lambda: None)
+
+
+def test_only_what_differs_from_the_stack_file_overrides_it(tmp_path: Path) -> None:
+    real = Part("haproxy:3.2", part="haproxy", wanted="haproxy:3.2")
+    other = Part("sandbox/kong:1", kind="stand-in", part="kong", wanted="kong:3.9")
+    parts.write(tmp_path / "parts.json", {}, {"imageHaproxy": real, "imageKong": other}, [])
+    written = json.loads((tmp_path / "parts.json").read_text())
+    assert written["config"] == {"imageKong": "sandbox/kong:1"}
+    assert [part["kind"] for part in written["parts"]] == ["real", "stand-in"]
+
+
+def test_images_come_from_the_stack_file_and_other_keys_do_not(tmp_path: Path) -> None:
+    stack = tmp_path / "Pulumi.dev.yaml"
+    stack.write_text("config:\n  rag-platform:imageKong: kong:3.9.3\n  rag-platform:platform: docker\n")
+    assert docker_images.wanted_images(stack) == {"imageKong": "kong:3.9.3"}
+
+
+def test_an_image_is_named_for_its_content_and_for_nothing_else() -> None:
+    recipe = Recipe(name="haproxy", version="2.6", brings=lambda: {"extra": b"1"})
+    same = replace(recipe, brings=lambda: {"extra": b"1"})
+    changed = replace(recipe, brings=lambda: {"extra": b"2"})
+    assert recipe.tag == same.tag
+    assert recipe.tag != changed.tag
+    assert recipe.tag.startswith("sandbox/haproxy:2.6-")
+
+
+def test_an_image_changes_its_name_with_what_it_is_built_on() -> None:
+    below = Recipe(name="python", brings=lambda: {"pip.conf": b"1"})
+    above = Recipe(name="wheels", on=below)
+    moved = replace(above, on=replace(below, brings=lambda: {"pip.conf": b"2"}))
+    assert above.tag != moved.tag
+
+
+@pytest.mark.parametrize(("answers", "tried"), [(False, []), (True, ["install"])])
+def test_nothing_is_downloaded_from_a_site_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch, answers: bool, tried: list[str]
+) -> None:
+    log: list[str] = []
+
+    def install() -> None:
+        log.append("install")
+        raise OSError("cut off")
+
+    monkeypatch.setattr(pulumi_cli, "site_answers", lambda: answers)
+    monkeypatch.setattr("sandbox.pulumi_cli.PulumiCommand.install", install)
+    assert pulumi_cli._downloaded() is None
+    assert log == tried
+
+
+def test_the_cli_is_built_at_the_version_that_go_mod_pins() -> None:
+    assert pulumi_cli.pinned("require (\n\tgithub.com/pulumi/pulumi/pkg/v3 v3.1.2\n)\n") == "v3.1.2"
+
+
+def test_a_go_mod_without_pulumi_is_refused_with_the_remedy() -> None:
+    with pytest.raises(SetupError, match="go get -tool"):
+        pulumi_cli.pinned("module sandbox/tools\n")
