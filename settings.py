@@ -139,7 +139,7 @@ class Settings(BaseModel):
         """The settings of a stack file, with the defaults of Pulumi.yaml beside it; needs no engine."""
         declared = yaml.safe_load((stack_file.parent / "Pulumi.yaml").read_text())["config"]
         values = {key: entry["default"] for key, entry in declared.items() if "default" in entry}
-        values |= yaml.safe_load(stack_file.read_text()).get("config") or {}
+        values |= (yaml.safe_load(stack_file.read_text()) or {}).get("config") or {}
         encrypted = {_bare(key) for key, value in values.items() if isinstance(value, dict) and "secure" in value}
         return cls.from_config({_bare(key): value for key, value in values.items()} | dict(overrides), encrypted)
 

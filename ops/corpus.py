@@ -12,12 +12,14 @@ from pathlib import Path
 from types import ModuleType
 
 from bs4 import BeautifulSoup
+from bs4.exceptions import ParserRejectedMarkup
 
 TEXT_ENDINGS = {".md", ".markdown", ".txt", ".rst"}
 HTML_ENDINGS = {".html", ".htm"}
 # Importing these opens windows, browsers or test suites, or talks to whoever imports them.
 UNSAFE = {"antigravity", "this", "idlelib", "test", "turtledemo", "lib2to3", "__main__", "turtle", "tkinter"}
 SHORTEST = 40  # characters: less than a sentence is noise in an index
+LONGEST_TITLE = 1024  # characters the ingest role takes; one more and it refuses the whole batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,23 +51,27 @@ def standard_library() -> Iterator[Document]:
 def folder(path: Path) -> Iterator[Document | Unreadable]:
     """Markdown, text and HTML files below `path`; what cannot be read is named instead."""
     for file in sorted(path.rglob("*")):
-        if file.is_file() and file.suffix.lower() in TEXT_ENDINGS | HTML_ENDINGS:
+        leads_nowhere = file.is_symlink() and not file.is_file()
+        if (file.is_file() or leads_nowhere) and file.suffix.lower() in TEXT_ENDINGS | HTML_ENDINGS:
             yield _read(file, str(file.relative_to(path)))
 
 
 def _read(file: Path, source: str) -> Document | Unreadable:
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        title, text = file.stem, file.read_text(encoding="utf-8-sig")
+        if file.suffix.lower() in HTML_ENDINGS:
+            title, text = _page(text, file.stem)
+    except (OSError, UnicodeDecodeError, ParserRejectedMarkup) as error:
         return Unreadable(source=source, reason=f"expected readable UTF-8 text, found {type(error).__name__}: {error}")
-    title = file.stem
-    if file.suffix.lower() in HTML_ENDINGS:
-        page = BeautifulSoup(text, "html.parser")
-        title = page.title.get_text(strip=True) if page.title else title
-        text = page.get_text("\n", strip=True)
     if not text.strip():
         return Unreadable(source=source, reason="expected text, found an empty document")
     return Document(source=source, title=title, text=text)
+
+
+def _page(html: str, untitled: str) -> tuple[str, str]:
+    page = BeautifulSoup(html, "html.parser")
+    title = page.title.get_text(strip=True) if page.title else ""
+    return title[:LONGEST_TITLE] or untitled, page.get_text("\n", strip=True)
 
 
 def _module_names() -> Iterator[str]:

@@ -55,7 +55,7 @@ class Progress:
         text = message.strip()
         if severity == "error":
             self.errors.append(text)
-        elif text:
+        elif text and not text.startswith("using pulumi-resource-"):  # where a plugin was found is no news
             self._line(f"[yellow]warning[/yellow]  {escape(text)}")
 
     def _line(self, text: str) -> None:

@@ -15,6 +15,7 @@ from ops.corpus import Document, Unreadable
 from ops.stack import OperatorError
 
 BATCH = 64  # documents in one job: small enough for the bar to move, large enough to embed in bulk
+PAUSE_SECONDS = 0.2
 
 
 @dataclass
@@ -39,12 +40,24 @@ class IngestClient:
         """Index one batch, to its end; repeating it is safe, ids follow from the source."""
         job = self._call("POST", "/reindex", {"documents": [asdict(document) for document in documents]})["job"]
         while (progress := self._call("GET", f"/reindex/{job}"))["state"] in ("queued", "running"):
-            time.sleep(0.2)
+            time.sleep(PAUSE_SECONDS)
         if progress["state"] != "done":
             raise OperatorError(
                 f"indexing stopped: {progress.get('error') or progress['state']}; run make ingest again"
             )
         return progress
+
+    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        try:
+            answer = self._answer(method, path, body)
+        except requests.RequestException as error:
+            raise OperatorError(
+                f"expected the ingest role to answer at {self._url}, found {type(error).__name__}; see make status"
+            ) from error
+        if answer.status_code >= 400:
+            raise OperatorError(f"the ingest role answered {answer.status_code}: {answer.text[:300]}")
+        found: dict[str, Any] = answer.json()
+        return found
 
     @retry(
         retry=retry_if_exception_type((requests.ConnectionError, requests.Timeout)),
@@ -52,12 +65,8 @@ class IngestClient:
         wait=wait_exponential(0.2, max=5),
         reraise=True,
     )
-    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
-        answer = self._session.request(method, self._url + path, json=body, timeout=60)
-        if answer.status_code >= 400:
-            raise OperatorError(f"the ingest role answered {answer.status_code}: {answer.text[:300]}")
-        found: dict[str, Any] = answer.json()
-        return found
+    def _answer(self, method: str, path: str, body: Any) -> requests.Response:
+        return self._session.request(method, self._url + path, json=body, timeout=60)
 
 
 def index_all(client: IngestClient, found: Iterable[Document | Unreadable], console: Console) -> Tally:

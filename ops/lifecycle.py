@@ -1,11 +1,8 @@
 """Bringing a stack up and taking it down, from whatever state an earlier run left it in."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from docker import DockerClient
-from pulumi import automation
 from rich.console import Console
 
 from ops import deployment, preflight, strays
@@ -37,9 +34,12 @@ def bring_up(files: StackFiles, console: Console, *, refresh: bool = False) -> P
 
 def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> list[str]:
     """Remove what runs; returns the names of what was kept: data and secrets, unless purged."""
-    with _opened(files) as stack:
-        if purge:
-            _unprotect(stack)
+    if purge:
+        files = files.with_config(protectData="false")
+    with only_one():
+        stack = open_stack(files)
+        clear_interrupted(stack)
+        # The program runs too: it holds the hooks that drain a node, and says what is protected.
         deployment.run(
             console, "pulumi destroy", stack.destroy, exclude_protected=not purge, run_program=True, show_secrets=False
         )
@@ -60,19 +60,3 @@ def _refuse_anothers(engine: DockerClient, settings: Settings, recorded: list[di
 def admin_url(settings: Settings) -> str:
     """The gateway's Admin API, from this machine."""
     return f"http://127.0.0.1:{settings.gateway.admin_port}"
-
-
-@contextmanager
-def _opened(files: StackFiles) -> Iterator[automation.Stack]:
-    with only_one():
-        stack = open_stack(files)
-        clear_interrupted(stack)
-        yield stack
-
-
-def _unprotect(stack: automation.Stack) -> None:
-    exported = stack.export_stack()
-    for resource in (exported.deployment or {}).get("resources") or []:
-        resource.pop("protect", None)
-        resource.pop("retainOnDelete", None)
-    stack.import_stack(exported)

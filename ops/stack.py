@@ -7,9 +7,9 @@ import runpy
 import secrets
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 from pulumi import automation
@@ -37,22 +37,29 @@ class StackFiles:
 
     @property
     def stack_file(self) -> Path:
-        return ROOT / f"Pulumi.{self.source or self.name}.yaml"
+        """The stack's file in the repository; OperatorError when there is none."""
+        path = ROOT / f"Pulumi.{self.source or self.name}.yaml"
+        if not path.exists():
+            raise OperatorError(f"expected a stack file {path.name}, found none; try STACK=dev")
+        return path
+
+    def with_config(self, **config: str) -> Self:
+        """The same stack with keys of its file set otherwise."""
+        return replace(self, parts=replace(self.parts, config=self.parts.config | config))
 
     def settings(self) -> Settings:
         """The stack's checked settings, without the engine."""
-        if not self.stack_file.exists():
-            raise OperatorError(f"expected a stack file {self.stack_file.name}, found none; try STACK=dev")
         return Settings.from_file(self.stack_file, self.parts.config)
 
     def write(self) -> None:
         """Copy the project and stack files; a salt that the engine wrote into the copy earlier is kept."""
+        stack = yaml.safe_load(self.stack_file.read_text()) or {}
+        overrides = {f"{PROJECT}:{key}": value for key, value in self.parts.config.items()}
+        stack["config"] = (stack.get("config") or {}) | overrides
         self.folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "Pulumi.yaml", self.folder)
         copy = self.folder / f"Pulumi.{self.name}.yaml"
-        earlier = yaml.safe_load(copy.read_text()) if copy.exists() else {}
-        stack = yaml.safe_load(self.stack_file.read_text())
-        stack.setdefault("config", {}).update({f"{PROJECT}:{key}": value for key, value in self.parts.config.items()})
+        earlier = (yaml.safe_load(copy.read_text()) or {}) if copy.exists() else {}
         if "encryptionsalt" in earlier:
             stack.setdefault("encryptionsalt", earlier["encryptionsalt"])
         copy.write_text(yaml.safe_dump(stack, sort_keys=False))

@@ -34,7 +34,7 @@ def remove_stray_entities(admin_url: str, recorded: Iterable[dict[str, Any]]) ->
     removed: list[str] = []
     for kind in GATEWAY_KINDS:
         try:
-            entities = requests.get(f"{admin_url}/{kind}", timeout=5).json()["data"]
+            entities = requests.get(f"{admin_url}/{kind}?size=1000", timeout=5).json()["data"]
         except (requests.RequestException, ValueError, KeyError):
             return removed
         for entity in entities:

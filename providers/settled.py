@@ -14,8 +14,9 @@ class SettledProvider(ResourceProvider):
         from providers.settling import wait_until_settled
         from providers.wire import whole
 
-        wait_until_settled(whole(props), first_start=True)
-        return CreateResult(id_=f"settled-{props['ordinal']}", outs=props)
+        gate = whole(props)
+        wait_until_settled(gate, first_start=True)
+        return CreateResult(id_=f"settled-{gate['ordinal']}", outs=props)
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """The node was replaced: every node of the cluster must be well before the next one is touched."""

@@ -19,8 +19,8 @@ def wait_until_settled(gate: Mapping[str, Any], *, first_start: bool) -> None:
     """
     urls = gate["node_urls"][: gate["ordinal"] + 1] if first_start else gate["node_urls"]
     nodes = [QdrantApi(url, gate["api_key"]) for url in urls]
-    whole = len(urls) == len(gate["node_urls"])
-    at_first_start = unsettled if whole else _reasons_at_first_start
+    all_started = len(urls) == len(gate["node_urls"])
+    at_first_start = unsettled if all_started else _reasons_at_first_start
     judge = at_first_start if first_start else _reasons_later
     deadline = time.monotonic() + gate["timeout_seconds"]
     calm = 0

@@ -55,7 +55,8 @@ class Balancer:
         passive = self.checks["passive"]["unhealthy"]
         counted = [passive[what] for what in ("tcp_failures", "timeouts", "http_failures")]
         self._checked = any([*intervals.values(), *counted])
-        self._tasks = [asyncio.create_task(self._watch(side, every)) for side, every in intervals.items() if every]
+        watched = [] if self.checks["active"]["type"] == "tcp" else intervals.items()  # Kong's HTTP side leaves tcp out
+        self._tasks = [asyncio.create_task(self._watch(side, every)) for side, every in watched if every]
         self._tasks.append(asyncio.create_task(self.resolve()))
 
     async def resolve(self) -> None:

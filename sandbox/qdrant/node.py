@@ -71,8 +71,9 @@ class Node:
         while missing:
             plan = defaultdict[int, list[int]](list)
             for shard in missing:
-                plan[self._choose(collection, shard, tried[shard])].append(shard)
-                tried[shard] |= {peer for peer in plan if shard in plan[peer]}
+                peer = self._choose(collection, shard, tried[shard])
+                plan[peer].append(shard)
+                tried[shard].add(peer)
             asked = [
                 self._ask(peer, "read", (collection.name, n, kind, body), READ_SECONDS) for peer, n in plan.items()
             ]
@@ -86,7 +87,7 @@ class Node:
         return answers
 
     def _choose(self, collection: Collection, shard: int, tried: set[int]) -> int:
-        active = [peer for peer in collection.active(shard) if peer not in tried]
+        active = [peer for peer in collection.active(shard) if peer not in tried and peer in self.metadata.peers]
         if self.raft.me in active:
             return self.raft.me
         if not active:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -44,8 +44,7 @@ class LiveStack:
 
     def up(self, refresh: bool = False, **changed: str) -> tuple[Progress, float]:
         """`up` with changed settings; what it did, and how many seconds it took."""
-        config = self.files.parts.config | changed
-        self.files = replace(self.files, parts=replace(self.files.parts, config=config))
+        self.files = self.files.with_config(**changed)
         began = time.monotonic()
         return lifecycle.bring_up(self.files, self.console, refresh=refresh), time.monotonic() - began
 
@@ -75,8 +74,8 @@ def stack() -> Iterator[LiveStack]:
     """Up before the first live test, hammered without a token meanwhile; gone after the last."""
     parts = load_parts()
     use_parts(parts)
-    config = parts.config | {"namePrefix": PREFIX} | {key: str(port) for key, port in PORTS.items()}
-    files = StackFiles(name="test", source="dev", parts=replace(parts, config=config))
+    ports = {key: str(port) for key, port in PORTS.items()}
+    files = StackFiles(name="test", source="dev", parts=parts).with_config(namePrefix=PREFIX, **ports)
     live = LiveStack(files=files, console=Console(stderr=True, highlight=False, width=150))
     try:
         connect_engine()

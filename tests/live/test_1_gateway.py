@@ -105,15 +105,19 @@ def test_a_limit_changed_by_hand_is_seen_and_repaired(stack: LiveStack) -> None:
 
 def test_the_call_after_the_hundredth_is_refused_until_the_minute_is_over(stack: LiveStack) -> None:
     token = stack.token()
-    while (first := search(stack, token)).status_code == 429:
-        time.sleep(int(first.headers["Retry-After"]))
-    remaining = int(first.headers["X-RateLimit-Remaining-Minute"])
-    answers = [search(stack, token) for _ in range(remaining + 1)]
-    if int(answers[-1].headers.get("X-RateLimit-Remaining-Minute", 0)) > 0:
-        pytest.fail("the minute was over before the limit was reached; the machine is too slow for 100 calls a minute")
-    assert [answer.status_code for answer in answers[:-1]] == [200] * remaining
+    answers = use_up_the_minute(stack, token)
+    while answers[-1].status_code == 200:  # another minute began meanwhile
+        answers = use_up_the_minute(stack, token)
+    assert [answer.status_code for answer in answers[:-1]] == [200] * (len(answers) - 1)
     assert answers[-1].status_code == 429
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+
+
+def use_up_the_minute(stack: LiveStack, token: str) -> list[requests.Response]:
+    """The calls that are left of this minute's hundred, and one more."""
+    while (first := search(stack, token)).status_code == 429:
+        time.sleep(int(first.headers["Retry-After"]))
+    return [search(stack, token) for _ in range(int(first.headers["X-RateLimit-Remaining-Minute"]) + 1)]
 
 
 def test_a_flood_without_a_token_is_limited_too(stack: LiveStack) -> None:

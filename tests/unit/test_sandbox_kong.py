@@ -24,6 +24,7 @@ import pytest
 import requests
 
 from components.gateway import plugins as typed
+from ops.gateway_yaml import gateway_yaml
 from sandbox.kong import declarative, server
 from sandbox.kong.admin import Admin
 from sandbox.kong.entities import RefusedError, remove, shown, write
@@ -218,6 +219,13 @@ def test_a_declarative_file_is_told_the_way_to_each_mistake() -> None:
     wrong = GATEWAY.replace("PLUGINS", LIMIT.replace("ip}", "ipx}"))
     with pytest.raises(declarative.InvalidError, match="in 'limit_by': expected one of: consumer, credential, ip"):
         asyncio.run(declarative.parse(wrong))
+
+
+def test_the_gateway_of_our_stack_is_taken_whole() -> None:
+    store = asyncio.run(declarative.parse(gateway_yaml("dev")))
+    plugins = {row["name"] for row in asyncio.run(store.rows("plugins"))}
+    assert plugins == {"cors", "jwt", "rate-limiting", "request-transformer", "prometheus"}
+    assert asyncio.run(store.rows("targets"))
 
 
 # Which route, which path

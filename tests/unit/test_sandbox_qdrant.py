@@ -20,6 +20,7 @@ from qdrant_client import QdrantClient, models
 from sandbox.qdrant.caretaker import Caretaker
 from sandbox.qdrant.metadata import Collection, Metadata, Peer
 from sandbox.qdrant.node import Node
+from sandbox.qdrant.server import setting
 from sandbox.qdrant.wire import ServiceError
 
 ROOT = Path(__file__).parents[2]
@@ -160,7 +161,7 @@ def cluster(shared: Cluster) -> Cluster:
 
 @pytest.fixture
 def name(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
-    name = request.node.originalname
+    name = request.node.name
     assert create(cluster.servers[0], name).json()["result"] is True
     yield name
     cluster.mend()
@@ -196,24 +197,21 @@ def test_points_come_back_as_they_went_in_from_any_node(cluster: Cluster, name: 
     assert all(first == second for first, second in cluster.counts(name).values())
 
 
-@pytest.mark.parametrize(
-    ("question", "body", "status"),
-    [
+def test_what_it_cannot_do_is_refused(cluster: Cluster, name: str) -> None:
+    flag = {"key": "flag", "match": {"value": True}}
+    asked: list[tuple[str, dict[str, Any], int]] = [
         ("query", {"query": [1.0] * SIZE}, 200),
         ("query", {"query": [1.0] * (SIZE + 1)}, 400),
         ("query", {"query": {"fusion": "rrf"}, "prefetch": []}, 400),
         ("query", {"query": 404}, 404),
         ("search", {"vector": [1.0] * SIZE, "limit": 3}, 200),
         ("scroll", {"order_by": "n"}, 400),
-        ("count", {"filter": {"must": [{"key": "flag", "match": {"value": True}}]}}, 400),
-        ("count", {"filter": {"must": [{"key": "flag", "match": {"value": 1}}]}}, 200),
-    ],
-)
-def test_what_it_cannot_do_is_refused(
-    cluster: Cluster, name: str, question: str, body: dict[str, Any], status: int
-) -> None:
-    path = f"/collections/{name}/points/{question}"
-    assert cluster.servers[0].web.post(path, json=body).status_code == status
+        ("count", {"filter": {"must": [flag]}}, 400),
+        ("count", {"filter": {"must": [flag | {"match": {"value": 1}}]}}, 200),
+    ]
+    for question, body, status in asked:
+        answer = cluster.servers[0].web.post(f"/collections/{name}/points/{question}", json=body)
+        assert answer.status_code == status, (question, body)
 
 
 @pytest.mark.parametrize(
@@ -424,6 +422,18 @@ def test_a_node_once_ready_stays_ready(tmp_path: Path) -> None:
         assert await caretaker.ready()
 
     asyncio.run(look())
+
+
+def test_the_environment_wins_over_the_file_and_empty_is_not_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/local.yaml").write_text("service: {api_key: of-the-file, read_only_api_key: ''}")
+    monkeypatch.chdir(tmp_path)
+    assert setting("service", "api_key") == "of-the-file"
+    assert setting("service", "read_only_api_key") is None
+    monkeypatch.setenv("QDRANT__SERVICE__API_KEY", "of-the-environment")
+    assert setting("service", "api_key") == "of-the-environment"
 
 
 def operation(do: str, **arguments: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -88,7 +89,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    word = error.detail.lower().replace(" ", "_") if error.status_code in (404, 405) else "bad_request"
+    word = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     return _problem(error.status_code, word, error.detail, error.headers)
 
 

@@ -17,6 +17,7 @@ from rag.metrics import Metrics
 log = logging.getLogger(__name__)
 
 OPEN_PATHS = {"/health": "health", "/ready": "ready", "/metrics": "metrics"}
+POLLED = {*OPEN_PATHS.values(), "progress"}  # a log line for each would hide the others
 TOKEN_HEADERS = (b"x-service-token", b"x_service_token")  # the twin becomes the first behind many a proxy
 GOOD_ID = re.compile(rb"[A-Za-z0-9._:/-]{1,128}")
 
@@ -61,7 +62,7 @@ class Front:
         self._metrics.requests.labels(operation, str(status)).inc()
         if operation in ("search", "query") and status < 300:
             self._metrics.duration.labels(operation).observe(seconds)
-        quiet = scope["path"] in OPEN_PATHS and status < 400
+        quiet = operation in POLLED and status < 400
         details = {"method": scope["method"], "path": scope["path"], "status": status, "seconds": round(seconds, 4)}
         log.log(logging.DEBUG if quiet else logging.INFO, "request", extra={"operation": operation, **details})
 

@@ -179,7 +179,8 @@ async def test_jobs_are_listed_and_an_unknown_one_is_a_404(
     made: Service, index: Callable, client: Callable[..., httpx.AsyncClient]
 ) -> None:
     async with client(made) as caller:
-        assert (await caller.get("/reindex/nothing")).status_code == 404
+        unknown = await caller.get("/reindex/nothing")
+        assert (unknown.status_code, unknown.json()["error"]) == (404, "not_found")
         assert (await caller.post("/reindex", json={"documents": []})).status_code == 422
 
 

@@ -1,0 +1,133 @@
+"""What the engine does is shown a line at a time; why it stopped is said in plain words, and nothing is disguised."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pulumi.automation import CommandError, CommandResult
+from pulumi.automation.events import EngineEvent
+from rich.console import Console
+
+from ops.deployment import Progress, run
+from ops.stack import OperatorError
+
+TRACEBACK = """Traceback (most recent call last):
+  File "collection.py", line 7, in create
+    raise RuntimeError(text)
+RuntimeError: a collection docs is already there and does not fit: shard_number: expected 6, found 2
+
+"""
+
+
+def step(moment: str, op: str, name: str = "qdrant-0", kind: str = "docker:index/container:Container") -> EngineEvent:
+    """A `resourcePreEvent` or `resOutputsEvent`, as it stands in the engine's log."""
+    urn = f"urn:pulumi:dev::rag-platform::rag:components:QdrantCluster${kind}::{name}"
+    return EngineEvent.from_json({moment: {"metadata": {"op": op, "urn": urn, "type": kind}}})
+
+
+def said(severity: str, message: str, ephemeral: bool = False) -> EngineEvent:
+    return EngineEvent.from_json(
+        {"diagnosticEvent": {"severity": severity, "message": message, "ephemeral": ephemeral, "color": "never"}}
+    )
+
+
+def shown(*events: EngineEvent) -> tuple[Progress, list[str]]:
+    """The progress after these events, and its lines without the time at their beginning."""
+    output = io.StringIO()
+    progress = Progress(Console(file=output, width=200))
+    for event in events:
+        progress.event(event)
+    return progress, [line.partition(" s ")[2] for line in output.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("op", "word"),
+    [
+        ("create", "create"),
+        ("update", "update"),
+        ("delete", "delete"),
+        ("create-replacement", "replace"),
+        ("delete-replaced", "stop old"),
+    ],
+)
+def test_a_step_is_shown_when_it_begins_and_when_it_is_done(op: str, word: str) -> None:
+    progress, lines = shown(step("resourcePreEvent", op), step("resOutputsEvent", op))
+    assert lines == [f"{word:>8} … qdrant-0 Container", f"{word:>8}   qdrant-0 Container"]
+    assert progress.changes == [(op, "qdrant-0")]
+
+
+@pytest.mark.parametrize("op", ["same", "replace", "refresh"])
+def test_what_changes_nothing_by_itself_is_not_shown(op: str) -> None:
+    progress, lines = shown(step("resourcePreEvent", op), step("resOutputsEvent", op))
+    assert (progress.changes, lines) == ([], [])
+
+
+def test_a_step_that_only_began_is_no_change() -> None:
+    assert shown(step("resourcePreEvent", "create"))[0].changes == []
+
+
+def test_warnings_are_shown_errors_are_kept_for_the_end_and_all_else_is_noise() -> None:
+    progress, lines = shown(
+        said("warning", "using an old plugin\n"),
+        said("error", "no such image\n"),
+        said("debug", "registering resource"),
+        said("info", "hello"),
+        said("warning", "moment by moment", ephemeral=True),
+    )
+    assert lines == ["warning  using an old plugin"]
+    assert progress.errors == ["no such image"]
+
+
+def test_brackets_of_a_name_or_a_message_are_shown_as_they_are() -> None:
+    _, lines = shown(step("resOutputsEvent", "create", name="list[red]"), said("warning", "[bold]odd[/bold]"))
+    assert lines == ["  create   list[red] Container", "warning  [bold]odd[/bold]"]
+
+
+def operation(*events: EngineEvent, stderr: str | None = None) -> Callable[..., str]:
+    """An engine operation with these events, that fails if there is something for it to say."""
+
+    def operate(*, on_event: Callable[[EngineEvent], Any], **options: Any) -> str:
+        for event in events:
+            on_event(event)
+        if stderr is not None:
+            raise CommandError(CommandResult(stdout="", stderr=stderr, code=255))
+        return f"done with {options}"
+
+    return operate
+
+
+def stopped(*events: EngineEvent, stderr: str = "") -> str:
+    with pytest.raises(OperatorError) as refused:
+        run(Console(file=io.StringIO()), "pulumi up", operation(*events, stderr=stderr))
+    return str(refused.value)
+
+
+def test_an_operation_gets_its_options_and_gives_its_result() -> None:
+    result, progress = run(
+        Console(file=io.StringIO()), "pulumi up", operation(step("resOutputsEvent", "create")), refresh=True
+    )
+    assert result == "done with {'refresh': True}"
+    assert progress.changes == [("create", "qdrant-0")]
+
+
+def test_an_operation_that_stopped_says_each_reason_once_in_plain_words_and_what_to_do() -> None:
+    assert stopped(said("error", TRACEBACK), said("error", TRACEBACK), said("error", "update failed")) == (
+        "pulumi up stopped:\n"
+        "a collection docs is already there and does not fit: shard_number: expected 6, found 2\n"
+        "Mend it and run the same command again."
+    )
+
+
+def test_an_engine_that_gave_no_reason_is_quoted_from_its_end() -> None:
+    text = stopped(stderr="\n".join(f"line {number}" for number in range(40)))
+    assert "line 39" in text
+    assert "line 3\n" not in text
+
+
+def test_a_mistake_of_ours_is_not_disguised_as_the_engines() -> None:
+    def broken(**_: Any) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(Console(file=io.StringIO()), "pulumi up", broken)

@@ -1,0 +1,171 @@
+"""The dynamic providers as the engine meets them: numbers as floats, pickled, asked what differs and what is left."""
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import dill
+import pytest
+from pulumi.dynamic import ResourceProvider
+from pulumi.dynamic.dynamic import serialize_provider
+
+from providers import replication, settling
+from providers.collection import DECLARED, CollectionProvider
+from providers.guarded import GuardedProvider
+from providers.one_shot import OneShotProvider
+from providers.qdrant_api import NodeUnreachable
+from providers.settled import SettledProvider
+from providers.wire import whole
+from tests.unit.fake_qdrant import KEY, NAME, FakeCluster, running_cluster
+
+NOBODY = {"url": "http://127.0.0.1:1", "user": "operator", "password": "s3cret-of-the-balancer", "prefix": "qdrant-"}
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
+    for module in (replication, settling):
+        monkeypatch.setattr(module, "PAUSE_SECONDS", 0)
+    with running_cluster() as cluster:
+        yield cluster
+
+
+def collection_inputs(urls: list[str], **changes: Any) -> dict[str, Any]:
+    return {
+        "name": NAME,
+        "vector_size": 4.0,
+        "distance": "Cosine",
+        "shard_number": 2.0,
+        "replication_factor": 2.0,
+        "write_consistency_factor": 1.0,
+        "node_urls": urls,
+        "api_key": KEY,
+        "timeout_seconds": 0.0,
+        "__provider": "pickled",
+    } | changes
+
+
+def gate_inputs(urls: list[str], **changes: Any) -> dict[str, Any]:
+    return {
+        "ordinal": 1.0,
+        "started": "container-1",
+        "node_urls": urls,
+        "api_key": KEY,
+        "balancer": NOBODY,
+        "timeout_seconds": 0.0,
+        "__provider": "pickled",
+    } | changes
+
+
+SEEN = collection_inputs(["http://a"], physical_replication_factor=2.0, adopted=False)  # a state, as `create` leaves it
+
+
+def test_whole_numbers_are_whole_again_and_nothing_else_changes() -> None:
+    props = {"size": 384.0, "span": 0.5, "on": True, "name": "docs", "urls": ["u"], "none": None, "already": 6}
+    restored = whole(props)
+    assert restored == props
+    assert [type(restored[key]) for key in ("size", "span", "on", "already")] == [int, float, bool, int]
+
+
+def test_a_collection_is_made_with_whole_numbers_and_known_by_its_name(cluster: FakeCluster) -> None:
+    created = CollectionProvider().create(collection_inputs(cluster.urls))
+    [(_, _, body)] = cluster.changes
+    assert str(body["shard_number"]) == "2", "a real Qdrant refuses 2.0"
+    assert created.id == NAME
+    assert created.outs is not None
+    assert (created.outs["physical_replication_factor"], created.outs["adopted"]) == (2, False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{}, {"api_key": "another"}, {"node_urls": ["http://b"]}, {"timeout_seconds": 9.0}, {"__provider": "edited"}],
+)
+def test_another_key_address_patience_or_code_is_no_difference_of_the_collection(change: dict[str, Any]) -> None:
+    assert CollectionProvider().diff(NAME, SEEN, collection_inputs(["http://a"], **change)).changes is False
+
+
+@pytest.mark.parametrize("key", DECLARED)
+def test_every_declared_property_is_a_difference_and_only_another_name_another_collection(key: str) -> None:
+    news = collection_inputs(["http://a"]) | {key: {"name": "other", "distance": "Dot"}.get(key, 3.0)}
+    found = CollectionProvider().diff(NAME, SEEN, news)
+    assert found.changes
+    assert found.replaces == (["name"] if key == "name" else [])
+
+
+def test_a_lost_replica_is_a_difference_after_a_look(cluster: FakeCluster) -> None:
+    provider, inputs = CollectionProvider(), collection_inputs(cluster.urls)
+    for physical, differs in ((2, False), (1, True)):
+        cluster.add(physical=physical)
+        seen = provider.read(NAME, SEEN | inputs).outs
+        assert seen is not None
+        assert seen["physical_replication_factor"] == physical
+        assert provider.diff(NAME, seen, inputs).changes is differs
+
+
+def test_a_collection_that_is_gone_is_reported_gone_and_a_silent_cluster_is_not(cluster: FakeCluster) -> None:
+    gone = CollectionProvider().read(NAME, collection_inputs(cluster.urls))
+    assert (gone.id, gone.outs) == ("", {})
+    cluster.down = {0, 1, 2}
+    with pytest.raises(NodeUnreachable):
+        CollectionProvider().read(NAME, collection_inputs(cluster.urls))
+
+
+def test_an_update_keeps_what_the_collection_was_made_as(cluster: FakeCluster) -> None:
+    cluster.add()
+    olds = collection_inputs(cluster.urls, physical_replication_factor=2.0, adopted=True)
+    updated = CollectionProvider().update(NAME, olds, collection_inputs(cluster.urls, write_consistency_factor=2.0))
+    assert updated.outs is not None
+    assert (updated.outs["adopted"], updated.outs["write_consistency_factor"]) == (True, 2)
+
+
+def test_a_deleted_collection_is_gone(cluster: FakeCluster) -> None:
+    cluster.add()
+    CollectionProvider().delete(NAME, collection_inputs(cluster.urls))
+    assert cluster.collections == {}
+
+
+def test_a_gate_opens_again_only_for_another_start_of_its_node() -> None:
+    provider, olds = SettledProvider(), gate_inputs(["http://a"])
+    for key in olds.keys() - {"started"}:
+        assert provider.diff("settled-1", olds, olds | {key: "another"}).changes is False
+    assert provider.diff("settled-1", olds, olds | {"started": "container-2"}).changes
+
+
+def test_a_gate_asks_the_started_nodes_first_and_all_of_them_later(cluster: FakeCluster) -> None:
+    cluster.joined = 2
+    assert SettledProvider().create(gate_inputs(cluster.urls)).id == "settled-1"
+    assert cluster.looks[2] == 0
+    cluster.joined = 3
+    SettledProvider().update("settled-1", gate_inputs(cluster.urls), gate_inputs(cluster.urls, started="container-2"))
+    assert cluster.looks[2] == 3
+
+
+PROVIDERS = [CollectionProvider, SettledProvider, GuardedProvider, OneShotProvider]
+
+
+@pytest.mark.parametrize("kind", PROVIDERS)
+def test_what_the_state_keeps_of_a_provider_is_its_name(kind: type[ResourceProvider]) -> None:
+    kept = base64.b64decode(serialize_provider(kind()))
+    assert f"{kind.__module__}".encode() in kept
+    assert len(kept) < 200, "code in the state would make every edit an update, and every refresh run the old code"
+    assert type(dill.loads(kept)) is kind
+
+
+def test_a_provider_that_has_worked_keeps_no_secret(cluster: FakeCluster) -> None:
+    collection, gate = CollectionProvider(), SettledProvider()
+    collection.create(collection_inputs(cluster.urls))
+    gate.update("settled-1", {}, gate_inputs(cluster.urls))
+    for provider in (collection, gate):
+        kept = base64.b64decode(serialize_provider(provider))
+        assert KEY.encode() not in kept
+        assert NOBODY["password"].encode() not in kept
+
+
+def test_a_provider_that_held_its_key_would_be_seen_to(cluster: FakeCluster) -> None:
+    careless = CollectionProvider()
+    careless.key = KEY  # type: ignore[attr-defined]
+    assert KEY.encode() in base64.b64decode(serialize_provider(careless))
+
+
+def test_a_provider_out_of_the_state_works_on(cluster: FakeCluster) -> None:
+    revived = dill.loads(base64.b64decode(serialize_provider(CollectionProvider())))
+    assert revived.create(collection_inputs(cluster.urls)).outs["physical_replication_factor"] == 2

@@ -1,0 +1,135 @@
+"""The walls between the rooms, each with a module that would breach it; and the sandbox no bigger than it may be."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ELSEWHERE = {".venv", ".state", ".git"}
+COUNTED = ("*.py", "*.sh", "*.j2", "Dockerfile", "*.yaml")
+PLAIN = ("balancer_api", "canary", "cluster_view", "engine", "qdrant_api", "replication", "settling", "wire")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wall:
+    """`files` touch nothing of `beyond`: a module as in `breach` does, one as in `harmless` does not."""
+
+    files: tuple[str, ...]
+    beyond: tuple[str, ...]
+    breach: str
+    harmless: str
+    doors: tuple[str, ...] = ()  # files that may, by the beginning of their path
+
+
+WALLS = [
+    Wall(
+        files=("components/**/*.py",),
+        beyond=("platforms.docker", "platforms.kubernetes", "pulumi_docker", "pulumi_kubernetes", "sandbox"),
+        breach="def build():\n    from platforms import docker",
+        harmless="from platforms.base import Platform",
+    ),
+    Wall(
+        files=("components/**/*.py",),
+        beyond=("pulumi.Config()", "pulumi.get_stack()", "os.environ", "os.getenv"),
+        breach="from pulumi import Config as Settings\nSettings('rag-platform').get('nodes')",
+        harmless="import pulumi\ndef build(config: pulumi.Config) -> None:\n    config.get('nodes')",
+    ),
+    Wall(
+        files=("platforms/**/*.py",),
+        beyond=("components",),
+        breach="from components.qdrant import REST",
+        harmless="from settings import Settings",
+    ),
+    Wall(
+        files=tuple(f"providers/{name}.py" for name in PLAIN),
+        beyond=("pulumi",),
+        breach="import pulumi.dynamic as engine",
+        harmless="import requests\nprint('pulumi up')",
+    ),
+    Wall(
+        files=("**/*.py",),
+        beyond=("sandbox",),
+        breach="import sandbox.parts",
+        harmless="import sandboxes\nopen('sandbox/parts.json')",
+        doors=("sandbox/", "tests/unit/test_sandbox_"),
+    ),
+]
+
+
+def touched(source: str) -> set[str]:
+    """The full name of everything that a module imports, reads as an attribute, or calls (with `()` behind it)."""
+    nodes = list(ast.walk(ast.parse(source)))
+    meant: dict[str, str] = {}  # a name as the module uses it -> what it stands for
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+            meant |= {alias.asname: alias.name for alias in node.names if alias.asname}
+        elif isinstance(node, ast.ImportFrom):
+            meant |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+
+    def name(node: ast.expr) -> str:
+        if isinstance(node, ast.Attribute):
+            return f"{name(node.value)}.{node.attr}"
+        return meant.get(node.id, node.id) if isinstance(node, ast.Name) else ""
+
+    found |= {name(node) for node in nodes if isinstance(node, ast.Attribute)}
+    return found | {f"{name(node.func)}()" for node in nodes if isinstance(node, ast.Call)}
+
+
+def breaches(source: str, beyond: tuple[str, ...]) -> list[str]:
+    return [name for name in sorted(touched(source)) if any(f"{name}.".startswith(f"{bad}.") for bad in beyond)]
+
+
+def files_of(root: Path, *patterns: str) -> Iterator[Path]:
+    """Files of the repository, by patterns; what is made or installed beside them is none of it."""
+    for pattern in patterns:
+        for path in root.glob(pattern):
+            if path.is_file() and not ELSEWHERE & set(path.relative_to(root).parts):
+                yield path
+
+
+@pytest.mark.parametrize("wall", WALLS, ids=lambda wall: wall.beyond[0])
+def test_a_wall_stands(wall: Wall) -> None:
+    paths = {path.relative_to(ROOT).as_posix(): path for path in files_of(ROOT, *wall.files)}
+    inside = {name: path.read_text() for name, path in paths.items() if not name.startswith(wall.doors)}
+    assert inside
+    assert {name: found for name, source in inside.items() if (found := breaches(source, wall.beyond))} == {}
+
+
+@pytest.mark.parametrize("wall", WALLS, ids=lambda wall: wall.beyond[0])
+def test_a_breach_would_be_seen_and_what_is_harmless_is_let_be(wall: Wall) -> None:
+    assert breaches(wall.breach, wall.beyond)
+    assert not breaches(wall.harmless, wall.beyond)
+
+
+def sandbox_share(root: Path) -> float:
+    """Lines of the sandbox for each line of the product; tests are of neither."""
+    lines = {True: 0, False: 0}
+    for path in files_of(root, *(f"**/{pattern}" for pattern in COUNTED)):
+        parts = path.relative_to(root).parts
+        if "tests" not in parts:
+            lines[parts[0] == "sandbox"] += len(path.read_text().splitlines())
+    return lines[True] / lines[False]
+
+
+def test_the_sandbox_has_at_most_a_quarter_of_the_products_lines() -> None:
+    assert sandbox_share(ROOT) <= 0.25
+
+
+@pytest.mark.parametrize(("lines", "small_enough"), [(25, True), (26, False)])
+def test_a_sandbox_that_outgrew_its_quarter_would_be_seen(tmp_path: Path, lines: int, small_enough: bool) -> None:
+    for name, count in {
+        "a.py": 60,
+        "deep/b.sh": 40,
+        "sandbox/c.py": lines,
+        "tests/d.py": 999,
+        ".venv/e.py": 999,
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("line\n" * count)
+    assert (sandbox_share(tmp_path) <= 0.25) is small_enough
