@@ -36,7 +36,8 @@ test: parts  ## every test, against the real engine and a running stack
 	@$(PYTHON) -m pytest
 
 check: .venv/ready  ## style and types
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy .
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy . \
+		&& cd services/rag && ../../.venv/bin/mypy rag
 
 # Each part of the stack: what is on this machine, else what can be pulled, else a named stand-in.
 parts: .venv/ready

@@ -25,7 +25,7 @@ class RagSettings(BaseModel):
     embedder: Literal["minilm", "ollama"]
     llm: Literal["extractive", "ollama"]
     ollama_url: str
-    memory_mib: int = Field(ge=256)
+    memory_mib: int = Field(ge=384)
     ingest_port: int = Field(ge=1, le=65535)
 
 
@@ -36,7 +36,7 @@ class RagServiceArgs:
     platform: Platform
     settings: RagSettings
     image: str | ImageBuild
-    collection: pulumi.Input[str]
+    collection: str
     qdrant_url: str
     qdrant_api_key: pulumi.Input[str]
     qdrant_read_only_api_key: pulumi.Input[str]
@@ -70,10 +70,9 @@ def role_workload(name: str, args: RagServiceArgs) -> Workload:
     port = PORTS[name]
     return Workload(
         image=args.image,
-        env=role_env(name, args.settings, args.qdrant_url),
+        env=role_env(name, args),
         ports=(Port(number=port, published=args.settings.ingest_port if name == INGEST else None),),
         secret_files={
-            f"{SECRETS}/collection": args.collection,
             f"{SECRETS}/qdrant-api-key": key,
             f"{SECRETS}/service-token": args.service_token,
         },
@@ -82,11 +81,13 @@ def role_workload(name: str, args: RagServiceArgs) -> Workload:
     )
 
 
-def role_env(name: str, settings: RagSettings, qdrant_url: str) -> Mapping[str, str]:
+def role_env(name: str, args: RagServiceArgs) -> Mapping[str, str]:
     """The plain settings of a role."""
+    settings = args.settings
     return {
         "ROLE": ROLES[name],
-        "QDRANT_URL": qdrant_url,
+        "QDRANT_URL": args.qdrant_url,
+        "COLLECTION": args.collection,
         "QDRANT_API_KEY_FILE": f"{SECRETS}/qdrant-api-key",
         "SERVICE_TOKEN_FILE": f"{SECRETS}/service-token",
         "QUERY_URL": f"http://{QUERY}:{PORTS[QUERY]}",

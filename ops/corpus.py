@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -117,7 +118,8 @@ def _member_documents(name: str, value: object, version: str) -> Iterator[Docume
 
 
 def _signature(value: object) -> str:
+    """How it is called; an address in memory would make the text another one on each run."""
     try:
-        return str(inspect.signature(value))  # type: ignore[arg-type]
+        return re.sub(r" at 0x[0-9a-f]+", "", str(inspect.signature(value)))  # type: ignore[arg-type]
     except (TypeError, ValueError):
         return ""
