@@ -70,6 +70,7 @@ gateway = KongGateway(
         postgres_image=settings.image.postgres,
         postgres_password=credentials.secret("postgresPassword"),
         gateway=rag_gateway(settings.gateway, (rag.services[API].address(PORTS[API]),)),
+        backends=rag.ready,
         secrets={
             SERVICE_TOKEN: service_token,
             CANARY: credentials.secret("gatewayCanary"),

@@ -1,6 +1,6 @@
 """Kong as the gateway: PostgreSQL, its migrations, Kong itself, and what our gateway says of routes and guards."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -29,6 +29,7 @@ class KongGatewayArgs:
     postgres_image: str
     postgres_password: pulumi.Input[str]
     gateway: Gateway
+    backends: Sequence[pulumi.Resource]  # what the routes lead to: published only when it is ready
     secrets: Mapping[str, pulumi.Input[str]]
 
 
@@ -56,7 +57,7 @@ class KongGateway(pulumi.ComponentResource):
             secrets=args.secrets,
             proxy_urls=self.kong.public_urls(PROXY),
             span_seconds=span_seconds(args.settings),
-            after=self.kong.ready,
+            after=[*self.kong.ready, *args.backends],
         )
 
 
@@ -79,6 +80,7 @@ def kong_workload(args: KongGatewayArgs) -> Workload:
             # A replaced neighbour has another address; Docker's DNS would let Kong believe the old one for 10 minutes.
             "KONG_DNS_VALID_TTL": "5",
             "KONG_DNS_STALE_TTL": "5",
+            "KONG_DNS_NOT_FOUND_TTL": "1",  # and a name that was gone for a moment would stay unknown for 30 s
         },
         ports=(
             Port(number=PROXY, published=settings.http_port),

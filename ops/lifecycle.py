@@ -39,6 +39,8 @@ def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> li
     with only_one():
         stack = open_stack(files)
         clear_interrupted(stack)
+        if not resources(stack):
+            return []
         # The program runs too: it holds the hooks that drain a node, and says what is protected.
         deployment.run(
             console, "pulumi destroy", stack.destroy, exclude_protected=not purge, run_program=True, show_secrets=False

@@ -110,6 +110,13 @@ def test_parameters_that_promise_two_replicas_do_not_make_up_for_one(cluster: Fa
     assert "Check that all nodes are up" in str(refused.value)
 
 
+def test_a_shard_that_no_node_knows_of_is_missed(cluster: FakeCluster) -> None:
+    cluster.add()
+    del cluster.collections[NAME].replicas[1]
+    with pytest.raises(TimeoutError, match=f"{cluster.urls[0]} knows 1 of 2 shards"):
+        create_or_adopt(declared(cluster))
+
+
 def test_an_adopted_collection_must_be_replicated_as_well(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
     with pytest.raises(TimeoutError, match="shard 0 has 1 of 2 Active replicas"):
