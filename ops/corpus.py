@@ -19,6 +19,7 @@ TEXT_ENDINGS = {".md", ".markdown", ".txt", ".rst"}
 HTML_ENDINGS = {".html", ".htm"}
 # Importing these opens windows, browsers or test suites, or talks to whoever imports them.
 UNSAFE = {"antigravity", "this", "idlelib", "test", "turtledemo", "lib2to3", "__main__", "turtle", "tkinter"}
+NOISE = {"encodings"}  # one text, a thousand times
 SHORTEST = 40  # characters: less than a sentence is noise in an index
 LONGEST_TITLE = 1024  # characters the ingest role takes; one more and it refuses the whole batch
 
@@ -77,7 +78,7 @@ def _page(html: str, untitled: str) -> tuple[str, str]:
 
 def _module_names() -> Iterator[str]:
     for name in sys.stdlib_module_names:
-        if name.startswith("_") or name in UNSAFE:
+        if name.startswith("_") or name in UNSAFE | NOISE:
             continue
         yield name
         spec = importlib.util.find_spec(name)

@@ -17,12 +17,15 @@ def mint_token(key: str, secret: str, valid_seconds: int = 3600) -> str:
 
 def search(url: str, token: str, query: str, limit: int = 5) -> list[dict[str, Any]]:
     """Ranked passages for a query, through the gateway; OperatorError with its words when it refuses."""
-    answer = requests.post(
-        f"{url}/api/v1/rag/search",
-        json={"query": query, "limit": limit},
-        headers={"Authorization": f"Bearer {token}"},
-        timeout=30,
-    )
+    try:
+        answer = requests.post(
+            f"{url}/api/v1/rag/search",
+            json={"query": query, "limit": limit},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+        )
+    except requests.RequestException as error:
+        raise OperatorError(f"expected the gateway at {url}, found no answer; see make status") from error
     if answer.status_code != 200:
         wait = answer.headers.get("Retry-After")
         raise OperatorError(

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ops.parts import Part, Parts
 from providers.cluster_view import look, unsettled
-from providers.qdrant_api import QdrantApi
+from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 from providers.replication import observe
 
 
@@ -64,13 +64,21 @@ def cluster_table(outputs: dict[str, Any]) -> tuple[Table, bool]:
         raft = view.cluster["raft_info"] if view.cluster else None
         cells = [raft["role"], str(raft["term"]), str(raft["commit"])] if raft else ["[red]silent[/red]", "", ""]
         table.add_row(view.url, *cells, str(len(view.cluster["peers"])) if view.cluster else "")
-    collection = observe({"name": outputs["collection"], "node_urls": urls, "api_key": key})
+    collection = _collection(outputs["collection"], urls, key)
     reasons = unsettled(views)
     factor = collection["physical_replication_factor"] if collection else 0
     table.caption = f"collection {outputs['collection']}: {factor} Active replicas of every shard; " + (
         "settled" if not reasons else f"not settled: {'; '.join(reasons[:3])}"
     )
     return table, not reasons
+
+
+def _collection(name: str, urls: list[str], key: str) -> dict[str, Any] | None:
+    """What the cluster says of the collection; nothing when no node answers."""
+    try:
+        return observe({"name": name, "node_urls": urls, "api_key": key})
+    except (NodeUnreachable, QdrantError):
+        return None
 
 
 def parts_note(parts: Parts) -> str:

@@ -51,8 +51,8 @@ class CollectionProvider(ResourceProvider):
         return ReadResult(id_=id_, outs={**props, **seen}) if seen else ReadResult(id_="", outs={})
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """What is declared against what was seen; an address or a key alone is no difference."""
-        different = [key for key in DECLARED if olds.get(key) != news.get(key)]
+        """What is declared against what was seen; and an address or key that a later refresh would go by."""
+        different = [key for key in (*DECLARED, "node_urls", "api_key") if olds.get(key) != news.get(key)]
         under_replicated = olds.get("physical_replication_factor", 0) < news["replication_factor"]
         another = ["name"] if "name" in different else []
         return DiffResult(changes=bool(different) or under_replicated, replaces=another)

@@ -11,7 +11,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Column, Table
 
-from sandbox import docker_engine, docker_images, parts, pulumi_cli, pulumi_plugins
+from sandbox import debian, docker_engine, docker_images, parts, pulumi_cli, pulumi_plugins
 from sandbox.progress import SetupError, say
 
 ROOT = Path(__file__).parent.parent
@@ -38,6 +38,7 @@ def up() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would build everything twice
         pulumi_lane = lanes.submit(pulumi_parts)
         engine = docker_engine.ensure_engine()
+        debian.offer(haproxy="haproxy", promtool="prometheus")  # the tests hold configurations against them
         wanted = docker_images.wanted_images(ROOT / "Pulumi.dev.yaml")
         images = {key: docker_images.provide(engine, key, image) for key, image in wanted.items()}
         cli, *plugins = pulumi_lane.result()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 from sandbox.progress import SetupError, run, say
 
@@ -10,11 +11,25 @@ PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # da
 
 def ensure(**packages: str) -> None:
     """Install the packages whose program (the key) is missing."""
-    missing = [package for program, package in packages.items() if not shutil.which(program, path=PATH)]
+    missing = _missing(packages)
     if not missing:
         return
-    if os.geteuid() != 0 or not shutil.which("apt-get"):
+    if not _can_install():
         raise SetupError(f"Debian's {', '.join(missing)} must be here; found no root on Debian to add it. Install it.")
     say(f"apt-get install {' '.join(missing)}")
     run("sh", "-c", "apt-get update || true")  # one dead third-party source must not stop the rest
     run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", *missing)
+
+
+def offer(**packages: str) -> None:
+    """The same for what only checks: left out where it cannot be installed, or where installing would start it."""
+    if _can_install() and not Path("/run/systemd/system").exists():
+        ensure(**packages)
+
+
+def _missing(packages: dict[str, str]) -> list[str]:
+    return [package for program, package in packages.items() if not shutil.which(program, path=PATH)]
+
+
+def _can_install() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
