@@ -12,13 +12,13 @@ from components.monitoring.prometheus import ScrapeTargets
 from components.monitoring.promises import Promises
 from components.observability import GRAFANA, PROMETHEUS, ObservabilityStack, ObservabilityStackArgs
 from components.qdrant import REST, QdrantCluster, QdrantClusterArgs, QdrantKeys
-from components.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs
-from platforms.connect import connect, rag_image
+from components.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, rag_image
+from platforms.connect import connect
 from providers.collection import ReplicatedCollection
 from settings import PROJECT, Settings
 
 settings = Settings.from_stack()
-platform = connect(settings)
+platform = connect(settings.stack)
 credentials = Credentials("credentials", config=pulumi.Config(PROJECT), protect=settings.stack.protect_data)
 api_key = credentials.secret("qdrantApiKey")
 read_only_key = credentials.secret("qdrantReadOnlyApiKey")
@@ -52,7 +52,7 @@ rag = RagService(
     RagServiceArgs(
         platform=platform,
         settings=settings.rag,
-        image=rag_image(settings),
+        image=rag_image(settings.image.rag, base=settings.image.python),
         collection=settings.collection.name,
         qdrant_url=qdrant.url,
         qdrant_api_key=api_key,

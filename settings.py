@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import pulumi
 import yaml
@@ -14,6 +14,7 @@ from components.gateway.settings import GatewaySettings
 from components.observability import ObservabilitySettings
 from components.qdrant import QdrantSettings
 from components.rag import RagSettings
+from platforms.connect import StackSettings
 from providers.collection import CollectionSettings
 
 PROJECT = "rag-platform"
@@ -61,16 +62,6 @@ class ImageSettings(BaseModel):
         if not digest and tag in ("", "latest"):
             raise ValueError(f"expected an image pinned by tag or digest, such as haproxy:3.2.21; found {reference!r}")
         return reference
-
-
-class StackSettings(BaseModel):
-    """Where the stack runs, and how careful it is with what it holds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    platform: Literal["docker", "kubernetes"]
-    name_prefix: str = Field(pattern=r"^[a-z][a-z0-9-]{0,20}$")
-    protect_data: bool
 
 
 SECTIONS: dict[str, type[BaseModel]] = {

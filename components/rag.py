@@ -64,6 +64,11 @@ class RagService(pulumi.ComponentResource):
         return self.services[INGEST].public_url(PORTS[INGEST])
 
 
+def rag_image(reference: str, *, base: str) -> str | ImageBuild:
+    """The image that is named, else one built from the service's folder on `base`."""
+    return reference or ImageBuild(name="rag-platform/rag", context="services/rag", build_args={"BASE": base})
+
+
 def role_workload(name: str, args: RagServiceArgs) -> Workload:
     """One role; only the one that writes gets the key that may."""
     key = args.qdrant_api_key if name == INGEST else args.qdrant_read_only_api_key
