@@ -2,6 +2,7 @@
 STACK ?= dev
 PYTHON := .venv/bin/python
 OPS := $(PYTHON) -m ops
+export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
 .PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts
 
@@ -18,13 +19,13 @@ preview: parts  ## what `make up` would do
 	@$(OPS) preview --stack $(STACK)
 
 search: .venv/ready  ## make search Q="parse a JSON string"
-	@$(OPS) search --stack $(STACK) "$(Q)"
+	@$(if $(Q),,$(error expected a question, found none: make search Q="parse a JSON string"))$(OPS) search --stack $(STACK) -- "$$Q"
 
 token: .venv/ready  ## print a JWT for the gateway
 	@$(OPS) token --stack $(STACK)
 
 ingest: .venv/ready  ## make ingest DOCS=dir
-	@$(OPS) ingest --stack $(STACK) "$(DOCS)"
+	@$(if $(DOCS),,$(error expected a folder, found none: make ingest DOCS=dir))$(OPS) ingest --stack $(STACK) -- "$$DOCS"
 
 qdrant-key: .venv/ready  ## print Qdrant's API key
 	@$(OPS) qdrant-key --stack $(STACK)

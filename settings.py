@@ -8,7 +8,7 @@ from typing import Any, Self
 import pulumi
 import yaml
 from pulumi.runtime import config as runtime_config
-from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from components.gateway.settings import GatewaySettings
 from components.observability import ObservabilitySettings
@@ -54,9 +54,11 @@ class ImageSettings(BaseModel):
     python: str = Field(description="base of the RAG service's image when it is built here")
     rag: str = Field(description="the RAG service's image; empty: built from services/rag")
 
-    @field_validator("qdrant", "haproxy", "postgres", "kong", "prometheus", "grafana", "python")
+    @field_validator("*")
     @classmethod
-    def pinned(cls, reference: str) -> str:
+    def pinned(cls, reference: str, info: ValidationInfo) -> str:
+        if info.field_name == "rag" and not reference:
+            return reference
         name, _, digest = reference.partition("@sha256:")
         _, _, tag = name.rpartition("/")[2].partition(":")
         if not digest and tag in ("", "latest"):

@@ -14,6 +14,7 @@ from ops import corpus, deployment, gateway, lifecycle, status
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts, load_parts
 from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, use_parts
+from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 console = Console(highlight=False)
@@ -33,8 +34,8 @@ def up(
     progress = lifecycle.bring_up(files, console, refresh=refresh)
     console.print(f"{len(progress.changes)} steps." if progress.changes else "Nothing had to be changed.")
     opened = open_stack(files)
-    if corpus_too and _index_is_empty(opened):
-        _report(_index(opened, list(corpus.standard_library())))
+    if corpus_too:
+        _index_corpus(opened, unfinished=files.folder / "indexing")
     _show(opened, parts)
 
 
@@ -104,11 +105,21 @@ def _parts() -> Parts:
     return parts
 
 
-def _index_is_empty(stack: automation.Stack) -> bool:
-    from providers.qdrant_api import QdrantApi
+def _index_corpus(stack: automation.Stack, unfinished: Path) -> None:
+    """Index the standard library when the index is empty, or when that was begun and cut off."""
+    if unfinished.exists() or _index_is_empty(stack):
+        unfinished.touch()
+        _report(_index(stack, list(corpus.standard_library())))
+        unfinished.unlink()
 
+
+def _index_is_empty(stack: automation.Stack) -> bool:
     found = outputs(stack)
-    collection = QdrantApi(found["qdrantUrl"], found["qdrantApiKey"]).collection(found["collection"])
+    try:
+        collection = QdrantApi(found["qdrantUrl"], found["qdrantApiKey"]).collection(found["collection"])
+    except (NodeUnreachable, QdrantError) as error:
+        expected = f"expected Qdrant to say what is in {found['collection']}"
+        raise OperatorError(f"{expected}, found {error}; see make status") from error
     return not (collection or {}).get("points_count")
 
 

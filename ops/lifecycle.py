@@ -39,8 +39,12 @@ def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> li
     with only_one():
         stack = open_stack(files)
         clear_interrupted(stack)
-        if not resources(stack):
+        recorded = resources(stack)
+        if not recorded:
             return []
+        if _network(recorded):  # what an interrupted run left on it, or on a volume, would keep that from going
+            prefix = files.settings().stack.name_prefix
+            strays.remove_stray_containers(preflight.connect_engine(), prefix, recorded)
         # The program runs too: it holds the hooks that drain a node, and says what is protected.
         deployment.run(
             console, "pulumi destroy", stack.destroy, exclude_protected=not purge, run_program=True, show_secrets=False
@@ -49,14 +53,19 @@ def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> li
 
 
 def _refuse_anothers(engine: DockerClient, settings: Settings, recorded: list[dict[str, Any]]) -> None:
-    """A state that knows nothing at all, beside containers that run, is the state of another checkout's stack."""
+    """Containers that run beside a state without their network are those of another checkout's stack."""
     prefix = settings.stack.name_prefix
     running = engine.containers.list(filters={"label": f"rag-platform={prefix}"})
-    if running and not recorded:
+    if running and not _network(recorded):
         raise OperatorError(
             f"expected no container of a stack {prefix}, found {len(running)} that this checkout did not make; "
             "take that stack down where it was made, or set rag-platform:namePrefix (and other ports) here"
         )
+
+
+def _network(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The network is made before all that is on it and goes after it; only data and secrets are kept without it."""
+    return [resource for resource in recorded if resource["type"] == "docker:index/network:Network"]
 
 
 def admin_url(settings: Settings) -> str:

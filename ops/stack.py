@@ -2,11 +2,13 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import runpy
 import secrets
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +19,8 @@ from pulumi import automation
 from ops.parts import Parts
 from ops.paths import ROOT, STATE
 from settings import PROJECT, Settings
+
+ENGINE_SECONDS = 300  # longer than the engine may wait for a container that it is making
 
 
 class OperatorError(Exception):
@@ -62,7 +66,11 @@ class StackFiles:
         earlier = (yaml.safe_load(copy.read_text()) or {}) if copy.exists() else {}
         if "encryptionsalt" in earlier:
             stack.setdefault("encryptionsalt", earlier["encryptionsalt"])
-        copy.write_text(yaml.safe_dump(stack, sort_keys=False))
+        text = yaml.safe_dump(stack, sort_keys=False)
+        if not copy.exists() or copy.read_text() != text:
+            fresh = copy.with_name(f".{copy.name}.{os.getpid()}")  # an engine at work must not read half of it
+            fresh.write_text(text)
+            fresh.replace(copy)
 
 
 def open_stack(files: StackFiles) -> automation.Stack:
@@ -95,9 +103,38 @@ def only_one() -> Iterator[None]:
 
 def clear_interrupted(stack: automation.Stack) -> None:
     """Drop the engine's lock of a run that was killed; only safe while `only_one` is held."""
-    locks = STATE / "backend" / ".pulumi" / "locks"
-    if any(path.is_file() for path in locks.rglob("*")) and "PULUMI_BACKEND_URL" not in os.environ:
+    locks = [path for path in (STATE / "backend" / ".pulumi" / "locks").rglob("*") if path.is_file()]
+    if locks and "PULUMI_BACKEND_URL" not in os.environ:
+        await_engines(locks)
         stack.cancel()
+
+
+def await_engines(locks: Sequence[Path], patience_seconds: float = ENGINE_SECONDS) -> None:
+    """Wait for the engines that hold these locks: one outlives the program that started it, and ends what it is at."""
+    deadline = time.monotonic() + patience_seconds
+    while working := [pid for lock in locks if (pid := _holder(lock)) and _is_engine(pid)]:
+        if time.monotonic() > deadline:
+            raise OperatorError(
+                f"expected the engine of an interrupted run to have ended, found process {working[0]} still at work; "
+                "wait for it, or end it, then run the same command again"
+            )
+        time.sleep(0.2)
+
+
+def _holder(lock: Path) -> int | None:
+    try:
+        return int(json.loads(lock.read_text())["pid"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # dropped meanwhile, or cut short
+
+
+def _is_engine(pid: int) -> bool:
+    """Numbers are given again, and one that ended may still be listed, without a command line; no /proc, no knowing."""
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0]
+    except OSError:
+        return False
+    return Path(os.fsdecode(command)).name == "pulumi"
 
 
 def resources(stack: automation.Stack) -> list[dict[str, Any]]:
@@ -133,8 +170,10 @@ def _environment(files: StackFiles) -> dict[str, str]:
 def _passphrase_file() -> Path:
     path = STATE / "passphrase"
     if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(32))
+        fresh = path.with_name(f".passphrase.{os.getpid()}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_urlsafe(32))
+        fresh.replace(path)  # whole or not at all: what is encrypted with half of one is lost with the rest
     return path
 
 

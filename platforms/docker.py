@@ -8,6 +8,7 @@ from typing import Any
 
 import pulumi
 import pulumi_docker as docker
+from docker.utils.build import exclude_paths
 from pulumi import ResourceOptions
 
 from platforms.base import Rollout, Service
@@ -201,11 +202,16 @@ class DockerPlatform(pulumi.ComponentResource):
 
 
 def content_hash(context: Path, build_args: Mapping[str, str]) -> str:
-    """Twelve characters that change when a file of the build context, or a build argument, does."""
+    """Twelve characters that change when a file of the build context, or a build argument, does.
+
+    What .dockerignore leaves out is no part of the context: a type checker's cache or an edited test builds nothing.
+    """
     digest = hashlib.sha256(repr(sorted(build_args.items())).encode())
-    for path in sorted(context.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts and "tests" not in path.relative_to(context).parts:
-            digest.update(str(path.relative_to(context)).encode() + b"\0" + path.read_bytes())
+    ignored = context / ".dockerignore"
+    patterns = ignored.read_text().splitlines() if ignored.exists() else []
+    for name in sorted(exclude_paths(str(context), patterns)):
+        if (path := context / name).is_file():
+            digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
 
 

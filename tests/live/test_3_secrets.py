@@ -9,7 +9,14 @@ from tests.live.conftest import PREFIX, LiveStack
 
 pytestmark = pytest.mark.live
 
-SECRETS = ("qdrantApiKey", "qdrantReadOnlyApiKey", "gatewayServiceToken", "gatewayJwtSecret", "grafanaPassword")
+SECRETS = (
+    "qdrantApiKey",
+    "qdrantReadOnlyApiKey",
+    "balancerPassword",
+    "gatewayServiceToken",
+    "gatewayJwtSecret",
+    "grafanaPassword",
+)
 
 
 def test_the_state_holds_no_secret_in_plain_text(stack: LiveStack) -> None:

@@ -72,10 +72,17 @@ class Node(BaseHTTPRequestHandler):
         """Nobody reads it."""
 
 
+class Nodes(ThreadingHTTPServer):
+    """A balancer that is stopped cuts its connections off; nobody needs to read that."""
+
+    def handle_error(self, *_: object) -> None:
+        return
+
+
 @pytest.fixture
 def balancer(haproxy: str, tmp_path: Path) -> Iterator[tuple[BalancerApi, str]]:
     """The real HAProxy before two nodes of this process; its client, and the address it balances."""
-    nodes = [ThreadingHTTPServer(("127.0.0.1", 0), Node) for _ in range(2)]
+    nodes = [Nodes(("127.0.0.1", 0), Node) for _ in range(2)]
     for node in nodes:
         Thread(target=node.serve_forever, daemon=True).start()
     config = haproxy_config(2, password="secret", query_timeout_ms=1000)

@@ -64,6 +64,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         ({"imageKong": "kong"}, "imageKong", "pinned"),
         ({"imageKong": "kong:latest"}, "imageKong", "pinned"),
         ({"imageKong": "registry:5000/kong"}, "imageKong", "pinned"),
+        ({"imageRag": "registry:5000/rag"}, "imageRag", "pinned"),
         ({"gatewayHttpPort": 6333}, "gatewayHttpPort", "already taken by qdrantHttpPort"),
         ({"gatewayHttpPort": 16334}, "qdrantNodePort (node 1)", "already taken by gatewayHttpPort"),
         ({"platform": "podman"}, "platform", "'docker'"),

@@ -1,7 +1,11 @@
 """What a stack keeps, it keeps in its own folder: the repository's files are read, and never written."""
 
+import json
 import os
+import shutil
 import stat
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pulumi
@@ -10,7 +14,7 @@ import yaml
 
 from ops import stack as stack_module
 from ops.parts import Parts
-from ops.stack import OperatorError, StackFiles, _environment, only_one
+from ops.stack import OperatorError, StackFiles, _environment, await_engines, only_one
 
 DECLARED, DEV = Path("Pulumi.yaml").read_text(), Path("Pulumi.dev.yaml").read_text()
 SALT = "v1:the-salt-that-the-engine-wrote"
@@ -114,6 +118,55 @@ def test_state_and_passphrase_are_of_this_checkout_and_the_passphrase_is_private
     _environment(dev())
     assert passphrase.read_text() == first
     assert first not in str(environment)
+
+
+def test_a_passphrase_that_was_not_written_whole_is_none(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dev().write()
+    with monkeypatch.context() as cut_off:
+        cut_off.setattr(Path, "write_text", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            _environment(dev())
+    assert not (root / ".state" / "passphrase").exists()
+    assert len(Path(_environment(dev())["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text()) >= 40
+
+
+def test_a_copy_that_says_the_same_is_not_written_again(root: Path) -> None:
+    dev().write()
+    before = copy_of(root).stat()
+    dev().write()
+    assert copy_of(root).stat().st_ino == before.st_ino
+    dev(imageKong="sandbox/kong:2").write()
+    assert {path.name for path in copy_of(root).parent.iterdir()} == {"Pulumi.yaml", "Pulumi.dev.yaml"}
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is called like the engine, and works for a second."""
+    (tmp_path / "pulumi").symlink_to(str(shutil.which("sleep")))
+    with subprocess.Popen([tmp_path / "pulumi", "1"]) as process:
+        yield process
+        process.kill()
+
+
+def lock_of(folder: Path, pid: int) -> Path:
+    lock = folder / "lock.json"
+    lock.write_text(json.dumps({"pid": pid, "hostname": "here"}))
+    return lock
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="without /proc nothing is known of other processes")
+def test_an_engine_that_outlived_its_run_is_waited_for(tmp_path: Path, engine: subprocess.Popen[bytes]) -> None:
+    lock = lock_of(tmp_path, engine.pid)
+    with pytest.raises(OperatorError, match=f"found process {engine.pid} still at work"):
+        await_engines([lock], patience_seconds=0)
+    await_engines([lock], patience_seconds=10)
+    assert engine.wait(0.5) == 0
+
+
+def test_a_lock_of_nobody_who_works_is_not_waited_for(tmp_path: Path) -> None:
+    cut_short = tmp_path / "cut.json"
+    cut_short.write_text('{"pid": ')
+    await_engines([lock_of(tmp_path, os.getpid()), cut_short, tmp_path / "gone.json"], patience_seconds=0)
 
 
 def test_a_backend_and_a_passphrase_of_the_callers_own_are_left_alone(

@@ -104,7 +104,11 @@ class FakeKong:
     url: str = ""
 
     def answer(self, asked: Asked) -> Answer:
-        kind, _, wanted = asked.path.strip("/").partition("/")
+        kind, wanted = asked.path.strip("/"), ""
+        if asked.method == "DELETE":
+            kind, _, wanted = kind.rpartition("/")
+        if asked.method == "GET" and kind not in self.entities:
+            return Answer(404, {"message": "Not found"})
         if asked.method == "GET":
             size = int(asked.query.get("size", ["100"])[0])
             return Answer(200, {"data": self.entities[kind][:size], "next": None})
@@ -140,6 +144,15 @@ def test_entities_the_state_does_not_know_are_removed_dependents_first(kong: Fak
     removed = remove_stray_entities(kong.url, recorded(*KNOWN))
     assert removed == ["routes/search-2", "plugins/jwt", "services/rag-2", "consumers/rag-client"]
     assert kong.left() == KNOWN
+
+
+def test_what_stands_below_a_recorded_owner_is_removed_too(kong: FakeKong) -> None:
+    kong.entities["upstreams/upstream-1/targets"] = [{"id": "t1", "target": "rag:1"}, {"id": "t2", "target": "rag:2"}]
+    kong.entities["consumers/consumer-1/jwt"] = [{"id": "j1", "key": "old"}, {"id": "j2", "key": "new"}]
+    known = (KNOWN | {"route-2", "plugin-2", "service-2", "consumer-2"}) | {"upstream-1/t1", "j1|consumer-1"}
+    assert remove_stray_entities(kong.url, recorded(*known)) == ["targets/rag:2", "jwt/new"]
+    assert {"t1", "j1"} <= kong.left()
+    assert not {"t2", "j2"} & kong.left()
 
 
 def test_nothing_is_removed_where_everything_is_recorded(kong: FakeKong) -> None:
