@@ -45,7 +45,12 @@ collection = ReplicatedCollection(
     node_urls=qdrant.node_urls,
     api_key=api_key,
     # A destroyed stack keeps its volumes, and with them the collection: the next one adopts it.
-    opts=ResourceOptions(parent=qdrant, depends_on=qdrant.ready, retain_on_delete=settings.stack.protect_data),
+    opts=ResourceOptions(
+        parent=qdrant,
+        depends_on=qdrant.ready,
+        retain_on_delete=settings.stack.protect_data,
+        deleted_with=qdrant.nodes.data[0],
+    ),
 )
 rag = RagService(
     "rag",

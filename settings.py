@@ -1,6 +1,7 @@
 """Stack file -> frozen, checked settings; the only branch on the platform is made from here."""
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +19,7 @@ from platforms.connect import StackSettings
 from providers.collection import CollectionSettings
 
 PROJECT = "rag-platform"
+OLDEST_QDRANT = (1, 19, 1)
 # Secrets are never part of Settings: they are optional keys of the stack file, made once where they are not given.
 SECRET_KEYS = frozenset(
     {
@@ -63,6 +65,17 @@ class ImageSettings(BaseModel):
         _, _, tag = name.rpartition("/")[2].partition(":")
         if not digest and tag in ("", "latest"):
             raise ValueError(f"expected an image pinned by tag or digest, such as haproxy:3.2.21; found {reference!r}")
+        return reference
+
+    @field_validator("qdrant")
+    @classmethod
+    def knows_how_to_join(cls, reference: str) -> str:
+        version = re.search(r"qdrant/qdrant:v(\d+)\.(\d+)\.(\d+)", reference)
+        if version and tuple(map(int, version.groups())) < OLDEST_QDRANT:
+            raise ValueError(
+                f"expected Qdrant {'.'.join(map(str, OLDEST_QDRANT))} or later, without whose fixes nodes do not join "
+                f"safely (docs/decisions/0001-versions-and-pins.md); found {reference!r}"
+            )
         return reference
 
 

@@ -19,10 +19,11 @@ class Credentials(pulumi.ComponentResource):
     def secret(self, key: str, *, rotates: bool = False) -> pulumi.Output[str]:
         """The configured value, else one made once: letters and digits, safe in a header, a URL and a file.
 
-        One that `rotates` may go when the stack file no longer names it; all others stay when the rest is destroyed.
+        One that `rotates` is always made, and may go when the stack file no longer names it; all others stay when the
+        rest is destroyed.
         """
         if key not in self._secrets:
-            given = self._config.get_secret(key) if self._config.get(key) else None
+            given = self._config.get_secret(key) if not rotates and self._config.get(key) else None
             self._secrets[key] = given or self._made(key, protect=self._keep and not rotates)
         return self._secrets[key]
 

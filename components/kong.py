@@ -12,7 +12,7 @@ from components.gateway.database import AdminApi, publish, span_seconds, update_
 from components.gateway.description import Gateway
 from components.gateway.flood import flood_env
 from components.gateway.settings import GatewaySettings
-from platforms.base import Platform
+from platforms.base import Platform, Service
 from platforms.workload import HttpProbe, Port, Resources, Workload
 
 PROXY, PROXY_TLS, ADMIN, STATUS = 8000, 8443, 8001, 8100
@@ -47,10 +47,10 @@ class KongGateway(pulumi.ComponentResource):
         after_migrations = ResourceOptions(parent=self, depends_on=[migrated])
         self.kong = args.platform.run("kong", kong_workload(args), after_migrations)
         admin = kong.Provider("admin", kong_admin_uri=self.kong.public_url(ADMIN), opts=child)
-        self.routes = publish(args.gateway, self._admin_api(args, admin))
+        self.routes = publish(args.gateway, self._admin_api(args, admin, database))
         self.register_outputs({"url": self.kong.public_url(PROXY)})
 
-    def _admin_api(self, args: KongGatewayArgs, provider: kong.Provider) -> AdminApi:
+    def _admin_api(self, args: KongGatewayArgs, provider: kong.Provider, database: Service) -> AdminApi:
         return AdminApi(
             parent=self,
             provider=provider,
@@ -58,6 +58,7 @@ class KongGateway(pulumi.ComponentResource):
             proxy_urls=self.kong.public_urls(PROXY),
             span_seconds=span_seconds(args.settings),
             after=[*self.kong.ready, *args.backends],
+            kept_in=database.data[0] if database.data else None,
         )
 
 
@@ -95,7 +96,7 @@ def kong_workload(args: KongGatewayArgs) -> Workload:
 
 
 def migrations_workload(args: KongGatewayArgs) -> Workload:
-    """Prepares the database, once for each version of Kong; done already is no error."""
+    """Prepares an empty database; one that is prepared already is no error (and is not migrated to another Kong)."""
     return Workload(
         image=args.kong_image,
         args=("kong", "migrations", "bootstrap"),

@@ -1,6 +1,7 @@
 """The commands behind `make`: each says what it does, and ends with an exit code that tells whether it was done."""
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -36,7 +37,11 @@ def up(
     opened = open_stack(files)
     if corpus_too:
         _index_corpus(opened, unfinished=files.folder / "indexing")
-    _show(opened, parts)
+    if not _show(opened, parts, patience_seconds=20):
+        raise OperatorError(
+            "the stack is up as far as its state goes, but not all of it is well; what was stopped or changed by hand "
+            "comes back with make up REFRESH=1"
+        )
 
 
 @app.command()
@@ -138,9 +143,15 @@ def _report(tally: Tally) -> None:
     )
 
 
-def _show(stack: automation.Stack, parts: Parts) -> bool:
+def _show(stack: automation.Stack, parts: Parts, patience_seconds: float = 0) -> bool:
+    """Show what runs; with patience, not before all of it is well, as long as that lasts."""
     found = outputs(stack)
-    tables = [status.endpoint_table(found, parts), status.cluster_table(found)]
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        tables = [status.endpoint_table(found, parts), status.cluster_table(found)]
+        if all(well for _, well in tables) or time.monotonic() > deadline:
+            break
+        time.sleep(1)
     for table, _ in tables:
         console.print(table)
     console.print(status.parts_note(parts))

@@ -5,9 +5,11 @@ from typing import Any
 from docker import DockerClient
 from rich.console import Console
 
+from components.haproxy import OPERATOR, SERVER_PREFIX
 from ops import deployment, preflight, strays
 from ops.deployment import Progress
-from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, resources
+from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, outputs, resources
+from providers.balancer_api import BalancerApi, BalancerUnreachable
 from settings import Settings
 
 
@@ -29,7 +31,21 @@ def bring_up(files: StackFiles, console: Console, *, refresh: bool = False) -> P
         for name in removed:
             console.print(f"removed {name}: not in this stack's state (an interrupted run, or by hand), holds no data")
         _, progress = deployment.run(console, "pulumi up", stack.up, refresh=refresh, show_secrets=False)
+        _readmit_forgotten(outputs(stack), console)
     return progress
+
+
+def _readmit_forgotten(found: dict[str, Any], console: Console) -> None:
+    """A node that a run drained, and was cut off before it replaced it, is in nobody's way but its own."""
+    balancer = BalancerApi(found["balancerUrl"], OPERATOR, found["balancerPassword"])
+    for node in range(len(found["qdrantNodeUrls"])):
+        server = f"{SERVER_PREFIX}{node}"
+        try:
+            if {"MAINT", "DRAIN"} & set(balancer.states(server).values()):
+                balancer.readmit(server)
+                console.print(f"{server} was out of traffic since an interrupted run; it is back")
+        except BalancerUnreachable:
+            return
 
 
 def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> list[str]:

@@ -6,7 +6,10 @@ from typing import Any
 import requests
 from rich.table import Table
 
+from components.haproxy import OPERATOR, SERVER_PREFIX
 from ops.parts import Part, Parts
+from providers.balancer_api import BalancerApi, BalancerUnreachable
+from providers.canary import look as look_through
 from providers.cluster_view import look, unsettled
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 from providers.replication import observe
@@ -14,19 +17,19 @@ from providers.replication import observe
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
-    """Something a person can reach: what it is, and a path that answers 200 when it is well."""
+    """Something a person can reach: what it is, and a path that answers 200 when it is well (or, guarded, refuses)."""
 
     name: str
     output: str
     part: str
     what: str
     health: str
-    well: tuple[int, ...] = (200,)
+    guarded: bool = False
 
 
 ENDPOINTS = (
     Endpoint(name="gateway", output="gatewayUrl", part="kong", what="the RAG API, with a JWT",
-             health="/api/v1/rag/search", well=(401,)),
+             health="/api/v1/rag/search", guarded=True),
     Endpoint(name="gateway admin", output="gatewayAdminUrl", part="kong", what="Kong's Admin API", health="/status"),
     Endpoint(name="Qdrant", output="qdrantUrl", part="qdrant", what="REST, balanced over all nodes", health="/healthz"),
     Endpoint(name="HAProxy", output="balancerUrl", part="haproxy", what="metrics and statistics", health="/healthz"),
@@ -43,7 +46,8 @@ def endpoint_table(outputs: dict[str, Any], parts: Parts) -> tuple[Table, bool]:
     table = Table("endpoint", "what it is", "part", "state", title="The stack on this machine")
     well = True
     for endpoint in ENDPOINTS:
-        state = _state(str(outputs[endpoint.output]) + endpoint.health, endpoint.well)
+        look_at = _guard_state if endpoint.guarded else _state
+        state = look_at(str(outputs[endpoint.output]), endpoint.health)
         well &= state == "well"
         color = "green" if state == "well" else "red"
         table.add_row(
@@ -59,18 +63,28 @@ def cluster_table(outputs: dict[str, Any]) -> tuple[Table, bool]:
     """A row for each node of Qdrant, the collection's physical replication, and whether all is settled."""
     urls, key = outputs["qdrantNodeUrls"], outputs["qdrantApiKey"]
     views = look([QdrantApi(url, key, timeout_seconds=3) for url in urls])
-    table = Table("node", "role", "term", "commit", "peers", title="The Qdrant cluster")
-    for view in views:
+    table = Table("node", "role", "term", "commit", "peers", "traffic", title="The Qdrant cluster")
+    traffic = _traffic(outputs, len(urls))
+    for view, state in zip(views, traffic, strict=True):
         raft = view.cluster["raft_info"] if view.cluster else None
         cells = [raft["role"], str(raft["term"]), str(raft["commit"])] if raft else ["[red]silent[/red]", "", ""]
-        table.add_row(view.url, *cells, str(len(view.cluster["peers"])) if view.cluster else "")
+        table.add_row(view.url, *cells, str(len(view.cluster["peers"])) if view.cluster else "", state)
     collection = _collection(outputs["collection"], urls, key)
     reasons = unsettled(views)
     factor = collection["physical_replication_factor"] if collection else 0
     table.caption = f"collection {outputs['collection']}: {factor} Active replicas of every shard; " + (
         "settled" if not reasons else f"not settled: {'; '.join(reasons[:3])}"
     )
-    return table, not reasons
+    return table, not reasons and all(state.startswith("UP") for state in traffic)
+
+
+def _traffic(outputs: dict[str, Any], nodes: int) -> list[str]:
+    """What the balancer says of each node; a node that was left out of traffic shows here and nowhere else."""
+    balancer = BalancerApi(outputs["balancerUrl"], OPERATOR, outputs["balancerPassword"])
+    try:
+        return [", ".join(sorted(set(balancer.states(f"{SERVER_PREFIX}{node}").values()))) for node in range(nodes)]
+    except (BalancerUnreachable, RuntimeError):
+        return ["no balancer"] * nodes
 
 
 def _collection(name: str, urls: list[str], key: str) -> dict[str, Any] | None:
@@ -93,9 +107,15 @@ def _part(part: Part | None) -> str:
     return f"{part.used}\n" + ("real" if part.real else f"[yellow]stand-in for {part.wanted}[/yellow]")
 
 
-def _state(url: str, well: tuple[int, ...]) -> str:
+def _state(url: str, path: str) -> str:
     try:
-        status = requests.get(url, timeout=5).status_code
+        status = requests.get(url + path, timeout=5).status_code
     except requests.RequestException as error:
         return f"no answer ({type(error).__name__})"
-    return "well" if status in well else f"answers {status}"
+    return "well" if status == 200 else f"answers {status}"
+
+
+def _guard_state(url: str, path: str) -> str:
+    """Well when Kong itself refuses a call without a token: a refusal by the service behind it means an open route."""
+    seen = look_through(url, path, {})
+    return "well" if seen.refused else f"expected a refusal by Kong, found {seen}"

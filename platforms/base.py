@@ -14,12 +14,14 @@ class Service:
     """A workload, as its neighbours and its operators reach it.
 
     `ready` is what a dependent waits for: the last replica, or the gate behind it; empty when it is only located.
+    `data` is what outlives it, replica by replica: with it, all that is kept inside is gone.
     """
 
     name: str
     replicas: int
     published: dict[int, int]  # port -> port on this machine, of replica 0
     ready: Sequence[pulumi.Resource] = ()
+    data: Sequence[pulumi.Resource] = ()
     public_host: str = "127.0.0.1"
 
     def address(self, port: int) -> str:

@@ -66,7 +66,7 @@ class DockerPlatform(pulumi.ComponentResource):
             ready = [container]
             if rollout:
                 ready = [rollout.settled(ordinal, container.id, _after(_plain(opts), [container]))]
-        return replace(self.locate(name, workload), ready=ready)
+        return replace(self.locate(name, workload), ready=ready, data=[volume for volume in volumes if volume])
 
     def run_once(self, name: str, workload: Workload, opts: ResourceOptions) -> pulumi.Resource:
         """A container that runs to its end, and again when its command, image or environment changes."""

@@ -9,11 +9,12 @@ from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 
 @dataclass(frozen=True, kw_only=True)
 class NodeView:
-    """One node's answers; `cluster` is None when it did not answer."""
+    """One node's answers; `cluster` is None when it gave none, and `trouble` then says why."""
 
     url: str
     cluster: Mapping[str, Any] | None
     collections: Mapping[str, Mapping[str, Any]]
+    trouble: str = "does not answer"
 
 
 def look(nodes: Iterable[QdrantApi]) -> list[NodeView]:
@@ -25,8 +26,10 @@ def _view(node: QdrantApi) -> NodeView:
     try:
         collections = {name: node.collection_cluster(name) for name in node.collections()}
         return NodeView(url=node.url, cluster=node.cluster(), collections=collections)
-    except (NodeUnreachable, QdrantError):
+    except NodeUnreachable:
         return NodeView(url=node.url, cluster=None, collections={})
+    except QdrantError as error:
+        return NodeView(url=node.url, cluster=None, collections={}, trouble=f"answers {error}")
 
 
 def unsettled(views: list[NodeView]) -> list[str]:
@@ -35,7 +38,7 @@ def unsettled(views: list[NodeView]) -> list[str]:
     Settled: all answer, know the same peers (as many as there are nodes), share leader, term and commit, vote, have
     nothing pending, and see every replica of every shard Active with no transfer under way.
     """
-    silent = [f"{view.url} does not answer" for view in views if view.cluster is None]
+    silent = [f"{view.url} {view.trouble}" for view in views if view.cluster is None]
     if silent:
         return silent
     return _disagreements(views) + [reason for view in views for reason in _node_reasons(view)]

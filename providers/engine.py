@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import docker
+import requests
+
+PATIENCE_SECONDS = 600
 
 
 def run_to_end(job: Mapping[str, Any]) -> None:
@@ -25,7 +28,7 @@ def run_to_end(job: Mapping[str, Any]) -> None:
         if job["files"]:
             container.put_archive("/", _archive(job["files"]))
         container.start()
-        status = container.wait()["StatusCode"]
+        status = _status(container)
         if status:
             said = container.logs(tail=10).decode(errors="replace").strip()
             raise RuntimeError(
@@ -34,6 +37,14 @@ def run_to_end(job: Mapping[str, Any]) -> None:
             )
     finally:
         container.remove(force=True)  # one that stayed would hold its volume
+
+
+def _status(container: Any) -> int | str:
+    """The exit code, or what to say in its place when there is none after `PATIENCE_SECONDS`."""
+    try:
+        return int(container.wait(timeout=PATIENCE_SECONDS)["StatusCode"])
+    except requests.RequestException:
+        return f"no end after {PATIENCE_SECONDS} s"
 
 
 def _remove(engine: docker.DockerClient, name: str) -> None:

@@ -33,9 +33,16 @@ class AdminApi:
     proxy_urls: Sequence[Input[str]]  # one for each node of Kong, as this machine reaches it
     span_seconds: float
     after: Sequence[Resource] = ()
+    kept_in: Resource | None = None  # the database's volume: deleted with it, entities need no living Kong to go
 
     def opts(self, *after: Resource, **more: Any) -> ResourceOptions:
-        return ResourceOptions(parent=self.parent, provider=self.provider, depends_on=[*self.after, *after], **more)
+        return ResourceOptions(
+            parent=self.parent,
+            provider=self.provider,
+            depends_on=[*self.after, *after],
+            deleted_with=self.kept_in,
+            **more,
+        )
 
 
 def update_env(settings: GatewaySettings) -> dict[str, str]:
@@ -143,7 +150,7 @@ def _gate(service: Service, entity: kong.Service, plugins: Sequence[Resource], a
             "service": entity.id,
             "plugins": [plugin.id for plugin in plugins if isinstance(plugin, kong.Plugin)],
         },
-        opts=ResourceOptions(parent=api.parent, depends_on=[canary]),
+        opts=ResourceOptions(parent=api.parent, depends_on=[canary], deleted_with=api.kept_in),
     )
 
 

@@ -129,3 +129,10 @@ def test_every_image_is_pinned(dev: Engine) -> None:
     names = [request.inputs["name"] for request in dev.of("remoteImage:RemoteImage")]
     assert names
     assert all(":" in name and not name.endswith(":latest") for name in names)
+
+
+def test_what_is_kept_in_a_volume_needs_nobody_alive_to_go_with_it(dev: Engine) -> None:
+    kong = [request for request in dev.requests if request.type.startswith("kong:")]
+    assert kong
+    assert {request.wire.deletedWith for request in kong} == {dev.one("postgres-0", VOLUME).urn}
+    assert dev.one("collection").wire.deletedWith == dev.one("qdrant-0", VOLUME).urn

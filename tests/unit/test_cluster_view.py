@@ -112,3 +112,9 @@ def test_parameters_do_not_count_only_active_replicas_do() -> None:
 def test_a_node_that_does_not_know_the_collection_is_named() -> None:
     views: dict[str, Any] = {"n11": collection(11), "n12": None}
     assert under_replicated(views, shards=2, factor=2) == ["n12 does not know the collection"]
+
+
+def test_a_node_that_refuses_the_key_is_not_called_silent() -> None:
+    views = settled_views()
+    views[1] = NodeView(url="n12", cluster=None, collections={}, trouble="answers HTTP 401: no")
+    assert unsettled(views) == ["n12 answers HTTP 401: no"]

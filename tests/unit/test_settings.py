@@ -61,6 +61,7 @@ def test_all_mistakes_are_reported_at_once() -> None:
         ({"qdrantNodes": 1}, "qdrantNodes", "3 or more"),
         ({"collectionReplicationFactor": 5}, "collectionReplicationFactor", "lower it, or add nodes"),
         ({"collectionWriteConsistencyFactor": 3}, "collection", "at most the replication factor"),
+        ({"imageQdrant": "qdrant/qdrant:v1.7.4"}, "imageQdrant", "1.19.1 or later"),
         ({"imageKong": "kong"}, "imageKong", "pinned"),
         ({"imageKong": "kong:latest"}, "imageKong", "pinned"),
         ({"imageKong": "registry:5000/kong"}, "imageKong", "pinned"),
