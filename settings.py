@@ -145,7 +145,7 @@ class Settings(BaseModel):
         """The settings of a stack file, with the defaults of Pulumi.yaml beside it; needs no engine."""
         declared = yaml.safe_load((stack_file.parent / "Pulumi.yaml").read_text())["config"]
         values = {key: entry["default"] for key, entry in declared.items() if "default" in entry}
-        values |= (yaml.safe_load(stack_file.read_text()) or {}).get("config") or {}
+        values |= read_stack_file(stack_file).get("config") or {}
         encrypted = {_bare(key) for key, value in values.items() if isinstance(value, dict) and "secure" in value}
         return cls.from_config({_bare(key): value for key, value in values.items()} | dict(overrides), encrypted)
 
@@ -185,13 +185,26 @@ class Settings(BaseModel):
         return named | nodes
 
 
+def read_stack_file(stack_file: Path) -> dict[str, Any]:
+    """What a stack file says, not checked yet; RunError with the line when it is no YAML."""
+    try:
+        found = yaml.safe_load(stack_file.read_text()) or {}
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise pulumi.RunError(f"expected YAML in {stack_file.name}{line}, found a mistake: {error.problem}") from error
+    if not isinstance(found, dict) or not isinstance(found.get("config") or {}, dict):
+        raise pulumi.RunError(f"expected `config:` and keys below it in {stack_file.name}, found something else")
+    return found
+
+
 def known_keys() -> set[str]:
     """Every key a stack file may have."""
     return {key for prefix in SECTIONS for key in section_keys(prefix)} | SECRET_KEYS
 
 
 def _bare(key: str) -> str:
-    return key.partition(":")[2]
+    """The key without the project; a key of no project keeps a colon, and one of another its name: both are unknown."""
+    return key.removeprefix(f"{PROJECT}:") if ":" in key else f":{key}"
 
 
 def _in_plain_text(key: str) -> str:
@@ -201,6 +214,8 @@ def _in_plain_text(key: str) -> str:
 def _unknown(key: str) -> str:
     import difflib
 
+    if key.startswith(":"):
+        return f"{key[1:]}: expected the project before the key; write {PROJECT}{key}"
     near = difflib.get_close_matches(key, known_keys(), n=1)
     return f"{key}: no such key" + (f"; did you mean {near[0]}?" if near else "; see Pulumi.yaml for all keys")
 

@@ -163,7 +163,7 @@ def main() -> None:
     try:
         app()
     except (OperatorError, pulumi.RunError) as error:
-        Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", highlight=False)
+        Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 

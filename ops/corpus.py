@@ -51,8 +51,10 @@ def standard_library() -> Iterator[Document]:
 
 
 def folder(path: Path) -> Iterator[Document | Unreadable]:
-    """Markdown, text and HTML files below `path`; what cannot be read is named instead."""
+    """Markdown, text and HTML files below `path`, but for hidden folders; what cannot be read is named instead."""
     for file in sorted(path.rglob("*")):
+        if any(part.startswith(".") for part in file.relative_to(path).parts):
+            continue
         leads_nowhere = file.is_symlink() and not file.is_file()
         if (file.is_file() or leads_nowhere) and file.suffix.lower() in TEXT_ENDINGS | HTML_ENDINGS:
             yield _read(file, str(file.relative_to(path)))

@@ -18,7 +18,7 @@ from pulumi import automation
 
 from ops.parts import Parts
 from ops.paths import ROOT, STATE
-from settings import PROJECT, Settings
+from settings import PROJECT, Settings, read_stack_file
 
 ENGINE_SECONDS = 300  # longer than the engine may wait for a container that it is making
 
@@ -52,12 +52,13 @@ class StackFiles:
         return replace(self, parts=replace(self.parts, config=self.parts.config | config))
 
     def settings(self) -> Settings:
-        """The stack's checked settings, without the engine."""
+        """The stack's checked settings, without the engine; the file must be right by itself, overrides or not."""
+        Settings.from_file(self.stack_file, {})
         return Settings.from_file(self.stack_file, self.parts.config)
 
     def write(self) -> None:
         """Copy the project and stack files; a salt that the engine wrote into the copy earlier is kept."""
-        stack = yaml.safe_load(self.stack_file.read_text()) or {}
+        stack = read_stack_file(self.stack_file)
         overrides = {f"{PROJECT}:{key}": value for key, value in self.parts.config.items()}
         stack["config"] = (stack.get("config") or {}) | overrides
         self.folder.mkdir(parents=True, exist_ok=True)

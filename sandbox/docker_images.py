@@ -9,12 +9,19 @@ import yaml
 from sandbox.docker_engine import registry_answers
 from sandbox.docker_recipes import RECIPES, ensure
 from sandbox.parts import Found, Part, first
-from sandbox.progress import say
+from sandbox.progress import SetupError, say
 
 
 def wanted_images(stack_file: Path) -> dict[str, str]:
     """Every `image…` key of a stack file, with the image it names."""
-    config = yaml.safe_load(stack_file.read_text())["config"]
+    try:
+        found = yaml.safe_load(stack_file.read_text())
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SetupError(f"expected YAML in {stack_file.name}{line}, found a mistake: {error.problem}") from error
+    config = found.get("config") if isinstance(found, dict) else None
+    if not isinstance(config, dict):
+        return {}  # what is wrong with it is said where all of it is checked
     keys = {key.rpartition(":")[2]: value for key, value in config.items()}
     return {key: value for key, value in keys.items() if key.startswith("image")}
 

@@ -38,7 +38,9 @@ def _by_shard(call: Call, ids: list[Any]) -> dict[int, list[int | str]]:
 
 
 def _by_id(point: Point) -> tuple[bool, int | str]:
-    return isinstance(point["id"], str), point["id"]
+    """Numbers before UUIDs, which are text from another node and not yet text from a shard of this one."""
+    number = isinstance(point["id"], int)
+    return not number, point["id"] if number else str(point["id"])
 
 
 async def _query(call: Call, body: dict[str, Any]) -> list[Point]:

@@ -72,11 +72,7 @@ class LiveStack:
 @pytest.fixture(scope="session")
 def stack() -> Iterator[LiveStack]:
     """Up before the first live test, hammered without a token meanwhile; gone after the last."""
-    parts = load_parts()
-    use_parts(parts)
-    ports = {key: str(port) for key, port in PORTS.items()}
-    files = StackFiles(name="test", source="dev", parts=parts).with_config(namePrefix=PREFIX, **ports)
-    live = LiveStack(files=files, console=Console(stderr=True, highlight=False, width=150))
+    live = live_stack()
     try:
         connect_engine()
     except OperatorError as error:
@@ -90,3 +86,12 @@ def stack() -> Iterator[LiveStack]:
     live.hammered = hammer.answers
     yield live
     live.down(purge=True)
+
+
+def live_stack() -> LiveStack:
+    """The stack of the live tests, as yet only described."""
+    parts = load_parts()
+    use_parts(parts)
+    ports = {key: str(port) for key, port in PORTS.items()}
+    files = StackFiles(name="test", source="dev", parts=parts).with_config(namePrefix=PREFIX, **ports)
+    return LiveStack(files=files, console=Console(stderr=True, highlight=False, width=150))

@@ -1,4 +1,4 @@
-"""What a dead and a frozen node cost readers and writers: `python -m tests.live.measure` beside a running dev stack.
+"""What a dead and a frozen node cost readers and writers: `python -m tests.live.measure`, on the live tests' stack.
 
 Prints figures and their ratio in one run; judges nothing (the live tests judge what must never happen).
 """
@@ -10,11 +10,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ops.parts import load_parts
-from ops.preflight import connect_engine
-from ops.stack import StackFiles, open_stack, outputs, use_parts
+from ops.status import parts_note
 from providers.cluster_view import look, unsettled
 from providers.qdrant_api import QdrantApi
+from tests.live.conftest import live_stack
 from tests.live.traffic import Traffic, missing
 
 AWAY_SECONDS = 14
@@ -23,12 +22,10 @@ CALM_SECONDS = 8
 
 def main() -> None:
     """Kill each node in turn, then freeze one, under 8 readers and 2 writers."""
-    parts = load_parts()
-    use_parts(parts)
-    files = StackFiles(name="dev", parts=parts)
-    prefix = files.settings().stack.name_prefix
-    found = outputs(open_stack(files))
-    engine = connect_engine()
+    stack = live_stack()
+    stack.down(purge=True)
+    _, seconds = stack.up()
+    print(f"up in {seconds:.0f} s; a second up, with nothing to change, in {stack.up()[1]:.0f} s")
     columns = (
         "fault",
         "reads",
@@ -43,11 +40,12 @@ def main() -> None:
     )
     table = Table(*columns, title=f"node away for {AWAY_SECONDS} s; 8 readers, 2 writers; p99 and worst in ms")
     for node in range(3):
-        container = engine.containers.get(f"{prefix}-qdrant-{node}")
-        table.add_row(f"SIGKILL qdrant-{node}", *_measured(found, container.kill, container.start))
-    container = engine.containers.get(f"{prefix}-qdrant-2")
-    table.add_row("freeze qdrant-2", *_measured(found, container.pause, container.unpause))
-    Console(width=150).print(table)
+        container = stack.container(f"qdrant-{node}")
+        table.add_row(f"SIGKILL qdrant-{node}", *_measured(stack.outputs, container.kill, container.start))
+    container = stack.container("qdrant-2")
+    table.add_row("freeze qdrant-2", *_measured(stack.outputs, container.pause, container.unpause))
+    Console(width=150).print(table, parts_note(stack.files.parts))
+    stack.down(purge=True)
 
 
 def _measured(found: dict[str, Any], fault: Callable[[], None], heal: Callable[[], None]) -> list[str]:

@@ -63,6 +63,16 @@ def test_images_come_from_the_stack_file_and_other_keys_do_not(tmp_path: Path) -
     assert docker_images.wanted_images(stack) == {"imageKong": "kong:3.9.3"}
 
 
+def test_a_stack_file_that_is_empty_names_no_image_and_a_broken_one_is_said_to_be(tmp_path: Path) -> None:
+    stack = tmp_path / "Pulumi.dev.yaml"
+    for nothing in ("", "config:\n", "no mapping"):
+        stack.write_text(nothing)
+        assert docker_images.wanted_images(stack) == {}
+    stack.write_text("config:\n  rag-platform:imageKong: [kong\n")
+    with pytest.raises(SetupError, match=r"expected YAML in Pulumi\.dev\.yaml, line"):
+        docker_images.wanted_images(stack)
+
+
 def test_an_image_is_named_for_its_content_and_for_nothing_else() -> None:
     recipe = Recipe(name="haproxy", version="2.6", brings=lambda: {"extra": b"1"})
     same = replace(recipe, brings=lambda: {"extra": b"1"})

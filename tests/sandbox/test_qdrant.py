@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -195,6 +196,19 @@ def test_points_come_back_as_they_went_in_from_any_node(cluster: Cluster, name: 
     clients[2].delete(name, models.Filter(must=[models.FieldCondition(key="n", range=models.Range(gte=400))]))
     assert clients[0].count(name).count == 397
     assert all(first == second for first, second in cluster.counts(name).values())
+
+
+@pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
+def test_pages_of_uuids_leave_none_out_from_any_node(cluster: Cluster, name: str) -> None:
+    clients = [QdrantClient(url=s.url, api_key=FULL, check_compatibility=False) for s in cluster.servers]
+    ids = [str(uuid4()) for _ in range(200)]
+    clients[0].upsert(name, [models.PointStruct(id=each, vector=vector(), payload={}) for each in ids])
+    for client in clients:
+        seen, following = client.scroll(name, limit=30)
+        while following is not None:
+            page, following = client.scroll(name, limit=30, offset=following)
+            seen += page
+        assert [point.id for point in seen] == sorted(ids)
 
 
 def test_what_it_cannot_do_is_refused(cluster: Cluster, name: str) -> None:

@@ -157,3 +157,10 @@ def test_a_title_is_no_longer_than_the_ingest_role_takes(tmp_path: Path) -> None
     [page] = folder(tmp_path)
     assert isinstance(page, Document)
     assert len(page.title) == 1024
+
+
+def test_hidden_folders_are_nobodys_documents(tmp_path: Path) -> None:
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "license.txt").write_text("terms and conditions")
+    (tmp_path / "guide.txt").write_text("how it is done")
+    assert [document.source for document in folder(tmp_path)] == ["guide.txt"]

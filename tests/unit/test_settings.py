@@ -6,7 +6,7 @@ import pulumi
 import pytest
 import yaml
 
-from settings import PROJECT, SECTIONS, Settings, known_keys, section_keys
+from settings import PROJECT, SECTIONS, Settings, known_keys, read_stack_file, section_keys
 
 DEV = Path("Pulumi.dev.yaml")
 
@@ -98,3 +98,29 @@ def test_what_is_not_built_yet_is_refused_and_not_passed_over() -> None:
 
 def test_a_list_that_is_none_is_a_mistake_and_not_a_crash() -> None:
     assert "gatewayJwtKeys" in mistakes(gatewayJwtKeys="[broken")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("  qdrantNodes: 3", "qdrantNodes: expected the project before the key; write rag-platform:qdrantNodes"),
+        ("  docker:host: there", "docker:host: no such key"),
+        ("  rag-platform:qdrantNodes: [3", "expected YAML in Pulumi.dev.yaml, line"),
+        ("- a list", "expected YAML in Pulumi.dev.yaml, line"),
+    ],
+)
+def test_a_line_that_is_no_key_of_ours_is_named(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "Pulumi.yaml").write_text(Path("Pulumi.yaml").read_text())
+    stack_file = tmp_path / "Pulumi.dev.yaml"
+    stack_file.write_text(f"{DEV.read_text()}{line}\n")
+    with pytest.raises(pulumi.RunError) as refused:
+        Settings.from_file(stack_file, {})
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["no mapping", "config: none\n", "config: [a, b]\n"])
+def test_a_file_without_keys_is_a_mistake_and_not_a_crash(tmp_path: Path, text: str) -> None:
+    stack_file = tmp_path / "Pulumi.dev.yaml"
+    stack_file.write_text(text)
+    with pytest.raises(pulumi.RunError, match=r"expected `config:`"):
+        read_stack_file(stack_file)

@@ -93,6 +93,12 @@ def test_an_unknown_stack_is_refused_by_the_name_of_its_file_and_leaves_nothing(
     assert not (root / ".state").exists()
 
 
+def test_a_mistake_that_this_machines_parts_would_hide_is_refused(root: Path) -> None:
+    (root / "Pulumi.dev.yaml").write_text(DEV.replace("kong:3.9.3", "kong:latest"))
+    with pytest.raises(pulumi.RunError, match="imageKong: expected an image pinned"):
+        dev(imageKong="sandbox/kong:1").settings()
+
+
 @pytest.mark.parametrize("content", ["", "config:\n", "# nothing yet\n"])
 def test_an_empty_stack_file_is_refused_by_the_keys_it_lacks(root: Path, content: str) -> None:
     (root / "Pulumi.new.yaml").write_text(content)
