@@ -39,8 +39,8 @@ def up(
         _index_corpus(opened, unfinished=files.folder / "indexing")
     if not _show(opened, parts, patience_seconds=20):
         raise OperatorError(
-            "the stack is up as far as its state goes, but not all of it is well; what was stopped or changed by hand "
-            "comes back with make up REFRESH=1"
+            "the stack is up as far as its state goes, but not all of it is well; the container's log "
+            "says why: docker logs"
         )
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from components.haproxy import OPERATOR, SERVER_PREFIX
 from ops import deployment, preflight, strays
 from ops.deployment import Progress
+from ops.restore import restore_containers
 from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, outputs, resources
 from providers.balancer_api import BalancerApi, BalancerUnreachable
 from settings import Settings
@@ -16,7 +17,8 @@ from settings import Settings
 def bring_up(files: StackFiles, console: Console, *, refresh: bool = False) -> Progress:
     """Make the stack what its file says; returns what was changed. OperatorError before anything is made, if it can be.
 
-    What an interrupted run made and did not record is removed first: the engine would trip over it.
+    What an interrupted run made and did not record is removed first: the engine would trip over it. What was stopped or
+    removed by hand comes back.
     """
     settings = files.settings()
     with only_one():
@@ -30,7 +32,12 @@ def bring_up(files: StackFiles, console: Console, *, refresh: bool = False) -> P
         removed += strays.remove_stray_entities(admin_url(settings), recorded)
         for name in removed:
             console.print(f"removed {name}: not in this stack's state (an interrupted run, or by hand), holds no data")
-        _, progress = deployment.run(console, "pulumi up", stack.up, refresh=refresh, show_secrets=False)
+        started, gone = restore_containers(engine, recorded)
+        for name in started:
+            console.print(f"started {name}: it had been stopped")
+        _, progress = deployment.run(
+            console, "pulumi up", stack.up, refresh=refresh, replace=gone or None, show_secrets=False
+        )
         _readmit_forgotten(outputs(stack), console)
     return progress
 

@@ -71,6 +71,15 @@ def test_a_changed_setting_rolls_one_node_at_a_time_and_nobody_notices(stack: Li
     assert lost(stack, running.record.acknowledged) == {}
 
 
+def test_what_was_stopped_or_removed_by_hand_comes_back(stack: LiveStack) -> None:
+    stack.container("kong-0").remove(force=True)
+    stack.container("qdrant-2").kill()
+    progress, _ = stack.up()
+    assert {name for _, name in progress.changes} == {"kong-0"}
+    assert stack.container("kong-0").status == "running"
+    wait_until_settled(stack)
+
+
 def test_down_keeps_the_data_and_up_finds_it_again(stack: LiveStack) -> None:
     with traffic(stack) as running:
         running.settle_in(100)
