@@ -3,11 +3,10 @@
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pulumi
 import typer
-from pulumi import automation
 from rich.console import Console
 from rich.markup import escape
 
@@ -34,10 +33,10 @@ def up(
     files = StackFiles(name=stack, parts=parts)
     progress = lifecycle.bring_up(files, console, refresh=refresh)
     console.print(f"{len(progress.changes)} steps." if progress.changes else "Nothing had to be changed.")
-    opened = open_stack(files)
+    found = outputs(open_stack(files))
     if corpus_too:
-        _index_corpus(opened, unfinished=files.folder / "indexing")
-    if not _show(opened, parts, patience_seconds=20):
+        _index_corpus(found, unfinished=files.folder / "indexing")
+    if not _show(found, parts, patience_seconds=20):
         raise OperatorError(
             "the stack is up as far as its state goes, but not all of it is well; the container's log "
             "says why: docker logs"
@@ -68,7 +67,7 @@ def down(
 def show_status(stack: Stack = "dev") -> None:
     """Show what runs and whether it is well; exit code 1 when something is not."""
     parts = _parts()
-    if not _show(open_stack(StackFiles(name=stack, parts=parts)), parts):
+    if not _show(outputs(open_stack(StackFiles(name=stack, parts=parts))), parts):
         raise typer.Exit(1)
 
 
@@ -77,13 +76,13 @@ def ingest(docs: Path, stack: Stack = "dev") -> None:
     """Index the Markdown, text and HTML files of a folder."""
     if not docs.is_dir():
         raise OperatorError(f"expected a folder, found {docs}; make ingest DOCS=path/to/your/documents")
-    _report(_index(open_stack(StackFiles(name=stack, parts=_parts())), list(corpus.folder(docs))))
+    _report(_index(_outputs(stack), list(corpus.folder(docs))))
 
 
 @app.command()
 def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
     """Search through the gateway, with a token, and show ranked passages with their sources."""
-    found = outputs(open_stack(StackFiles(name=stack, parts=_parts())))
+    found = _outputs(stack)
     token = gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"])
     for rank, result in enumerate(gateway.search(found["gatewayUrl"], token, query, limit), start=1):
         title, source = escape(result["title"]), escape(result["source"])
@@ -94,14 +93,14 @@ def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
 @app.command()
 def token(stack: Stack = "dev", valid_seconds: int = 3600) -> None:
     """Print a JWT for the gateway, valid for an hour."""
-    found = outputs(open_stack(StackFiles(name=stack, parts=_parts())))
+    found = _outputs(stack)
     print(gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"], valid_seconds))
 
 
 @app.command("qdrant-key")
 def qdrant_key(stack: Stack = "dev") -> None:
     """Print Qdrant's API key, for a client of your own."""
-    print(outputs(open_stack(StackFiles(name=stack, parts=_parts())))["qdrantApiKey"])
+    print(_outputs(stack)["qdrantApiKey"])
 
 
 def _parts() -> Parts:
@@ -110,16 +109,19 @@ def _parts() -> Parts:
     return parts
 
 
-def _index_corpus(stack: automation.Stack, unfinished: Path) -> None:
+def _outputs(stack: str) -> dict[str, Any]:
+    return outputs(open_stack(StackFiles(name=stack, parts=_parts())))
+
+
+def _index_corpus(found: dict[str, Any], unfinished: Path) -> None:
     """Index the standard library when the index is empty, or when that was begun and cut off."""
-    if unfinished.exists() or _index_is_empty(stack):
+    if unfinished.exists() or _index_is_empty(found):
         unfinished.touch()
-        _report(_index(stack, list(corpus.standard_library())))
+        _report(_index(found, list(corpus.standard_library())))
         unfinished.unlink()
 
 
-def _index_is_empty(stack: automation.Stack) -> bool:
-    found = outputs(stack)
+def _index_is_empty(found: dict[str, Any]) -> bool:
     try:
         collection = QdrantApi(found["qdrantUrl"], found["qdrantApiKey"]).collection(found["collection"])
     except (NodeUnreachable, QdrantError) as error:
@@ -128,8 +130,7 @@ def _index_is_empty(stack: automation.Stack) -> bool:
     return not (collection or {}).get("points_count")
 
 
-def _index(stack: automation.Stack, documents: list[corpus.Document | corpus.Unreadable]) -> Tally:
-    found = outputs(stack)
+def _index(found: dict[str, Any], documents: list[corpus.Document | corpus.Unreadable]) -> Tally:
     return index_all(IngestClient(found["ingestUrl"], found["gatewayServiceToken"]), documents, console)
 
 
@@ -143,9 +144,8 @@ def _report(tally: Tally) -> None:
     )
 
 
-def _show(stack: automation.Stack, parts: Parts, patience_seconds: float = 0) -> bool:
+def _show(found: dict[str, Any], parts: Parts, patience_seconds: float = 0) -> bool:
     """Show what runs; with patience, not before all of it is well, as long as that lasts."""
-    found = outputs(stack)
     deadline = time.monotonic() + patience_seconds
     while True:
         tables = [status.endpoint_table(found, parts), status.cluster_table(found)]

@@ -5,12 +5,13 @@ from typing import Any
 from docker import DockerClient
 from rich.console import Console
 
-from components.haproxy import OPERATOR, SERVER_PREFIX
 from ops import deployment, preflight, strays
+from ops.balancer import balancer_of, servers_of
 from ops.deployment import Progress
 from ops.restore import restore_containers
-from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, outputs, resources
-from providers.balancer_api import BalancerApi, BalancerUnreachable
+from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, resources
+from providers.balancer_api import BalancerUnreachable
+from providers.engine import of_stack
 from settings import Settings
 
 
@@ -35,18 +36,17 @@ def bring_up(files: StackFiles, console: Console, *, refresh: bool = False) -> P
         started, gone = restore_containers(engine, recorded)
         for name in started:
             console.print(f"started {name}: it had been stopped")
-        _, progress = deployment.run(
+        result, progress = deployment.run(
             console, "pulumi up", stack.up, refresh=refresh, replace=gone or None, show_secrets=False
         )
-        _readmit_forgotten(outputs(stack), console)
+        _readmit_forgotten({key: output.value for key, output in result.outputs.items()}, console)
     return progress
 
 
 def _readmit_forgotten(found: dict[str, Any], console: Console) -> None:
     """A node that a run drained, and was cut off before it replaced it, is in nobody's way but its own."""
-    balancer = BalancerApi(found["balancerUrl"], OPERATOR, found["balancerPassword"])
-    for node in range(len(found["qdrantNodeUrls"])):
-        server = f"{SERVER_PREFIX}{node}"
+    balancer = balancer_of(found)
+    for server in servers_of(found):
         try:
             if {"MAINT", "DRAIN"} & set(balancer.states(server).values()):
                 balancer.readmit(server)
@@ -78,7 +78,7 @@ def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> li
 def _refuse_anothers(engine: DockerClient, settings: Settings, recorded: list[dict[str, Any]]) -> None:
     """Containers that run beside a state without their network are those of another checkout's stack."""
     prefix = settings.stack.name_prefix
-    running = engine.containers.list(filters={"label": f"rag-platform={prefix}"})
+    running = engine.containers.list(filters=of_stack(prefix))
     if running and not _network(recorded):
         raise OperatorError(
             f"expected no container of a stack {prefix}, found {len(running)} that this checkout did not make; "

@@ -7,6 +7,7 @@ import docker
 from docker.errors import DockerException
 
 from ops.stack import OperatorError
+from providers.engine import of_stack
 from settings import Settings
 
 
@@ -35,9 +36,7 @@ def check_ports(settings: Settings, engine: docker.DockerClient) -> None:
 
 
 def _published_by(engine: docker.DockerClient, prefix: str) -> set[int]:
-    containers: Iterable[docker.models.containers.Container] = engine.containers.list(
-        filters={"label": f"rag-platform={prefix}"}
-    )
+    containers: Iterable[docker.models.containers.Container] = engine.containers.list(filters=of_stack(prefix))
     return {
         int(binding["HostPort"])
         for container in containers

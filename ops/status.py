@@ -6,9 +6,9 @@ from typing import Any
 import requests
 from rich.table import Table
 
-from components.haproxy import OPERATOR, SERVER_PREFIX
+from ops.balancer import balancer_of, servers_of
 from ops.parts import Part, Parts
-from providers.balancer_api import BalancerApi, BalancerUnreachable
+from providers.balancer_api import BalancerUnreachable
 from providers.canary import look as look_through
 from providers.cluster_view import look, unsettled
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
@@ -64,7 +64,7 @@ def cluster_table(outputs: dict[str, Any]) -> tuple[Table, bool]:
     urls, key = outputs["qdrantNodeUrls"], outputs["qdrantApiKey"]
     views = look([QdrantApi(url, key, timeout_seconds=3) for url in urls])
     table = Table("node", "role", "term", "commit", "peers", "traffic", title="The Qdrant cluster")
-    traffic = _traffic(outputs, len(urls))
+    traffic = _traffic(outputs)
     for view, state in zip(views, traffic, strict=True):
         raft = view.cluster["raft_info"] if view.cluster else None
         cells = [raft["role"], str(raft["term"]), str(raft["commit"])] if raft else ["[red]silent[/red]", "", ""]
@@ -78,13 +78,13 @@ def cluster_table(outputs: dict[str, Any]) -> tuple[Table, bool]:
     return table, not reasons and all(state.startswith("UP") for state in traffic)
 
 
-def _traffic(outputs: dict[str, Any], nodes: int) -> list[str]:
+def _traffic(outputs: dict[str, Any]) -> list[str]:
     """What the balancer says of each node; a node that was left out of traffic shows here and nowhere else."""
-    balancer = BalancerApi(outputs["balancerUrl"], OPERATOR, outputs["balancerPassword"])
+    balancer, servers = balancer_of(outputs), servers_of(outputs)
     try:
-        return [", ".join(sorted(set(balancer.states(f"{SERVER_PREFIX}{node}").values()))) for node in range(nodes)]
+        return [", ".join(sorted(set(balancer.states(server).values()))) for server in servers]
     except (BalancerUnreachable, RuntimeError):
-        return ["no balancer"] * nodes
+        return ["no balancer"] * len(servers)
 
 
 def _collection(name: str, urls: list[str], key: str) -> dict[str, Any] | None:

@@ -7,6 +7,8 @@ from typing import Any
 import docker
 import requests
 
+from providers.engine import of_stack
+
 # Dependents first: a service cannot go while a route or plugin still names it.
 GATEWAY_KINDS = ("routes", "plugins", "services", "upstreams", "consumers")
 WITHIN = {"upstreams": "targets", "consumers": "jwt"}  # entities that are listed, and go, only below their owner
@@ -17,13 +19,13 @@ def remove_stray_containers(engine: docker.DockerClient, prefix: str, recorded: 
     known = {resource.get("id") for resource in recorded}
     strays = [
         container
-        for container in engine.containers.list(all=True, filters={"label": f"rag-platform={prefix}"})
+        for container in engine.containers.list(all=True, filters=of_stack(prefix))
         if container.id not in known
     ]
     names = [str(container.name) for container in strays]
     for container in strays:
         container.remove(force=True)
-    for network in engine.networks.list(filters={"label": f"rag-platform={prefix}"}):
+    for network in engine.networks.list(filters=of_stack(prefix)):
         if network.id not in known:
             network.remove()
             names.append(f"network {network.name}")

@@ -13,10 +13,10 @@ from pulumi import ResourceOptions
 
 from platforms.base import Rollout, Service
 from platforms.workload import CommandProbe, HttpProbe, ImageBuild, Workload
+from providers.engine import LABEL
 from providers.one_shot import OneShot
 
 LOOPBACK = "127.0.0.1"
-LABEL = "rag-platform"  # on all that a stack makes; its value is the stack's prefix
 # A failed start is saved as an initialisation error and would pass on the next run: replace it then. The engine
 # does not see a changed health check as a change of the container either.
 REPLACE_ON = ["#initerror", "healthcheck"]

@@ -6,9 +6,9 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-# What can only be changed by making another collection; Qdrant keeps them for life.
-FIXED = ("name", "vector_size", "distance", "shard_number", "replication_factor")
-DECLARED = (*FIXED, "write_consistency_factor")
+from providers.replication import FIXED
+
+DECLARED = (*FIXED, "replication_factor", "write_consistency_factor")
 
 
 class CollectionSettings(BaseModel):

@@ -9,6 +9,12 @@ import docker
 import requests
 
 PATIENCE_SECONDS = 600
+LABEL = "rag-platform"  # on all that a stack makes; its value is the stack's prefix
+
+
+def of_stack(prefix: str) -> dict[str, str]:
+    """The engine's filter for what the stack of that prefix has made."""
+    return {"label": f"{LABEL}={prefix}"}
 
 
 def run_to_end(job: Mapping[str, Any]) -> None:
@@ -22,7 +28,7 @@ def run_to_end(job: Mapping[str, Any]) -> None:
         environment=dict(job["env"]),
         network=job["network"],
         volumes={job["volume"]: {"bind": job["volume_path"], "mode": "rw"}} if job["volume"] else {},
-        labels={"rag-platform": job["label"]},
+        labels={LABEL: job["label"]},
     )
     try:
         if job["files"]:

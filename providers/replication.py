@@ -9,6 +9,8 @@ from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 
 Declared = Mapping[str, Any]  # the inputs of ReplicatedCollection
 PAUSE_SECONDS = 0.5
+# What only another collection can have otherwise: Qdrant keeps them for life.
+FIXED = ("name", "vector_size", "distance", "shard_number")
 
 
 def create_or_adopt(declared: Declared) -> dict[str, Any]:
@@ -35,7 +37,7 @@ def observe(declared: Declared) -> dict[str, Any] | None:
 
 def change(olds: Declared, news: Declared) -> dict[str, Any]:
     """Bring what can be changed in place to what is declared; RuntimeError for what needs another collection."""
-    fixed = [key for key in ("name", "vector_size", "distance", "shard_number") if olds.get(key) != news[key]]
+    fixed = [key for key in FIXED if olds.get(key) != news[key]]
     if fixed or olds["replication_factor"] != news["replication_factor"]:
         moved = fixed or ["replication_factor"]
         raise RuntimeError(

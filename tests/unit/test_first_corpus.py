@@ -35,25 +35,24 @@ def indexed(monkeypatch: pytest.MonkeyPatch) -> Indexed:
 
 def test_an_empty_index_is_filled_once(indexed: Indexed, tmp_path: Path) -> None:
     for _ in range(2):
-        commands._index_corpus(None, tmp_path / "indexing")  # type: ignore[arg-type]
+        commands._index_corpus({}, tmp_path / "indexing")
     assert indexed.times == 1
 
 
 def test_indexing_that_was_cut_off_is_done_again(indexed: Indexed, tmp_path: Path) -> None:
     indexed.cut_off = True
     with pytest.raises(KeyboardInterrupt):
-        commands._index_corpus(None, tmp_path / "indexing")  # type: ignore[arg-type]
+        commands._index_corpus({}, tmp_path / "indexing")
     indexed.cut_off = False
     for _ in range(2):
-        commands._index_corpus(None, tmp_path / "indexing")  # type: ignore[arg-type]
+        commands._index_corpus({}, tmp_path / "indexing")
     assert indexed.times == 2
 
 
-def test_a_qdrant_that_does_not_answer_is_said_in_plain_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_qdrant_that_does_not_answer_is_said_in_plain_words() -> None:
     with served(lambda _: Answer(503, {"status": {"error": "no node left"}})) as url:
         found = {"qdrantUrl": url, "qdrantApiKey": "key", "collection": "docs"}
-        monkeypatch.setattr(commands, "outputs", lambda _: found)
         with pytest.raises(OperatorError, match="found HTTP 503: no node left; see make status"):
-            commands._index_is_empty(None)  # type: ignore[arg-type]
+            commands._index_is_empty(found)
     with pytest.raises(OperatorError, match="does not answer"):
-        commands._index_is_empty(None)  # type: ignore[arg-type]
+        commands._index_is_empty(found)
