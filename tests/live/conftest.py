@@ -19,8 +19,10 @@ from ops.preflight import connect_engine
 from ops.stack import OperatorError, StackFiles, open_stack, outputs, use_parts
 from tests.live.hammer import Hammer
 
-PREFIX = "rag-test"
-PORTS = {
+# Two checkouts of one machine test beside each other when one of them sets RAG_TEST_SLOT=1 (or 2, …).
+SLOT = int(os.environ.get("RAG_TEST_SLOT", "0"))
+PREFIX = f"rag-test{SLOT or ''}"
+FIRST_PORTS = {
     "qdrantHttpPort": 26333,
     "qdrantGrpcPort": 26334,
     "qdrantStatisticsPort": 28404,
@@ -32,6 +34,7 @@ PORTS = {
     "observabilityGrafanaPort": 23001,
     "ragIngestPort": 28201,
 }
+PORTS = {key: port + 1000 * SLOT for key, port in FIRST_PORTS.items()}
 
 
 @dataclass

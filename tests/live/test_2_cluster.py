@@ -7,7 +7,7 @@ import pytest
 from ops.stack import open_stack, resources
 from providers.cluster_view import look, unsettled
 from providers.qdrant_api import QdrantApi
-from tests.live.conftest import LiveStack
+from tests.live.conftest import PREFIX, LiveStack
 from tests.live.traffic import Traffic, missing
 
 pytestmark = pytest.mark.live
@@ -85,6 +85,6 @@ def test_down_keeps_the_data_and_up_finds_it_again(stack: LiveStack) -> None:
         running.settle_in(100)
     kept = stack.down(purge=False)
     assert {"qdrant-0", "qdrant-1", "qdrant-2"} <= set(kept)
-    assert stack.engine.containers.list(filters={"label": "rag-platform=rag-test"}) == []
+    assert stack.engine.containers.list(filters={"label": f"rag-platform={PREFIX}"}) == []
     stack.up()
     assert lost(stack, running.record.acknowledged) == {}

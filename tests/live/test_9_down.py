@@ -11,6 +11,6 @@ def test_down_with_purge_leaves_nothing_and_needs_no_living_gateway(stack: LiveS
     stack.container("kong-0").kill()
     assert stack.down(purge=True) == []
     engine = stack.engine
-    assert engine.containers.list(all=True, filters={"name": PREFIX}) == []
-    assert engine.volumes.list(filters={"name": PREFIX}) == []
-    assert engine.networks.list(names=[PREFIX]) == []
+    assert engine.containers.list(all=True, filters={"name": f"{PREFIX}-"}) == []
+    assert engine.volumes.list(filters={"name": f"{PREFIX}-"}) == []
+    assert engine.networks.list(names=[f"^{PREFIX}$"]) == []
