@@ -11,10 +11,13 @@ from rag.answering import PASSAGES
 from rag.contract import (
     Accepted,
     CollectionsAnswer,
+    Embedder,
     JobsAnswer,
     Progress,
     QueryAnswer,
     QueryRequest,
+    Reembedded,
+    ReembedRequest,
     ReindexRequest,
     SearchAnswer,
     SearchRequest,
@@ -22,7 +25,9 @@ from rag.contract import (
 from rag.failures import Refused, http_failures
 from rag.indexing import Indexer
 from rag.jobs import Jobs
+from rag.reembedding import reembed, try_out
 from rag.service import Service
+from rag.settings import EmbedderKind
 
 PREFIX = "/api/v1/rag"  # as callers see it through the gateway
 QUERY_MARGIN_SECONDS = 15  # what the query role needs beside the language model
@@ -111,6 +116,17 @@ def ingest(service: Service) -> APIRouter:
         if found := jobs.find(job):
             return found
         raise HTTPException(404, "expected a job of this process, found none by this id; send its documents again")
+
+    @router.get("/embedders/{kind}")
+    async def embedder(kind: EmbedderKind) -> Embedder:
+        """Return what an embedder makes, by trying it."""
+        return await try_out(service.embedder(kind))
+
+    @router.post("/reembed")
+    async def reembed_points(body: ReembedRequest) -> Reembedded:
+        """Write points of one collection to another, with other vectors; safe to repeat."""
+        source, target = service.store.of(body.source), service.store.of(body.target)
+        return Reembedded(points=await reembed(source, target, body.ids, service.embedder(body.embedder)))
 
     return router
 

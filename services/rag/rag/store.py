@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 from qdrant_client import AsyncQdrantClient, models
@@ -66,6 +67,10 @@ class Store:
         self._name = collection
         self._breaker = breaker
 
+    def of(self, collection: str) -> "Store":
+        """Another collection of the same Qdrant."""
+        return Store(self._client, collection, self._breaker)
+
     @contextmanager
     def _asking(self) -> Iterator[None]:
         with self._breaker.guard(), qdrant_failures():
@@ -110,6 +115,12 @@ class Store:
             found = await self._client.retrieve(self._name, ids, with_payload=["digest"])
         return {str(point.id): (point.payload or {}).get("digest", "") for point in found}
 
+    async def payloads(self, ids: Sequence[int | str]) -> dict[int | str, dict[str, Any]]:
+        """Return what is stored beside the vectors, of those points that there are."""
+        with self._asking():
+            found = await self._client.retrieve(self._name, ids, with_payload=True)
+        return {_plain(point.id): point.payload or {} for point in found}
+
     async def write(self, points: Sequence[models.PointStruct]) -> None:
         """Return when every point is acknowledged by every replica that is alive."""
         with self._asking():
@@ -120,6 +131,10 @@ class Store:
         stale = models.Filter(should=[_beyond(source, count) for source, count in chunks.items()])
         with self._asking():
             _acknowledged(await self._client.delete(self._name, models.FilterSelector(filter=stale), wait=True))
+
+
+def _plain(point: models.ExtendedPointId) -> int | str:
+    return point if isinstance(point, int) else str(point)
 
 
 def _beyond(source: str, chunks: int) -> models.Filter:
