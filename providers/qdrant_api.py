@@ -62,6 +62,10 @@ class QdrantApi:
         """Delete the collection and its data."""
         self._result("DELETE", f"/collections/{name}?timeout={timeout_seconds}", None, timeout_seconds + 5)
 
+    def call(self, method: str, path: str, body: Any = None) -> Any:
+        """Any other call, by its path; its `result`."""
+        return self._result(method, path, body)
+
     def _result(self, method: str, path: str, body: Any = None, timeout_seconds: float | None = None) -> Any:
         try:
             answer = self._session.request(
