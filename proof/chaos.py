@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from ops.stack import OperatorError
@@ -15,9 +14,9 @@ from proof.own_stack import OwnStack
 from proof.promises import Promises
 from proof.report import Section
 from proof.scenarios import Scenario
-from proof.setting import Pace, cluster_of, silent_fronts, streams
+from proof.setting import Pace, cluster_of, streams, unwhole_after
 from proof.traffic import Traffic
-from proof.wholeness import audit, await_whole
+from proof.wholeness import audit
 
 AFTERWARDS_SECONDS = 3  # the clients go on a little, to see that it stays well
 
@@ -37,7 +36,7 @@ class Chaos:
         sections: list[Section] = []
         for number, scenario in enumerate(scenarios, start=1):
             self.say(f"[{number}/{len(scenarios)}] {scenario.title}")
-            if reasons := self.await_whole(60):
+            if reasons := unwhole_after(self.stack, 60):
                 sections.append(not_run(scenario, reasons))
                 continue
             observed = self.observe(scenario)
@@ -60,12 +59,14 @@ class Chaos:
                 fault = healed = time.monotonic()
                 try:
                     heal = scenario.fault(self.stack)
-                    time.sleep(scenario.away_seconds)  # this is the fault
-                    healed = time.monotonic()
-                    heal()
+                    try:
+                        time.sleep(scenario.away_seconds)  # this is the fault
+                    finally:  # an operator who has seen enough leaves no frozen node behind
+                        healed = time.monotonic()
+                        heal()
                 except Exception as error:  # whatever it was, the stack must be looked at, and brought back
                     trouble = f"{type(error).__name__}: {error}"
-                unwhole = self.await_whole(2 * getattr(self.promises.recovery, scenario.recovery))
+                unwhole = unwhole_after(self.stack, 2 * getattr(self.promises.recovery, scenario.recovery))
                 whole = time.monotonic()
                 time.sleep(AFTERWARDS_SECONDS)
                 ended = time.monotonic()
@@ -88,11 +89,6 @@ class Chaos:
             may_fail=scenario.may_fail,
             slow=scenario.slow,
         )
-
-    def await_whole(self, seconds: float) -> list[str]:
-        """Wait for one settled cluster behind doors that do their work; returns what is amiss if it does not come."""
-        cluster, looks = cluster_of(self.stack), count()
-        return await_whole(lambda: cluster.unwhole() or silent_fronts(self.stack, next(looks)), seconds)
 
     def _bring_back(self) -> None:
         """As the operator would: what was stopped by hand comes back with an `up`."""

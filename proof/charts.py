@@ -138,6 +138,8 @@ def _y(milliseconds: float) -> float:
 
 def _marks(observed: Observed, axis: Axis) -> list[Mark]:
     """What happened when; what happened at nearly the same moment is said in one breath."""
+    if observed.fault >= observed.ended:
+        return []  # nothing was done to it
     moments = {observed.fault: "fault", observed.healed: "healed", observed.whole: "whole"}
     if observed.healed == observed.whole:
         moments = {observed.fault: "change begins", observed.whole: "done"}

@@ -27,9 +27,10 @@ class OwnStack:
     console: Console
     prefix: str
 
-    def up(self, refresh: bool = False, **changed: str) -> tuple[Progress, float]:
+    def up(self, refresh: bool = False, **changed: Any) -> tuple[Progress, float]:
         """`up` with changed settings; what it did, and how many seconds it took."""
         self.files = self.files.with_config(**changed)
+        self.__dict__.pop("outputs", None)
         began = time.monotonic()
         return lifecycle.bring_up(self.files, self.console, refresh=refresh), time.monotonic() - began
 
@@ -61,10 +62,10 @@ class OwnStack:
         network, is trusted, and only here. Dev does not trust it (docs/decisions/0023-a-stack-to-be-broken.md).
         """
         [address] = self.engine.networks.get(self.prefix).attrs["IPAM"]["Config"]
-        self.up(gatewayTrustedProxies=f'["{address["Gateway"]}"]')
+        self.up(gatewayTrustedProxies=[address["Gateway"]])
 
 
-def described(name: str, prefix: str, ports: Mapping[str, int], **config: str) -> OwnStack:
+def described(name: str, prefix: str, ports: Mapping[str, int], **config: Any) -> OwnStack:
     """A stack of that name, as yet only described."""
     parts = load_parts()
     use_parts(parts)

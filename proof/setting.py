@@ -3,6 +3,8 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
+from typing import Self
 
 import requests
 
@@ -12,7 +14,7 @@ from proof.clients import ASK, READ, SEARCH, WRITE, GatewayClient, Reader, Write
 from proof.ledger import Ledger
 from proof.own_stack import TOKEN_SECONDS, OwnStack, described, is_up
 from proof.traffic import Client, Stream
-from proof.wholeness import Cluster
+from proof.wholeness import Cluster, await_whole
 
 # Below the range that clients are given ports from. Two checkouts of one machine take different slots.
 FIRST_PORTS = {
@@ -53,6 +55,12 @@ class Pace:
     connections: int = 50  # of readers and searchers together
     calm_seconds: float = 15
 
+    @classmethod
+    def of(cls, share: float) -> Self:
+        """A share of all rates, for a machine that is smaller or busy; as many connections."""
+        usual = cls()
+        return cls(**{name: getattr(usual, name) * share for name in (READ, SEARCH, ASK, WRITE)})
+
     def connections_of(self, stream: str) -> int:
         """Searches get their share of the connections, writers and questions a few of their own."""
         searchers = max(1, self.connections // 5)
@@ -67,12 +75,21 @@ def proof_stack() -> OwnStack:
 
 
 def make_ready(stack: OwnStack) -> None:
-    """Up, as the stack file says, with this machine trusted to name its clients, and a few documents to search."""
-    if not is_up(stack):
-        stack.up()
+    """Up, as the stack file says, with this machine trusted to name its clients, and a few documents to search.
+
+    What an interrupted run left broken is nobody's: it goes, and a new one comes.
+    """
+    if is_up(stack) and unwhole_after(stack, seconds=20):
+        stack.down(purge=True)
+    stack.up()
     stack.trust_this_machine()
-    stack.__dict__.pop("outputs", None)  # of before
     index_all(stack.ingest(), CORPUS, stack.console)
+
+
+def unwhole_after(stack: OwnStack, seconds: float) -> list[str]:
+    """Wait for one settled cluster behind doors that do their work; returns what is amiss if it does not come."""
+    cluster, looks = cluster_of(stack), count()
+    return await_whole(lambda: cluster.unwhole() or silent_fronts(stack, next(looks)), seconds)
 
 
 def cluster_of(stack: OwnStack) -> Cluster:
