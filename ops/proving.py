@@ -3,21 +3,23 @@
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 
 from ops.stack import OperatorError
-from proof import account, scenarios
+from proof import account, changes, scenarios
 from proof import k6 as k6_of
 from proof import load as load_test
 from proof.chaos import Chaos
 from proof.own_stack import OwnStack
 from proof.promises import Promises
 from proof.report import Section
+from proof.rolling import Rolling
 from proof.setting import Pace, make_ready, proof_stack
 
+T = TypeVar("T")
 console = Console(highlight=False)
 PaceShare = Annotated[float, typer.Option(help="a share of the usual rates, for a machine that is busy", min=0.01)]
 Keep = Annotated[bool, typer.Option(help="leave the stack up afterwards, for the next run to find")]
@@ -27,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
     """Add the commands to the operator's."""
     app.command()(load)
     app.command()(chaos)
+    app.command()(roll)
 
 
 def load(
@@ -52,16 +55,36 @@ def chaos(
     keep: Keep = False,
 ) -> None:
     """Break the stack in every way that is known, one after another, while clients read and write."""
-    try:
-        chosen = scenarios.named(*filter(None, (name.strip() for name in only.split(","))))
-    except ValueError as error:
-        raise OperatorError(str(error)) from error
+    chosen, folder = _chosen(scenarios.named, only), account.folder_of("chaos")
 
     def run(stack: OwnStack) -> Sequence[Section]:
         return Chaos(stack, Pace.of(pace), Promises.read(), folder, console.print).run(chosen)
 
-    folder = account.folder_of("chaos")
     _prove("Chaos: what clients notice of a fault", f"make chaos{f' ONLY={only}' if only else ''}", folder, run, keep)
+
+
+def roll(
+    only: Annotated[str, typer.Option(help="names of changes, separated by commas; all of them when empty")] = "",
+    times: Annotated[int, typer.Option(help="how often each is made", min=1)] = 1,
+    pace: PaceShare = 1,
+    *,
+    keep: Keep = False,
+) -> None:
+    """Change an image and a setting of everything, through `pulumi up`, while clients read and write."""
+    chosen, folder = _chosen(changes.named, only), account.folder_of("roll")
+
+    def run(stack: OwnStack) -> Sequence[Section]:
+        return Rolling(stack, Pace.of(pace), Promises.read(), folder, console.print).run(chosen, times)
+
+    command = f"make roll{f' ONLY={only}' if only else ''}{f' TIMES={times}' if times > 1 else ''}"
+    _prove("Rolling changes: what clients notice of them", command, folder, run, keep)
+
+
+def _chosen(named: Callable[..., tuple[T, ...]], only: str) -> tuple[T, ...]:
+    try:
+        return named(*filter(None, (name.strip() for name in only.split(","))))
+    except ValueError as error:
+        raise OperatorError(str(error)) from error
 
 
 def _prove(title: str, command: str, folder: Path, run: Callable[[OwnStack], Sequence[Section]], keep: bool) -> None:
@@ -73,5 +96,6 @@ def _prove(title: str, command: str, folder: Path, run: Callable[[OwnStack], Seq
     finally:
         if not keep:
             stack.down(purge=True)
+            changes.forget_rebuilt(stack)
     if not account.publish(account.report_of(title, command, stack.files.parts, sections), folder, console):
         sys.exit(1)

@@ -9,8 +9,8 @@ from proof.clients import ASK, READ, SEARCH, WRITE
 from proof.judge import Observed
 
 WIDTH, LEFT, RIGHT = 1040, 64, 16
-TOP, STRIP, GAP, BOTTOM = 34, 74, 26, 30
-BUCKET_SECONDS = 0.5
+TOP, STRIP, GAP, BOTTOM = 36, 84, 26, 30
+BUCKET_SECONDS, MOST_BUCKETS = 0.5, 120
 FASTEST_MS, SLOWEST_MS = 1, 20_000
 GRID = {1: "1 ms", 10: "10", 100: "100", 1_000: "1 s", 10_000: "10 s"}
 WORDS = {
@@ -111,16 +111,18 @@ def _strip(observed: Observed, axis: Axis, stream: str, row: int) -> Strip:
         stream=stream,
         label=f"{WORDS[stream]}: {len(calls):,} calls",
         y=TOP + row * (STRIP + GAP),
-        bars=[_bar(axis, begin, bucket) for begin, bucket in _buckets(calls, observed.calm)],
+        bars=[_bar(axis, begin, bucket) for begin, bucket in _buckets(calls, axis)],
         failures=sorted({axis.x(call.due) for call in calls if not call.answered}),
     )
 
 
-def _buckets(calls: Sequence[Call], since: float) -> list[tuple[float, list[Call]]]:
+def _buckets(calls: Sequence[Call], axis: Axis) -> list[tuple[float, list[Call]]]:
+    """The middle of each bucket, and the calls that were due in it."""
+    width = max(BUCKET_SECONDS, axis.seconds / MOST_BUCKETS)
     found: dict[int, list[Call]] = {}
     for call in calls:
-        found.setdefault(int((call.due - since) / BUCKET_SECONDS), []).append(call)
-    return [(since + (number + 0.5) * BUCKET_SECONDS, bucket) for number, bucket in sorted(found.items())]
+        found.setdefault(int((call.due - axis.since) / width), []).append(call)
+    return [(axis.since + (number + 0.5) * width, bucket) for number, bucket in sorted(found.items())]
 
 
 def _bar(axis: Axis, moment: float, calls: Sequence[Call]) -> Bar:

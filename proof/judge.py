@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from proof.calls import Call, failed, of, quantile, within
-from proof.clients import READ, SEARCH, WRITE
+from proof.clients import ASK, READ, SEARCH, WRITE
 from proof.promises import Promises
 
+WORDS = {READ: "reads", SEARCH: "searches", ASK: "questions", WRITE: "writes"}  # in the order they are told of
 FEWEST_CALLS = 20  # of a stream before and during a fault, or its latency says nothing
 FEWEST_ACKNOWLEDGED = 20
 
@@ -49,6 +51,12 @@ class Observed:
     def failed_calls(self) -> list[Call]:
         """The calls that got no success, from the calm to the end."""
         return failed(within(self.calls, self.calm, self.ended))
+
+    def longest_gap(self, stream: str) -> float:
+        """The longest time, in seconds, from one success of a stream to the next; all of it when there was none."""
+        answered = sorted(call.ended for call in of(self.calls, stream) if call.answered)
+        moments = [self.calm, *(moment for moment in answered if self.calm <= moment <= self.ended), self.ended]
+        return max(later - earlier for earlier, later in pairwise(moments))
 
     @property
     def failure_counts(self) -> list[tuple[tuple[str, str], int]]:
@@ -119,17 +127,21 @@ def _made(observed: Observed) -> Iterator[Verdict]:
     """The fault was really made, and there were clients to notice it."""
     if observed.trouble:
         yield Verdict(promise="made and healed", expected="yes", found=observed.trouble, kept=False)
-    for stream in sorted({call.stream for call in observed.calls}):
+    for stream in _present(observed):
         calls = of(observed.calls, stream)
         before = len(within(calls, observed.calm, observed.fault))
         if not before:
-            yield Verdict(promise=f"{stream}: calls before", expected="some", found="0", kept=False)
+            yield Verdict(promise=f"{WORDS[stream]}: calls before", expected="some", found="0", kept=False)
     if not observed.calls:
         yield Verdict(promise="calls", expected="some", found="0", kept=False)
 
 
+def _present(observed: Observed) -> list[str]:
+    return [stream for stream in WORDS if of(observed.calls, stream)]
+
+
 def _failures(observed: Observed, limits: Limits) -> Iterator[Verdict]:
-    for stream in sorted({call.stream for call in observed.calls}):
+    for stream in _present(observed):
         bad = failed(within(of(observed.calls, stream), observed.calm, observed.ended))
         excuse = observed.may_fail.get(stream)
         counted = [call for call in bad if not excuse or not observed.fault <= call.due < observed.whole]
@@ -137,7 +149,7 @@ def _failures(observed: Observed, limits: Limits) -> Iterator[Verdict]:
         total = len(within(of(observed.calls, stream), observed.calm, observed.ended))
         after = ", each sent until acknowledged" if stream == WRITE else ""
         yield Verdict(
-            promise=f"{stream}: failed calls{after}",
+            promise=f"{WORDS[stream]}: failed calls{after}",
             expected=f"≤ {allowed}" + (f", the fault itself apart ({excuse})" if excuse else ""),
             found=_failures_found(len(counted), len(bad), total, counted),
             kept=len(counted) <= allowed,
@@ -161,7 +173,7 @@ def _latency(observed: Observed, limits: Limits) -> Iterator[Verdict]:
         during = within(calls, observed.fault, observed.healed)
         if min(len(before), len(during)) < FEWEST_CALLS:
             found = f"{len(before)} and {len(during)} calls: too few to tell"
-            yield Verdict(promise=f"{stream}: p99 during / before", expected="known", found=found, kept=False)
+            yield Verdict(promise=f"{WORDS[stream]}: p99 during / before", expected="known", found=found, kept=False)
             continue
         yield _ratio(stream, quantile(before, 0.99), quantile(during, 0.99), limits.p99_ratio)
     if limits.worst_read_ms is not None:
@@ -170,7 +182,7 @@ def _latency(observed: Observed, limits: Limits) -> Iterator[Verdict]:
 
 def _ratio(stream: str, before: float, during: float, limit: float) -> Verdict:
     return Verdict(
-        promise=f"{stream}: p99 during / before",
+        promise=f"{WORDS[stream]}: p99 during / before",
         expected=f"≤ {limit:g}",
         found=f"{during / before:.2f} ({during * 1000:.0f} ms / {before * 1000:.0f} ms)",
         kept=during / before <= limit,
@@ -193,8 +205,9 @@ def _ledger(observed: Observed, limits: Limits) -> Verdict:
     tried = observed.acknowledged >= FEWEST_ACKNOWLEDGED
     return Verdict(
         promise="acknowledged points lost",
-        expected=f"{limits.lost_points} of at least {FEWEST_ACKNOWLEDGED}",
+        expected=f"{limits.lost_points}",
         found=f"{len(observed.lost)} of {observed.acknowledged:,}"
+        + ("" if tried else f", and fewer than {FEWEST_ACKNOWLEDGED} prove nothing")
         + (f" ({missing} missing, {altered} altered on some node)" if observed.lost else ", on every replica"),
         kept=tried and len(observed.lost) <= limits.lost_points,
     )

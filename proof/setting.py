@@ -71,7 +71,7 @@ def proof_stack() -> OwnStack:
     """The proof's own stack, as yet only described."""
     slot = int(os.environ.get("RAG_TEST_SLOT", "0"))
     ports = {key: port + 500 * slot for key, port in FIRST_PORTS.items()}
-    return described("proof", f"rag-proof{slot or ''}", ports)
+    return described("proof", f"rag-proof{slot or ''}", ports, ragReplicas="2")
 
 
 def make_ready(stack: OwnStack) -> None:

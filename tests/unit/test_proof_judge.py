@@ -22,12 +22,15 @@ def test_a_run_in_which_all_went_well_is_kept() -> None:
 @pytest.mark.parametrize(
     ("changed", "promise"),
     [
-        ({"calls": with_a("read", at=FAULT + 1, answered=False)}, "read: failed calls"),
-        ({"calls": with_a("search", at=FAULT + 1, answered=False)}, "search: failed calls"),
-        ({"calls": with_a("write", at=FAULT + 1, answered=False)}, "write: failed calls, each sent until acknowledged"),
+        ({"calls": with_a("read", at=FAULT + 1, answered=False)}, "reads: failed calls"),
+        ({"calls": with_a("search", at=FAULT + 1, answered=False)}, "searches: failed calls"),
+        (
+            {"calls": with_a("write", at=FAULT + 1, answered=False)},
+            "writes: failed calls, each sent until acknowledged",
+        ),
         ({"calls": with_a("read", at=FAULT + 1, milliseconds=1001)}, "worst read"),
         ({"calls": with_a("read", at=HEALED + 1, milliseconds=1001)}, "worst read"),
-        ({"calls": with_a("read", at=FAULT + 1, milliseconds=100, times=20)}, "read: p99 during / before"),
+        ({"calls": with_a("read", at=FAULT + 1, milliseconds=100, times=20)}, "reads: p99 during / before"),
         ({"missing": {"node": [7]}}, "acknowledged points lost"),
         ({"altered": {"node": [7]}}, "acknowledged points lost"),
         ({"unwhole": ["a shard is Dead"]}, "one cluster, same term and commit, every replica Active"),
@@ -35,7 +38,7 @@ def test_a_run_in_which_all_went_well_is_kept() -> None:
         ({"trouble": "RuntimeError: no transfer"}, "made and healed"),
         ({"acknowledged": 0}, "acknowledged points lost"),
         ({"calls": []}, "calls"),
-        ({"calls": with_a("ask", at=FAULT + 1)}, "ask: calls before"),
+        ({"calls": with_a("ask", at=FAULT + 1)}, "questions: calls before"),
     ],
 )
 def test_each_promise_can_be_broken(changed: dict[str, Any], promise: str) -> None:
@@ -46,9 +49,9 @@ def test_what_may_fail_may_fail_during_the_fault_and_not_a_moment_longer() -> No
     excuse = {"search": "there is one gateway"}
     during, after = (with_a("search", at=at, answered=False) for at in (FAULT + 1, WHOLE + 1))
     assert broken(calls=during, may_fail=excuse) == []
-    assert broken(calls=after, may_fail=excuse) == ["search: failed calls"]
+    assert broken(calls=after, may_fail=excuse) == ["searches: failed calls"]
     before = with_a("search", at=FAULT - 1, answered=False)
-    assert broken(calls=before, may_fail=excuse) == ["search: failed calls"]
+    assert broken(calls=before, may_fail=excuse) == ["searches: failed calls"]
 
 
 def test_an_excuse_for_one_client_is_none_for_another() -> None:
@@ -63,14 +66,14 @@ def test_a_scenario_that_says_why_it_is_slow_is_not_judged_by_latency_but_by_all
 
 def test_too_few_calls_to_tell_a_percentile_keep_no_promise() -> None:
     few = [call for call in observed().calls if call.stream != "read" or call.due < FAULT]
-    assert "read: p99 during / before" in broken(calls=few)
+    assert "reads: p99 during / before" in broken(calls=few)
 
 
 def test_a_rolling_change_has_its_own_limits() -> None:
     limits = limits_of_rolling(Promises.read())
     assert broken(limits, healed=WHOLE) == []
     assert broken(limits, healed=WHOLE, calls=with_a("search", at=FAULT + 1, answered=False)) == [
-        "search: failed calls"
+        "searches: failed calls"
     ]
 
 
