@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 OPS := $(PYTHON) -m ops
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
-.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test load chaos roll check lock parts
+.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test load chaos roll breaker hops check lock parts
 
 up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand
 	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh)
@@ -44,6 +44,12 @@ chaos: parts  ## every fault under load, or ONLY=kill-leader,freeze-node
 
 roll: parts  ## every component changed under load, or ONLY=qdrant-image,kong-setting; TIMES=10
 	@$(OPS) roll $(if $(ONLY),--only $(ONLY)) $(if $(TIMES),--times $(TIMES)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
+
+breaker: parts  ## the embedder stops and comes back: the circuit breaker opens and closes
+	@$(OPS) breaker $(if $(KEEP),--keep)
+
+hops: parts  ## what each hop adds to a bare query
+	@$(OPS) hops $(if $(KEEP),--keep)
 
 check: .venv/ready  ## style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy . \

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from ops.stack import OperatorError
-from proof import account, changes, scenarios
+from proof import account, breaker, changes, hops, scenarios
 from proof import k6 as k6_of
 from proof import load as load_test
 from proof.chaos import Chaos
@@ -30,6 +30,8 @@ def add_to(app: typer.Typer) -> None:
     app.command()(load)
     app.command()(chaos)
     app.command()(roll)
+    app.command("breaker")(try_breaker)
+    app.command("hops")(measure_hops)
 
 
 def load(
@@ -78,6 +80,23 @@ def roll(
 
     command = f"make roll{f' ONLY={only}' if only else ''}{f' TIMES={times}' if times > 1 else ''}"
     _prove("Rolling changes: what clients notice of them", command, folder, run, keep)
+
+
+def try_breaker(*, keep: Keep = False) -> None:
+    """Stop the embedder: the breaker opens, answers at once, and closes when the embedder is back."""
+    _prove(
+        "Circuit breaker: the embedder stops",
+        "make breaker",
+        account.folder_of("breaker"),
+        lambda stack: [breaker.run(stack, Promises.read().breaker)],
+        keep,
+    )
+
+
+def measure_hops(rounds: Annotated[int, typer.Option(min=20)] = hops.ROUNDS, *, keep: Keep = False) -> None:
+    """Measure what HAProxy, the RAG service and Kong add to a bare Qdrant query."""
+    folder = account.folder_of("hops")
+    _prove("Hops: what is added to a bare query", "make hops", folder, lambda stack: [hops.run(stack, rounds)], keep)
 
 
 def _chosen(named: Callable[..., tuple[T, ...]], only: str) -> tuple[T, ...]:

@@ -54,7 +54,8 @@ class Section:
 
     @property
     def kept(self) -> bool:
-        return kept(self.verdicts)
+        """Whether its promises were kept; a table of figures of which nothing is promised breaks none."""
+        return kept(self.verdicts) or (bool(self.figures) and not self.verdicts)
 
     @property
     def chart(self) -> Chart | None:
@@ -83,9 +84,17 @@ class Report:
         """The first line: the outcome, before anything else."""
         promises = [verdict for section in self.sections for verdict in section.verdicts]
         broken = sum(not verdict.kept for verdict in promises)
+        if self.kept and not promises:
+            return "MEASURED: figures of which nothing is promised"
         if self.kept:
-            return f"KEPT: {len(promises)} of {len(promises)} promises"
+            return f"KEPT: {len(promises)} of {len(promises)} promises{self._declared()}"
         return f"NOT KEPT: {broken} of {len(promises)} promises broken" if promises else "NOT KEPT: nothing was tried"
+
+    def _declared(self) -> str:
+        """What failed where a scenario says that it may: kept, and yet no reader must overlook it."""
+        seen = [section.observed for section in self.sections if section.observed]
+        calls = sum(len(each.failed_calls) for each in seen)
+        return f"; {calls:,} calls failed where that is declared" if calls else ""
 
 
 def write(report: Report, folder: Path) -> Path:

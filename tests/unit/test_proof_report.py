@@ -74,6 +74,17 @@ def test_a_run_that_tried_nothing_has_kept_nothing(tmp_path: Path) -> None:
     assert page(tmp_path, report()).lines[0] == "NOT KEPT: nothing was tried"
 
 
+def test_figures_alone_are_measured_and_neither_kept_nor_broken(tmp_path: Path) -> None:
+    figures = Figures(title="Hops", columns=["p50"], rows=[Measure(name="Kong", cells=["3.2 ms"])])
+    made = report(Section(title="Hops", name="hops", verdicts=[], figures=[figures]))
+    assert page(tmp_path, made).lines[0].startswith("MEASURED")
+
+
+def test_calls_that_failed_as_declared_are_told_on_the_first_line(tmp_path: Path) -> None:
+    excused = section(calls=with_a("search", at=FAULT + 1, answered=False), may_fail={"search": "one gateway"})
+    assert page(tmp_path, report(excused)).lines[0].endswith("; 1 calls failed where that is declared")
+
+
 def test_a_scenario_that_could_not_be_run_has_not_been_kept(tmp_path: Path) -> None:
     found = page(tmp_path, report(section(), not_run(SCENARIOS[0], ["a shard is Dead"])))
     assert found.lines[0].startswith("NOT KEPT: 1 of ")
