@@ -1,4 +1,4 @@
-"""Readers and writers through the balancer while a test does something to the stack; what they saw, and what is lost."""
+"""Readers and writers through the balancer while a test does something to the stack; what they saw, what is lost."""
 
 import tempfile
 from pathlib import Path
