@@ -85,7 +85,7 @@ CHANGES = (
     Change(
         name="haproxy-setting",
         title="A setting of the balancer",
-        keys=other("qdrantQueryTimeoutMs", 1000, 1001),
+        keys=other("qdrantQueryTimeoutMs", 800, 801),
         replaces=("haproxy-0",),
         may_fail=no(READ, SEARCH, ASK, because=ONE_BALANCER),
         slow=ONE_BALANCER,
