@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 OPS := $(PYTHON) -m ops
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
-.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts
+.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test load chaos roll breaker hops capacity prove check lock parts
 
 up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand
 	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh)
@@ -35,6 +35,27 @@ gateway-yaml: .venv/ready  ## the gateway as declarative YAML
 
 test: parts  ## every test, against the real engine and a running stack
 	@$(PYTHON) -m pytest
+
+load: parts  ## make load PROFILE=seed|slo|ratelimit|soak, on a stack of its own; KEEP=1 leaves that up
+	@$(OPS) load $(if $(PROFILE),--profile $(PROFILE)) $(if $(FACTOR),--factor $(FACTOR)) $(if $(KEEP),--keep)
+
+chaos: parts  ## every fault under load, or ONLY=kill-leader,freeze-node
+	@$(OPS) chaos $(if $(ONLY),--only $(ONLY)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
+
+roll: parts  ## every component changed under load, or ONLY=qdrant-image,kong-setting; TIMES=10
+	@$(OPS) roll $(if $(ONLY),--only $(ONLY)) $(if $(TIMES),--times $(TIMES)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
+
+breaker: parts  ## the embedder stops and comes back: the circuit breaker opens and closes
+	@$(OPS) breaker $(if $(KEEP),--keep)
+
+hops: parts  ## what each hop adds to a bare query
+	@$(OPS) hops $(if $(KEEP),--keep)
+
+capacity: parts  ## a bare cluster of 1, 3 and 5 nodes: queries a second, memory
+	@$(OPS) capacity $(if $(POINTS),--points $(POINTS))
+
+prove: test  ## every test, every load but the long one, every fault, ten rolling runs, breaker, hops, capacity
+	@$(OPS) prove $(if $(PACE),--pace $(PACE))
 
 check: .venv/ready  ## style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy . \

@@ -95,8 +95,8 @@ observability = ObservabilityStack(
             qdrant_cluster=tuple(qdrant.nodes.replica_addresses(REST)),
             haproxy=(qdrant.balancer.address(haproxy.STATISTICS),),
             kong=(gateway.kong.address(STATUS),),
-            rag_service=(rag.services[API].address(PORTS[API]),),
-            llamaindex_query=(rag.services[QUERY].address(PORTS[QUERY]),),
+            rag_service=tuple(rag.services[API].replica_addresses(PORTS[API])),
+            llamaindex_query=tuple(rag.services[QUERY].replica_addresses(PORTS[QUERY])),
             rag_ingest=(rag.services[INGEST].address(PORTS[INGEST]),),
         ),
         promises=Promises(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import httpx
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from rag import logs
 from rag.answering import PASSAGES
@@ -19,7 +20,7 @@ from rag.contract import (
     SearchAnswer,
     SearchRequest,
 )
-from rag.failures import Refused, http_failures
+from rag.failures import LOST, Refused, http_failures
 from rag.indexing import Indexer
 from rag.jobs import Jobs
 from rag.service import Service
@@ -56,8 +57,9 @@ async def _ask_query_role(service: Service, body: QueryRequest) -> QueryAnswer:
     settings = service.settings
     thinking = settings.llm_timeout_seconds if settings.llm == "ollama" else 0
     headers = {"X-Service-Token": settings.service_token.get_secret_value(), "X-Request-ID": logs.request_id.get()}
+    ask = once_more(service.http.post)
     with service.breakers.query.guard(), http_failures("query"):
-        answer = await service.http.post(
+        answer = await ask(
             f"{settings.query_url.rstrip('/')}/query",
             json=body.model_dump(),
             headers=headers,
@@ -65,6 +67,10 @@ async def _ask_query_role(service: Service, body: QueryRequest) -> QueryAnswer:
         )
         _pass_on(answer)
         return QueryAnswer.model_validate(answer.raise_for_status().json())
+
+
+# A question only reads: where the replica that it was sent to has just gone, another one answers it.
+once_more = retry(retry=retry_if_exception_type(LOST), stop=stop_after_attempt(2), reraise=True)
 
 
 def _pass_on(answer: httpx.Response) -> None:

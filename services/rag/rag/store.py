@@ -13,7 +13,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt
 from rag.breakers import Breaker
 from rag.contract import Collection, Passage
 from rag.embedding import Vector
-from rag.failures import Unavailable, refusal
+from rag.failures import LOST, Unavailable, refusal
 from rag.settings import Settings
 
 READY_SECONDS = 2
@@ -50,8 +50,7 @@ def qdrant_failures() -> Iterator[None]:
 
 def _connection_lost(error: BaseException) -> bool:
     """Whether a call never reached Qdrant, or hit a kept-alive connection that was just being closed."""
-    lost = (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
-    return isinstance(error, ResponseHandlingException) and isinstance(error.source, lost)
+    return isinstance(error, ResponseHandlingException) and isinstance(error.source, LOST)
 
 
 # Reads are safe to repeat once; further retries, on other nodes, are the balancer's work.

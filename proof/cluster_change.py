@@ -1,0 +1,36 @@
+"""The calls that change a cluster, which only faults and their repair make here."""
+
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import requests
+
+from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
+
+T = TypeVar("T")
+PAUSE_SECONDS = 0.5
+
+
+def change_shards(node: QdrantApi, collection: str, operation: dict[str, Any]) -> None:
+    """One operation on a collection's shards: replicate_shard, drop_replica, …"""
+    node.call("POST", f"/collections/{collection}/cluster", operation)
+
+
+def strike_out(node: QdrantApi, peer: int) -> None:
+    """Remove a peer from consensus, with the replicas that it had."""
+    node.call("DELETE", f"/cluster/peer/{peer}?force=true")
+
+
+def until(what: str, attempt: Callable[[], T | None], seconds: float = 60) -> T:
+    """Try until it gives something; refusals and silence only mean: not yet. TimeoutError with the last of them."""
+    deadline, last = time.monotonic() + seconds, "nothing"
+    while True:
+        try:
+            if (found := attempt()) is not None:
+                return found
+        except (NodeUnreachable, QdrantError, requests.RequestException) as error:
+            last = str(error)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"expected {what} within {seconds:.0f} s, found {last}")
+        time.sleep(PAUSE_SECONDS)
