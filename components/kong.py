@@ -47,6 +47,7 @@ class KongGateway(pulumi.ComponentResource):
         after_migrations = ResourceOptions(parent=self, depends_on=[migrated])
         self.kong = args.platform.run("kong", kong_workload(args), after_migrations)
         admin = kong.Provider("admin", kong_admin_uri=self.kong.public_url(ADMIN), opts=child)
+        self.database = database
         self.routes = publish(args.gateway, self._admin_api(args, admin, database))
         self.register_outputs({"url": self.kong.public_url(PROXY)})
 
