@@ -64,6 +64,7 @@ rag = RagService(
         qdrant_api_key=api_key,
         qdrant_read_only_api_key=read_only_key,
         service_token=service_token,
+        traces_url=settings.observability.traces_url,
     ),
     ResourceOptions(depends_on=[collection]),
 )
@@ -75,7 +76,10 @@ gateway = KongGateway(
         kong_image=settings.image.kong,
         postgres_image=settings.image.postgres,
         postgres_password=credentials.secret("postgresPassword"),
-        gateway=rag_gateway(settings.gateway, (rag.services[API].address(PORTS[API]),)),
+        gateway=rag_gateway(
+            settings.gateway, (rag.services[API].address(PORTS[API]),), settings.observability.traces_url
+        ),
+        traces=bool(settings.observability.traces_url),
         backends=rag.ready,
         secrets={
             SERVICE_TOKEN: service_token,
