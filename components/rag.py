@@ -42,6 +42,7 @@ class RagServiceArgs:
     qdrant_api_key: pulumi.Input[str]
     qdrant_read_only_api_key: pulumi.Input[str]
     service_token: pulumi.Input[str]
+    traces_url: str = ""
 
 
 class RagService(pulumi.ComponentResource):
@@ -112,4 +113,5 @@ def role_env(name: str, args: RagServiceArgs) -> Mapping[str, str]:
         "EMBEDDER": settings.embedder,
         "LLM": settings.llm,
         "OLLAMA_URL": settings.ollama_url,
+        **({"TRACES_URL": args.traces_url} if args.traces_url else {}),
     }

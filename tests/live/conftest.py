@@ -24,6 +24,7 @@ FIRST_PORTS = {
     "gatewayAdminPort": 28001,
     "observabilityPrometheusPort": 29090,
     "observabilityGrafanaPort": 23001,
+    "observabilityAlertmanagerPort": 29093,
     "ragIngestPort": 28201,
 }
 PORTS = {key: port + 1000 * SLOT for key, port in FIRST_PORTS.items()}

@@ -24,6 +24,7 @@ from rag.failures import LOST, Refused, http_failures
 from rag.indexing import Indexer
 from rag.jobs import Jobs
 from rag.service import Service
+from rag.traces import outgoing, step
 
 PREFIX = "/api/v1/rag"  # as callers see it through the gateway
 QUERY_MARGIN_SECONDS = 15  # what the query role needs beside the language model
@@ -58,11 +59,11 @@ async def _ask_query_role(service: Service, body: QueryRequest) -> QueryAnswer:
     thinking = settings.llm_timeout_seconds if settings.llm == "ollama" else 0
     headers = {"X-Service-Token": settings.service_token.get_secret_value(), "X-Request-ID": logs.request_id.get()}
     ask = once_more(service.http.post)
-    with service.breakers.query.guard(), http_failures("query"):
+    with step("ask query role", leaves=True), service.breakers.query.guard(), http_failures("query"):
         answer = await ask(
             f"{settings.query_url.rstrip('/')}/query",
             json=body.model_dump(),
-            headers=headers,
+            headers=headers | outgoing(),
             timeout=httpx.Timeout(thinking + QUERY_MARGIN_SECONDS, connect=2),
         )
         _pass_on(answer)
