@@ -70,11 +70,11 @@ class QdrantApi:
         except requests.RequestException as error:
             raise NodeUnreachable(f"{self.url} does not answer ({type(error).__name__})") from error
         if answer.status_code >= 400:
-            raise QdrantError(answer.status_code, _message(answer))
+            raise QdrantError(answer.status_code, refusal(answer))
         return answer.json()["result"]
 
 
-def _message(answer: requests.Response) -> str:
+def refusal(answer: requests.Response) -> str:
     try:
         status = answer.json()["status"]
         return str(status["error"] if isinstance(status, dict) else status)
