@@ -4,6 +4,8 @@ from typing import Any
 
 import requests
 
+CONSENSUS_SECONDS = 30  # how long a change that all nodes must agree on may take
+
 
 class QdrantError(Exception):
     """The node answered, and the answer is no."""
@@ -61,6 +63,25 @@ class QdrantApi:
     def delete_collection(self, name: str, timeout_seconds: int) -> None:
         """Delete the collection and its data."""
         self._result("DELETE", f"/collections/{name}?timeout={timeout_seconds}", None, timeout_seconds + 5)
+
+    def replicate_shard(self, name: str, shard: int, from_peer: int, to_peer: int) -> None:
+        """Start copying a shard to a peer that has none of it; whether it ended, only its view tells."""
+        ends = {"shard_id": shard, "from_peer_id": from_peer, "to_peer_id": to_peer}
+        self._move(name, {"replicate_shard": ends})
+
+    def abort_transfer(self, name: str, shard: int, from_peer: int, to_peer: int) -> None:
+        """Give up a transfer that is under way."""
+        ends = {"shard_id": shard, "from_peer_id": from_peer, "to_peer_id": to_peer}
+        self._move(name, {"abort_transfer": ends})
+
+    def drop_replica(self, name: str, shard: int, peer: int) -> None:
+        """Give up the replica of a shard on a peer; Qdrant refuses it for the last Active one."""
+        self._move(name, {"drop_replica": {"shard_id": shard, "peer_id": peer}})
+
+    def _move(self, name: str, operation: dict[str, Any]) -> None:
+        self._result(
+            "POST", f"/collections/{name}/cluster?timeout={CONSENSUS_SECONDS}", operation, 2 * CONSENSUS_SECONDS
+        )
 
     def _result(self, method: str, path: str, body: Any = None, timeout_seconds: float | None = None) -> Any:
         try:

@@ -19,12 +19,17 @@ Replicas = dict[int, dict[int, str]]  # shard -> peer -> state
 MADE, CUT_OFF, TOO_LATE, NEVER, REFUSED, RACED = "made", "cut off", "too late", "never", "refused", "raced"
 
 
+# What becomes of a transfer.
+WHOLE, FAILED, ENDLESS = "whole", "failed", "endless"
+
+
 @dataclass
 class Collection:
-    """Its parameters, and where its replicas really are."""
+    """Its parameters, where its replicas really are, and which of them are on their way."""
 
     params: dict[str, Any]
     replicas: Replicas
+    transfers: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass
@@ -41,8 +46,12 @@ class FakeCluster:
     replicas_made: int | None = None  # fewer than the parameters say, as when peers were missing at that moment
     first_state: str = "Active"
     looks_until_active: int = 0  # after so many looks at a collection's shards, its replicas are Active
+    transfer: str = WHOLE  # WHOLE: Active after two looks; FAILED: Dead then; ENDLESS: never anything but Partial
+    moves_refused: list[int] = field(default_factory=list)  # the next moves are answered with these, and not done
+    moves_unheard: int = 0  # so many moves are done, and answered with 500 as if they were not
     down: set[int] = field(default_factory=set)  # nodes that do not answer
     looks_down: dict[int, int] = field(default_factory=dict)  # node -> looks at its shards that it leaves unanswered
+    believed: dict[int, Replicas] = field(default_factory=dict)  # node -> where it believes replicas to be
     ignorant: set[int] = field(default_factory=set)  # nodes that answer 404 for every collection
     joined: int = 3  # the first so many nodes know each other; each of the rest knows only itself
     raft: dict[int, dict[str, Any]] = field(default_factory=dict)  # node -> what its raft says differently
@@ -92,6 +101,8 @@ class FakeCluster:
         if asked.method == "PATCH":
             self.collections[name].params |= asked.json["params"]
             return ok(True)
+        if asked.method == "POST":
+            return self._move(asked.json, self.collections[name])
         if whereabouts:
             return ok(self._whereabouts(node, self.collections[name]))
         return ok({"status": "green", "points_count": 0, "config": {"params": self.collections[name].params}})
@@ -111,6 +122,44 @@ class FakeCluster:
             return error(500, "Waiting for consensus operation commit failed. Timeout set at: 60 seconds")
         return ok(True)
 
+    def _move(self, body: dict[str, Any], found: Collection) -> Answer:
+        if self.moves_refused:
+            return error(self.moves_refused.pop(0), "Service internal error: leader is not established within 10 secs")
+        [(do, ends)] = body.items()
+        replicas = found.replicas[ends["shard_id"]]
+        if do == "drop_replica" and ends["peer_id"] not in replicas:
+            return error(400, f"Bad request: Peer {ends['peer_id']} has no replica of shard {ends['shard_id']}")
+        if do == "drop_replica":
+            active = {peer for peer, state in replicas.items() if state == "Active"}
+            assert active - {ends["peer_id"]}, "the provider must never ask for this"
+            del replicas[ends["peer_id"]]
+        else:
+            self._transfer(do, ends["shard_id"], ends["from_peer_id"], ends["to_peer_id"], found)
+        if self.moves_unheard:
+            self.moves_unheard -= 1
+            return error(500, "Waiting for consensus operation commit failed. Timeout set at: 30 seconds")
+        return ok(True)
+
+    def _transfer(self, do: str, shard: int, source: int, target: int, found: Collection) -> None:
+        if do == "abort_transfer":
+            found.transfers = [each for each in found.transfers if (each["shard_id"], each["to"]) != (shard, target)]
+            found.replicas[shard][target] = "Dead"
+        else:
+            assert found.replicas[shard][source] == "Active"
+            assert target not in found.replicas[shard]
+            assert not found.transfers, "one transfer at a time"
+            found.replicas[shard][target] = "Partial"
+            found.transfers.append({"shard_id": shard, "from": source, "to": target, "sync": True, "looks": 6})
+
+    def _move_on(self, found: Collection) -> None:
+        """Each of three nodes looking twice is as long as a transfer takes."""
+        for each in found.transfers if self.transfer != ENDLESS else ():
+            each["looks"] -= 1
+            if each["looks"] == 0:
+                state = "Active" if self.transfer == WHOLE else "Dead"
+                found.replicas[each["shard_id"]][each["to"]] = state
+        found.transfers = [each for each in found.transfers if each["looks"]]
+
     def _whereabouts(self, node: int, found: Collection) -> dict[str, Any]:
         if self.looks_down.get(node, 0) > 0:
             self.looks_down[node] -= 1
@@ -120,14 +169,16 @@ class FakeCluster:
             if self.looks_until_active == 0:
                 found.replicas = {shard: dict.fromkeys(peers, "Active") for shard, peers in found.replicas.items()}
         local, remote = [], []
-        for shard, peers in found.replicas.items():
+        for shard, peers in (found.replicas | self.believed.get(node, {})).items():
             for peer, state in peers.items():
                 if peer == PEERS[node]:
                     local.append({"shard_id": shard, "points_count": 0, "state": state})
                 else:
                     remote.append({"shard_id": shard, "peer_id": peer, "state": state})
         shards = {"shard_count": len(found.replicas), "local_shards": local, "remote_shards": remote}
-        return {"peer_id": PEERS[node], **shards, "shard_transfers": []}
+        view = {"peer_id": PEERS[node], **shards, "shard_transfers": [*found.transfers]}
+        self._move_on(found)
+        return view
 
     def _cluster(self, node: int) -> dict[str, Any]:
         self.looks[node] += 1

@@ -10,7 +10,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {".venv", ".state", ".git"}
 COUNTED = ("*.py", "*.sh", "*.j2", "Dockerfile", "*.yaml")
-PLAIN = ("balancer_api", "canary", "cluster_view", "engine", "qdrant_api", "replication", "settling", "wire")
+PLAIN = (
+    *("balancer_api", "canary", "cluster_view", "engine", "nodes", "qdrant_api", "reach", "replica_look"),
+    *("replica_moves", "replica_plan", "replication", "settling", "wire"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
