@@ -98,14 +98,14 @@ class FakeCluster:
             return ok(self.collections.pop(name, None) is not None)
         if not known:
             return error(404, f"Not found: Collection `{name}` doesn't exist!")
-        if asked.method == "PATCH":
-            self.collections[name].params |= asked.json["params"]
-            return ok(True)
+        found = self.collections[name]
         if asked.method == "POST":
-            return self._move(asked.json, self.collections[name])
-        if whereabouts:
-            return ok(self._whereabouts(node, self.collections[name]))
-        return ok({"status": "green", "points_count": 0, "config": {"params": self.collections[name].params}})
+            return self._move(asked.json, found)
+        if asked.method == "PATCH":
+            found.params |= asked.json["params"]
+        elif whereabouts:
+            return ok(self._whereabouts(node, found))
+        return ok({"status": "green", "points_count": 0, "config": {"params": found.params}})
 
     def _create(self, asked: Asked, name: str) -> Answer:
         if name in self.collections:

@@ -86,7 +86,7 @@ def test_a_move_whose_answer_was_lost_is_not_made_twice(cluster: FakeCluster) ->
 def test_a_refusal_that_stays_is_told_in_qdrants_words(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
     cluster.moves_refused = [500] * 99
-    with pytest.raises(MovesStopped, match="copy shard 0 .*leader is not established.* 3 times; .* goes on from here"):
+    with pytest.raises(MovesStopped, match=r"copy shard 0 .*leader is not established.* 3 times; .* goes on from here"):
         move(cluster)
 
 
@@ -109,7 +109,7 @@ def test_an_aborted_transfer_is_made_good_by_the_next_run(cluster: FakeCluster) 
 def test_a_transfer_that_fails_every_time_is_said(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
     cluster.transfer = FAILED
-    with pytest.raises(MovesStopped, match="copy shard 0 .* its copy did not become Active, 3 times"):
+    with pytest.raises(MovesStopped, match=r"copy shard 0 .* its copy did not become Active, 3 times"):
         move(cluster)
 
 
