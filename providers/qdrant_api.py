@@ -83,6 +83,15 @@ class QdrantApi:
             "POST", f"/collections/{name}/cluster?timeout={CONSENSUS_SECONDS}", operation, 2 * CONSENSUS_SECONDS
         )
 
+    def remove_peer(self, peer: int, *, force: bool) -> None:
+        """Have the cluster forget a peer; without `force` Qdrant refuses as long as it holds shards.
+
+        With it the copies that the peer held are forgotten too, and made nowhere else.
+        """
+        forced = "true" if force else "false"
+        path = f"/cluster/peer/{peer}?force={forced}&timeout={CONSENSUS_SECONDS}"
+        self._result("DELETE", path, None, 2 * CONSENSUS_SECONDS)
+
     def _result(self, method: str, path: str, body: Any = None, timeout_seconds: float | None = None) -> Any:
         try:
             answer = self._session.request(

@@ -2,20 +2,27 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from ops.balancer import balancer_of
 from ops.daytwo import backup as taking
 from ops.daytwo import migrate as moving
 from ops.daytwo import restore as restoring
+from ops.daytwo import steps
 from ops.daytwo import verify as verifying
+from ops.daytwo.node_disk import NodeDisk
 from ops.daytwo.reindex import Keys, documents
+from ops.daytwo.replace_node import Replacement
 from ops.daytwo.running import Running, plainly
+from ops.daytwo.scale import Scaling
 from ops.ingest import IngestClient, index_all
 from ops.parts import load_parts
+from ops.preflight import connect_engine
 from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, use_parts
 from providers.points_api import PointsApi
 
@@ -71,9 +78,7 @@ def restore(
 def migrate(
     from_: Annotated[str, typer.Option("--from", help="URL of the source, such as http://10.0.0.5:6333")] = "",
     stack: Stack = "dev",
-    collection: Annotated[
-        str | None, typer.Option(help="the source's, if it has several")
-    ] = None,
+    collection: Annotated[str | None, typer.Option(help="the source's, if it has several")] = None,
     from_key_file: Annotated[Path | None, typer.Option(help=f"file with its key; else {SOURCE_KEY} is read")] = None,
     into: Annotated[str | None, typer.Option(help="name of the new collection")] = None,
     *,
@@ -103,11 +108,63 @@ def migrate(
             console.print(moving.migrate(running, planned, key, console))
 
 
+@app.command("replace-node")
+def replace_node(
+    node: int,
+    stack: Stack = "dev",
+    *,
+    force_living: Annotated[bool, typer.Option(help="even if it lives, or its volume is whole")] = False,
+    dry_run: DryRun = False,
+) -> None:
+    """Replace a node whose disk is lost, and make every copy again that it held."""
+    files = _files(stack)
+    found = _found(files)
+    running = Running.of(found)
+    if node not in range(len(running.node_urls)):
+        raise OperatorError(f"expected a node from 0 to {len(running.node_urls) - 1}, found {node}")
+    disk = NodeDisk(engine=connect_engine(), prefix=files.settings().stack.name_prefix, ordinal=node)
+    replacement = Replacement(files=files, running=running, balancer=balancer_of(found), disk=disk, console=console)
+    planned = replacement.steps(force_living=force_living)
+    _show_or_take(planned, "replacing the node", dry_run=dry_run)
+    if not dry_run:
+        console.print(f"{disk.name} is a member again; every shard has all its copies, Active, from every node's view")
+
+
+@app.command()
+def scale(
+    nodes: Annotated[int | None, typer.Option(help="to see a plan; what is done, the stack file says")] = None,
+    stack: Stack = "dev",
+    *,
+    dry_run: DryRun = False,
+) -> None:
+    """Make the cluster as large as the stack file says, and move the copies where they belong."""
+    files = _files(stack)
+    wanted = files.settings().qdrant.nodes
+    if nodes not in (None, wanted):
+        if not dry_run:
+            raise OperatorError(
+                f'expected rag-platform:qdrantNodes: "{nodes}" in {files.stack_file.name}, found {wanted}: change that '
+                "line, so that the next make up knows it too, then run the same command again"
+            )
+        files = files.with_config(qdrantNodes=str(nodes))
+    found = _found(files)
+    scaling = Scaling(
+        files=files,
+        running=Running.of(found),
+        balancer=balancer_of(found),
+        prefix=files.settings().stack.name_prefix,
+        nodes=files.settings().qdrant.nodes,
+        console=console,
+    )
+    console.print(scaling.table())
+    _show_or_take(scaling.steps(), "scaling", dry_run=dry_run)
+    if not dry_run:
+        console.print(f"{scaling.nodes} nodes, one settled cluster, every shard with all its copies, Active")
+
+
 @app.command()
 def verify(
-    ledger: Annotated[
-        Path | None, typer.Option(help="acknowledged points; else copies are compared")
-    ] = None,
+    ledger: Annotated[Path | None, typer.Option(help="acknowledged points; else copies are compared")] = None,
     stack: Stack = "dev",
     collection: Annotated[str | None, typer.Option(help="another one than the stack serves")] = None,
     *,
@@ -130,6 +187,13 @@ def verify(
             "docs/day-two.md"
         )
     console.print(f"{name}: {verdict.looked_at}, nothing is missing or different")
+
+
+def _show_or_take(planned: Sequence[steps.Step], doing: str, *, dry_run: bool) -> None:
+    steps.show(planned, console)
+    if not dry_run:
+        with plainly(doing):
+            steps.take(planned, console)
 
 
 def _files(stack: str) -> StackFiles:

@@ -34,7 +34,7 @@ class Migration:
         journal = self.journal
         return [
             f"snapshot of {journal.source} on {journal.source_url}" + (", made already" if journal.snapshot else ""),
-            f"collection {journal.target}, {self.body['shard_number']} shards, {self.body['replication_factor']} copies",
+            f"make {journal.target}: {self.body['shard_number']} shards, each {self.body['replication_factor']} times",
             f"copy {self.points} points, then again what was written meanwhile, until a pass finds nothing",
             f"compare counts, and every point within {TOLERANCE:g} of its vector's largest component",
             f"alias {journal.alias}: from {journal.before or 'nothing'} to {journal.target}, in one call",

@@ -18,7 +18,7 @@ from ops.stack import OperatorError
 from providers.cluster_view import replicas
 from providers.same_point import fault
 
-SETTLE_SECONDS = 120
+VERIFY_SECONDS = 120
 UNTOUCHED = "Its aliases were not touched; look at the nodes' logs, then run the same command again"
 
 
@@ -150,7 +150,7 @@ def _verify(running: Running, wanted: Restoration) -> str:
             if (points := node.count(wanted.target)) not in copy.points
         ]
 
-    await_true(wrong, f"{copy.points} points in {wanted.target}", SETTLE_SECONDS, UNTOUCHED)
+    await_true(wrong, f"{copy.points} points in {wanted.target}", VERIFY_SECONDS, UNTOUCHED)
     sample = orjson.loads((wanted.folder / copy.sample.path).read_bytes())
     for node in running.living():
         found = node.retrieve(wanted.target, [point["id"] for point in sample])

@@ -3,16 +3,16 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
-from providers.nodes import Nodes
-
 from ops.stack import OperatorError
 from providers.cluster_view import NodeView, active_peers, look
+from providers.nodes import Nodes
 from providers.points_api import PointsApi
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
+from providers.replica_moves import MovesStopped
 from providers.snapshot_api import SnapshotApi
 
 PAUSE_SECONDS = 0.5
@@ -34,6 +34,10 @@ class Running:
     def nodes(self) -> list[PointsApi]:
         """A client of each node."""
         return [PointsApi(url, self.api_key) for url in self.node_urls]
+
+    def first(self, nodes: int) -> Self:
+        """The same cluster without the nodes behind these."""
+        return replace(self, node_urls=self.node_urls[:nodes])
 
     def peers(self) -> Nodes:
         """All nodes, of which any can be asked for a change."""
@@ -104,5 +108,5 @@ def plainly(doing: str) -> Iterator[None]:
     """What a node refuses, or does not answer, in an operator's words."""
     try:
         yield
-    except (QdrantError, NodeUnreachable, TimeoutError) as error:
+    except (QdrantError, NodeUnreachable, MovesStopped, TimeoutError) as error:
         raise OperatorError(f"{doing} stopped: {error}. Mend it and run the same command again") from error

@@ -1,0 +1,114 @@
+"""Who is a member of the cluster at a node's address, and the ways in and out; seen from the nodes that stay."""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from components.haproxy import SERVER_PREFIX
+from ops.daytwo.running import Running, await_true
+from ops.stack import OperatorError
+from providers.cluster_view import NodeView, replicas, unsettled
+from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
+from providers.replication import under_replicated
+
+PATIENCE_SECONDS = 180
+LOOKS = 3  # in a row that must find the cluster settled
+
+
+def peers_at(views: Sequence[NodeView], ordinals: Collection[int]) -> dict[int, int]:
+    """Peer id -> ordinal of the members that are registered at these nodes' addresses, in anybody's view."""
+    hosts = {f"{SERVER_PREFIX}{ordinal}": ordinal for ordinal in ordinals}
+    return {
+        int(peer): hosts[host]
+        for view in views
+        if view.cluster
+        for peer, entry in view.cluster["peers"].items()
+        if (host := str(urlsplit(entry["uri"]).hostname)) in hosts
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membership:
+    """The cluster as the nodes see it that are there before, during and after a change."""
+
+    running: Running
+    staying: tuple[int, ...]  # ordinals
+
+    @property
+    def nodes(self) -> Sequence[QdrantApi]:
+        return [self.running.nodes[ordinal] for ordinal in self.staying]
+
+    def views(self) -> list[NodeView]:
+        views = self.running.views()
+        return [views[ordinal] for ordinal in self.staying]
+
+    def only_copies(self, leaving: Collection[int]) -> list[str]:
+        """Shards that have no Active copy but on these peers."""
+        view = self.views()[0]
+        return [
+            f"{name}, shard {shard}"
+            for name, collection in view.collections.items()
+            for shard, states in replicas(collection).items()
+            if not {peer for peer, state in states.items() if state == "Active"} - set(leaving)
+        ]
+
+    def await_leader(self) -> None:
+        """Return when the nodes that stay agree on a leader among themselves: before that nobody can be removed."""
+        await_true(self._without_leader, "a leader among the nodes that stay", PATIENCE_SECONDS, "See make status")
+
+    def _without_leader(self) -> list[str]:
+        views = self.views()
+        if silent := [f"{view.url} {view.trouble}" for view in views if view.cluster is None]:
+            return silent
+        members = {view.cluster["peer_id"] for view in views if view.cluster}
+        leaders = {view.cluster["raft_info"]["leader"] for view in views if view.cluster}
+        return [] if len(leaders) == 1 and leaders <= members else [f"leaders {sorted(map(str, leaders))}"]
+
+    def forget(self, ordinals: Collection[int], *, force: bool) -> None:
+        """Have the cluster forget who is registered at these addresses, and ask again until nobody knows them."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        refusal = ""
+        while known := peers_at(self.views(), ordinals):
+            if time.monotonic() > deadline:
+                raise OperatorError(
+                    f"expected the cluster to forget {sorted(known)} within {PATIENCE_SECONDS} s, found: {refusal}. "
+                    "See make status, then run the same command again"
+                )
+            self.await_leader()
+            for peer in known:
+                try:
+                    self.nodes[0].remove_peer(peer, force=force)
+                except (QdrantError, NodeUnreachable) as error:  # what became of it, only the next look tells
+                    refusal = str(error)
+                    time.sleep(0.5)
+
+    def await_joined(self) -> None:
+        """Return when all nodes, the new one too, are one cluster that has settled."""
+        await_true(lambda: unsettled(self.running.views()), "one settled cluster", PATIENCE_SECONDS, "See make status")
+
+    def await_whole(self) -> None:
+        """Return when the nodes that stay are one settled cluster with every copy declared, several looks in a row."""
+        calm = 0
+
+        def reasons() -> list[str]:
+            nonlocal calm
+            left = self._not_whole()
+            calm = 0 if left else calm + 1
+            return left or ([] if calm >= LOOKS else [f"settled for {calm} looks only"])
+
+        await_true(reasons, "every copy of every shard, Active", PATIENCE_SECONDS, "Run the same command again")
+
+    def _not_whole(self) -> list[str]:
+        return unsettled(self.views()) + self.lacking()
+
+    def lacking(self) -> list[str]:
+        """Copies that are declared and not there, or not Active, in the view of a node that stays."""
+        views, reasons = self.views(), []
+        for name in views[0].collections:
+            if found := self.nodes[0].collection(name):
+                seen = {view.url: view.collections.get(name) for view in views}
+                params = found["config"]["params"]
+                lacking = under_replicated(seen, params["shard_number"], params["replication_factor"])
+                reasons += [f"{name}: {reason}" for reason in lacking]
+        return reasons
