@@ -32,13 +32,13 @@ def bring_up(files: StackFiles, console: Console, *, refresh: bool = False, empt
         clear_interrupted(stack)
         recorded = resources(stack)
         _refuse_anothers(engine, settings, recorded)
-        leaving = _leaving(settings, recorded)
-        _refuse_to_lose_shards(leaving - set(emptied), settings)
+        leaving = leaving_nodes(settings.qdrant.nodes, recorded)
+        refuse_to_lose_shards(leaving, emptied=emptied, nodes=settings.qdrant.nodes)
         removed = strays.remove_stray_containers(engine, settings.stack.name_prefix, recorded)
         removed += strays.remove_stray_entities(admin_url(settings), recorded)
         for name in removed:
             console.print(f"removed {name}: not in this stack's state (an interrupted run, or by hand), holds no data")
-        started, gone = restore_containers(engine, [r for r in recorded if node_of(r) not in leaving])
+        started, gone = restore_containers(engine, [r for r in recorded if _node_of(r) not in leaving])
         for name in started:
             console.print(f"started {name}: it had been stopped")
         result, progress = deployment.run(
@@ -91,20 +91,21 @@ def _refuse_anothers(engine: DockerClient, settings: Settings, recorded: list[di
         )
 
 
-def _refuse_to_lose_shards(leaving: set[int], settings: Settings) -> None:
-    if leaving:
+def refuse_to_lose_shards(leaving: set[int], *, emptied: Collection[int], nodes: int) -> None:
+    """OperatorError when a node would go that may hold something."""
+    if leaving - set(emptied):
         raise OperatorError(
-            f"qdrantNodes: expected at least the {max(leaving) + 1} that hold data, found {settings.qdrant.nodes}; "
+            f"qdrantNodes: expected at least the {max(leaving) + 1} that hold data, found {nodes}; "
             "the shards of those that go must be moved away first: make scale does that. Nothing was changed"
         )
 
 
-def _leaving(settings: Settings, recorded: Iterable[dict[str, Any]]) -> set[int]:
+def leaving_nodes(nodes: int, recorded: Iterable[dict[str, Any]]) -> set[int]:
     """Ordinals of the nodes of Qdrant, or of their volumes, that the stack file no longer wants."""
-    return {node for resource in recorded if (node := node_of(resource)) is not None and node >= settings.qdrant.nodes}
+    return {node for resource in recorded if (node := _node_of(resource)) is not None and node >= nodes}
 
 
-def node_of(resource: Mapping[str, Any]) -> int | None:
+def _node_of(resource: Mapping[str, Any]) -> int | None:
     """The ordinal of the node of Qdrant that a resource is, or is the volume of."""
     found = re.fullmatch(rf"{SERVER_PREFIX}(\d+)", resource["urn"].rpartition("::")[2])
     return int(found[1]) if found else None

@@ -144,7 +144,7 @@ def _passing(error: BaseException) -> bool:
 
 @retry(
     retry=retry_if_exception(_passing),
-    wait=wait_exponential_jitter(0.1, max=5),
+    wait=wait_exponential_jitter(multiplier=0.1, max=5),
     stop=stop_after_delay(PATIENCE_SECONDS),
     reraise=True,
 )

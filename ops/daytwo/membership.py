@@ -80,6 +80,8 @@ class Membership:
                 try:
                     self.nodes[0].remove_peer(peer, force=force)
                 except (QdrantError, NodeUnreachable) as error:  # what became of it, only the next look tells
+                    if isinstance(error, QdrantError) and error.status < 500 and not force:
+                        raise  # it holds shards: only moving these helps
                     refusal = str(error)
                     time.sleep(0.5)
 

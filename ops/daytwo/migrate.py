@@ -94,7 +94,8 @@ def _journal(running: Running, source: PointsApi, name: str, alias: str, target:
         return earlier
     if target in node.collections():
         raise OperatorError(
-            f"expected no collection {target}, found one; nothing was touched. Name another with --into"
+            f"expected no collection {target}, found one that this migration did not begin, or one that was cut over "
+            "to and rolled back from; nothing was touched. Name another with --into"
         )
     return Journal(source_url=source.url, source=name, target=target, alias=alias, before=before)
 

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 
 import orjson
-from providers.replica_moves import Goal, move_replicas
 from rich.console import Console
 
 from ops.daytwo import bars
@@ -16,6 +15,7 @@ from ops.daytwo.running import Running, await_true, plainly, spread
 from ops.paths import STATE
 from ops.stack import OperatorError
 from providers.cluster_view import replicas
+from providers.replica_moves import Goal, move_replicas
 from providers.same_point import fault
 
 VERIFY_SECONDS = 120

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ class Running:
     """Nodes by their own addresses, in the order of their ordinals."""
 
     node_urls: tuple[str, ...]
-    api_key: str
+    api_key: str = field(repr=False)
 
     @classmethod
     def of(cls, outputs: Mapping[str, Any]) -> Self:

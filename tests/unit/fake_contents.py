@@ -50,7 +50,14 @@ class FakeContents:
     refused: list[int] = field(default_factory=list)  # statuses of the next writes of points
     before_write: Callable[[], None] = lambda: None
     asked: list[tuple[str, str]] = field(default_factory=list)  # method and path of all but reads
+    peers: dict[int, int] = field(default_factory=dict)  # who is a member: peer id -> node
+    leaderless_looks: int = 0  # at /cluster, before there is a leader again
+    removals_refused: list[int] = field(default_factory=list)  # statuses of the next removals of a peer
+    removals: list[tuple[int, bool]] = field(default_factory=list)  # peer, by force
     urls: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.peers = {PEERS[node]: node for node in range(self.nodes)}
 
     @property
     def running(self) -> Running:
@@ -106,23 +113,39 @@ class FakeContents:
         return self._root(node, asked) or self._collection(node, asked)
 
     def _root(self, node: int, asked: Asked) -> Answer | None:
-        match asked.method, asked.path:
-            case "GET", "/":
-                return Answer(200, {"title": "qdrant", "version": self.version})
-            case "GET", "/cluster":
-                return ok(self._cluster(node))
-            case "GET", "/collections":
-                return ok({"collections": [{"name": name} for name in self.collections]})
-            case "GET", "/aliases":
-                known = self.aliases.items()
-                return ok({"aliases": [{"alias_name": a, "collection_name": c} for a, c in known]})
-            case "POST", "/collections/aliases":
-                return self._point_aliases(asked.json["actions"])
-        return None
+        aliases = [{"alias_name": alias, "collection_name": name} for alias, name in self.aliases.items()]
+        told: dict[str, Callable[[], Answer]] = {
+            "/": lambda: Answer(200, {"title": "qdrant", "version": self.version}),
+            "/cluster": lambda: ok(self._cluster(node)),
+            "/collections": lambda: ok({"collections": [{"name": name} for name in self.collections]}),
+            "/aliases": lambda: ok({"aliases": aliases}),
+        }
+        if asked.path == "/collections/aliases":
+            return self._point_aliases(asked.json["actions"])
+        if asked.path.startswith("/cluster/peer/"):
+            return self._remove(int(asked.path.rpartition("/")[2]), asked.query["force"] == ["true"])
+        return told[asked.path]() if asked.path in told else None
+
+    def _remove(self, peer: int, force: bool) -> Answer:
+        if self.removals_refused:
+            return refused(self.removals_refused.pop(0), "leader is not established within 10 secs")
+        node = self.peers[peer]
+        if not force and any(node in copies for held in self.collections.values() for copies in held.copies):
+            return refused(400, f"Cannot remove peer {peer} as there are shards on it")
+        self.removals.append((peer, force))
+        del self.peers[peer]
+        for held in self.collections.values():
+            for copies, states in zip(held.copies, held.states, strict=True):
+                copies.pop(node, None)
+                states.pop(node, None)
+        return ok(True)
 
     def _cluster(self, node: int) -> dict[str, Any]:
-        raft = {"term": 1, "commit": 9, "leader": PEERS[0], "is_voter": True, "pending_operations": 0}
-        peers = {str(PEERS[n]): {"uri": f"http://qdrant-{n}:6335/"} for n in range(self.nodes)}
+        living = [peer for peer, at in self.peers.items() if at not in self.deaf]
+        self.leaderless_looks -= 1
+        leader = living[0] if self.leaderless_looks < 0 else None
+        raft = {"term": 1, "commit": 9, "leader": leader, "is_voter": True, "pending_operations": 0}
+        peers = {str(peer): {"uri": f"http://qdrant-{at}:6335/"} for peer, at in self.peers.items()}
         return {"peer_id": PEERS[node], "peers": peers, "raft_info": raft | {"role": "Follower"}}
 
     def _point_aliases(self, actions: list[dict[str, Any]]) -> Answer:

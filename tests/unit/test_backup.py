@@ -40,7 +40,8 @@ def folder(fake: FakeContents, tmp_path: Path) -> Path:
 
 def restored(fake: FakeContents, folder: Path, *, replace: bool = False, into: str | None = None) -> str:
     return "\n".join(
-        restore(fake.running, each, QUIET) for each in plan_restore(fake.running, folder, None, replace=replace, into=into)
+        restore(fake.running, each, QUIET)
+        for each in plan_restore(fake.running, folder, None, replace=replace, into=into)
     )
 
 

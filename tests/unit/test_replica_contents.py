@@ -69,7 +69,7 @@ def test_a_write_that_reaches_the_other_copy_meanwhile_is_no_finding(
     fake: FakeContents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake.lose(NAME, 7, fake.holder(NAME, 7))
-    monkeypatch.setattr(replica_contents.time, "sleep", lambda _: fake.write(NAME, [point(7)]))
+    monkeypatch.setattr("time.sleep", lambda _: fake.write(NAME, [point(7)]))
     assert places(fake) == {}
 
 
