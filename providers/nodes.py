@@ -1,5 +1,6 @@
 """The nodes of one cluster: any of them serves any request, and each has a view of its own."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ from providers.reach import reach
 
 T = TypeVar("T")
 View = Mapping[str, Any]
+PAUSE_SECONDS, PATIENCE_SECONDS = 0.5, 60.0
 
 
 class Nodes:
@@ -26,6 +28,17 @@ class Nodes:
     def first(self, ask: Callable[[QdrantApi], T]) -> T:
         """The first answer; NodeUnreachable or QdrantError when none gives one."""
         return next(self.answers(ask))
+
+    def patiently(self, ask: Callable[[QdrantApi], T], seconds: float = PATIENCE_SECONDS) -> T:
+        """The first answer, asked for again while there is none: for what may be asked twice."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self.first(ask)
+            except (NodeUnreachable, QdrantError) as error:
+                if (isinstance(error, QdrantError) and error.status < 500) or time.monotonic() > deadline:
+                    raise
+            time.sleep(PAUSE_SECONDS)
 
     def answers(self, ask: Callable[[QdrantApi], T]) -> Iterator[T]:
         """What each node says in its turn, asked only as far as the caller reads on; an error when none answers."""

@@ -1,104 +1,56 @@
-"""A plain client of the points of a collection: pages in the order of ids, look-ups, counts, acknowledged writes."""
+"""The points of one collection, read and written in pages through whichever node answers."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from typing import Any
 
-import orjson
-import requests
+from providers.nodes import Nodes
 
-from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError, refusal
-
-Id = int | str
-Point = dict[str, Any]  # id, and as far as they were asked for vector and payload
-
-PAGE_BYTES = 4 << 20  # of one page or batch: well below the 32 MiB that a node takes in one request
-FIRST_PAGE, FEWEST, MOST = 256, 16, 2000  # points in a page
-BULK_SECONDS = 120  # how long a page or a batch may take
+Point = dict[str, Any]  # id, payload and, where it was asked for, vector
+PAGE, DELETED = 256, 1000  # points in one call
+CALL_SECONDS = 60
 
 
-class PointsApi(QdrantApi):
-    """One node by its base URL, as in QdrantApi; a node answers from its own copies of the shards it holds."""
+class PointsApi:
+    """Repeats every call until it is answered, on one node after another: each may be repeated."""
 
-    def version(self) -> str:
-        """The server's version, such as `1.19.2`."""
-        return str(self._bulk("GET", "/")["version"])
+    def __init__(self, nodes: Nodes, collection: str) -> None:
+        self.collection = collection
+        self._nodes = nodes
+        self._path = f"/collections/{collection}/points"
 
-    def count(self, name: str) -> int:
-        """How many points the collection has, exactly."""
-        found: int = self._bulk("POST", f"/collections/{name}/points/count", {"exact": True})["result"]["count"]
-        return found
+    def pages(self, *, with_vector: bool) -> Iterator[list[Point]]:
+        """Every point once, in the order of ids; what is written meanwhile may or may not be among them."""
+        offset = None
+        while True:
+            wanted = {"limit": PAGE, "offset": offset, "with_payload": True, "with_vector": with_vector}
+            page = self._call("POST", "/scroll", wanted)
+            yield page["points"]
+            offset = page.get("next_page_offset")
+            if offset is None:
+                return
 
-    def points(self, name: str) -> Iterator[Point]:
-        """Every point with vector and payload, in the order of ids; the next page is fetched while one is read."""
-        with ThreadPoolExecutor(max_workers=1) as ahead:
-            coming = ahead.submit(self._page, name, None, FIRST_PAGE)
-            while True:
-                size, page = coming.result()
-                if (offset := page["next_page_offset"]) is not None:
-                    coming = ahead.submit(self._page, name, offset, page_limit(size, len(page["points"])))
-                yield from page["points"]
-                if offset is None:
-                    return
-
-    def retrieve(self, name: str, ids: Sequence[Id], *, payload: bool = True) -> dict[Id, Point]:
-        """Those of the points that are there, by id."""
-        body = {"ids": list(ids), "with_vector": True, "with_payload": payload}
-        found = self._bulk("POST", f"/collections/{name}/points", body)["result"]
+    def retrieve(self, ids: list[Any], *, with_vector: bool) -> dict[Any, Point]:
+        """Those of the points that there are, by id."""
+        found: list[Point] = []
+        for start in range(0, len(ids), PAGE):
+            wanted = {"ids": ids[start : start + PAGE], "with_payload": True, "with_vector": with_vector}
+            found += self._call("POST", "", wanted)
         return {point["id"]: point for point in found}
 
-    def upsert(self, name: str, points: Sequence[Point]) -> None:
-        """Write points; returns when every living replica has taken them."""
-        body = {"points": [{**point, "vector": point.get("vector") or {}} for point in points]}
-        self._bulk("PUT", f"/collections/{name}/points?wait=true", body)
+    def upsert(self, points: list[Point]) -> None:
+        """Return when every replica that is alive has them."""
+        if points:
+            written = [{key: point.get(key) for key in ("id", "vector", "payload")} for point in points]
+            self._call("PUT", "?wait=true", {"points": written})
 
-    def delete(self, name: str, ids: Sequence[Id]) -> None:
-        """Delete points by id; returns when every living replica has."""
-        self._bulk("POST", f"/collections/{name}/points/delete?wait=true", {"points": list(ids)})
+    def delete(self, ids: list[Any]) -> None:
+        """Return when no replica that is alive has them any more."""
+        for start in range(0, len(ids), DELETED):
+            self._call("POST", "/delete?wait=true", {"points": ids[start : start + DELETED]})
 
-    def aliases(self) -> dict[str, str]:
-        """Alias -> collection."""
-        found = self._bulk("GET", "/aliases")["result"]["aliases"]
-        return {each["alias_name"]: each["collection_name"] for each in found}
+    def count(self) -> int:
+        """Exactly."""
+        return int(self._call("POST", "/count", {"exact": True})["count"])
 
-    def point_aliases(self, wanted: Mapping[str, str | None]) -> None:
-        """Make aliases (name -> collection, or None for none) say so, all at one moment."""
-        there = self.aliases()
-        actions: list[dict[str, Any]] = [{"delete_alias": {"alias_name": alias}} for alias in wanted if alias in there]
-        actions += [
-            {"create_alias": {"alias_name": alias, "collection_name": target}}
-            for alias, target in wanted.items()
-            if target
-        ]
-        if actions:
-            self._bulk("POST", "/collections/aliases?timeout=30", {"actions": actions})
-
-    def create_index(self, name: str, body: Mapping[str, Any]) -> None:
-        """Index a field of the payload, on every copy."""
-        self._bulk("PUT", f"/collections/{name}/index?wait=true", body)
-
-    def _page(self, name: str, offset: Id | None, limit: int) -> tuple[int, dict[str, Any]]:
-        body = {"limit": limit, "offset": offset, "with_vector": True, "with_payload": True}
-        content = self._answer("POST", f"/collections/{name}/points/scroll", body).content
-        return len(content), orjson.loads(content)["result"]
-
-    def _bulk(self, method: str, path: str, body: Any = None) -> Any:
-        return orjson.loads(self._answer(method, path, body).content)
-
-    def _answer(self, method: str, path: str, body: Any) -> requests.Response:
-        data = None if body is None else orjson.dumps(body)
-        headers = {"content-type": "application/json"}
-        try:
-            answer = self._session.request(
-                method, self.url + path, data=data, headers=headers, timeout=(2, BULK_SECONDS)
-            )
-        except requests.RequestException as error:
-            raise NodeUnreachable(f"{self.url} does not answer ({type(error).__name__})") from error
-        if answer.status_code >= 400:
-            raise QdrantError(answer.status_code, refusal(answer))
-        return answer
-
-
-def page_limit(size_bytes: int, points: int) -> int:
-    """How many points of such a size make a page of about `PAGE_BYTES`."""
-    return max(FEWEST, min(MOST, PAGE_BYTES * points // max(size_bytes, 1)))
+    def _call(self, method: str, path: str, body: Any) -> Any:
+        return self._nodes.patiently(lambda node: node.call(method, self._path + path, body, CALL_SECONDS))

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from providers.points_api import Id, Point, PointsApi
+from providers.node_points import Id, NodePoints, Point
 from providers.same_point import MISSING, OTHER_VECTOR, as_stored, canonical, close, fault, order, vector_sha256
 
 LOOKED_UP = 256  # points in one look-up
@@ -82,7 +82,7 @@ def disputes(places: Mapping[str, Iterable[Point]]) -> Iterator[Dispute]:
 
 
 def compare_replicas(
-    nodes: Sequence[PointsApi], name: str, heard: Callable[[Point], None] = lambda _: None
+    nodes: Sequence[NodePoints], name: str, heard: Callable[[Point], None] = lambda _: None
 ) -> list[Finding]:
     """Every difference between what the nodes answer that lasts; `heard` is told each point of the first node."""
     places: dict[str, Iterable[Point]] = {node.url: node.points(name) for node in nodes}
@@ -97,7 +97,7 @@ def compare_replicas(
 
 
 def check_ledger(
-    nodes: Sequence[PointsApi], name: str, ledger: Sequence[Entry], checked: Callable[[int], None] = lambda _: None
+    nodes: Sequence[NodePoints], name: str, ledger: Sequence[Entry], checked: Callable[[int], None] = lambda _: None
 ) -> list[Finding]:
     """Each acknowledged point that a node lacks, or has otherwise, for good; `checked` is told how many it was."""
     entries = {canonical(entry.id): entry for entry in ledger}

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from providers.points_api import Id, Point
+from providers.node_points import Id, Point
 
 # Qdrant normalises vectors of the distance Cosine in single precision, each copy by itself: the last bits may differ.
 TOLERANCE = 1e-5  # by which a component may differ, relative to the largest component of its vector

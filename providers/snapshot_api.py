@@ -19,18 +19,16 @@ class SnapshotApi(QdrantApi):
 
     def create_shard_snapshot(self, name: str, shard: int) -> dict[str, Any]:
         """Make a snapshot of the node's own copy of a shard: its `name`, `size` in bytes and `checksum` (SHA-256)."""
-        made: dict[str, Any] = self._result(
-            "POST", f"/collections/{name}/shards/{shard}/snapshots", None, MAKING_SECONDS
-        )
+        made: dict[str, Any] = self.call("POST", f"/collections/{name}/shards/{shard}/snapshots", None, MAKING_SECONDS)
         return made
 
     def delete_shard_snapshot(self, name: str, shard: int, snapshot: str) -> None:
         """Remove the snapshot from the node."""
-        self._result("DELETE", f"/collections/{name}/shards/{shard}/snapshots/{snapshot}", None, MAKING_SECONDS)
+        self.call("DELETE", f"/collections/{name}/shards/{shard}/snapshots/{snapshot}", None, MAKING_SECONDS)
 
     def create_collection_snapshot(self, name: str) -> dict[str, Any]:
         """Make a snapshot of all that the node itself holds of a collection, and leave it there."""
-        made: dict[str, Any] = self._result("POST", f"/collections/{name}/snapshots", None, MAKING_SECONDS)
+        made: dict[str, Any] = self.call("POST", f"/collections/{name}/snapshots", None, MAKING_SECONDS)
         return made
 
     def download(self, name: str, shard: int, snapshot: str, to: Path, heard: Callable[[int], None]) -> str:

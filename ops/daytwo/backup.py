@@ -16,7 +16,7 @@ from ops.daytwo import bars
 from ops.daytwo.manifest import MANIFEST, CollectionCopy, File, Manifest, Range, ShardCopy
 from ops.daytwo.running import Running, plainly, spread
 from ops.stack import OperatorError
-from providers.points_api import Point, PointsApi
+from providers.node_points import NodePoints, Point
 from providers.qdrant_api import NodeUnreachable, QdrantError
 from providers.same_point import fault
 
@@ -79,7 +79,7 @@ class _Taker:
             name=name,
             config=found["config"],
             payload_schema=found["payload_schema"],
-            aliases=tuple(alias for alias, target in node.aliases().items() if target == name),
+            aliases=tuple(self._running.aliases_of(name)),
             points=Range.of(before, node.count(name)),
             shards=tuple(copies),
             sample=self._sample(node, name, early),
@@ -105,7 +105,7 @@ class _Taker:
         after = _points_of(node.collection_cluster(name), shard)
         return ShardCopy(shard=shard, points=Range.of(before, after), snapshot=File.of(self._folder, path))
 
-    def _sample(self, node: PointsApi, name: str, early: list[Point]) -> File:
+    def _sample(self, node: NodePoints, name: str, early: list[Point]) -> File:
         """The first points in the order of ids (their shards have nothing to do with it) that stayed as they were."""
         late = node.retrieve(name, [point["id"] for point in early])
         path = self._folder / name / "sample.json"

@@ -24,7 +24,7 @@ from ops.ingest import IngestClient, index_all
 from ops.parts import load_parts
 from ops.preflight import connect_engine
 from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, use_parts
-from providers.points_api import PointsApi
+from providers.node_points import NodePoints
 
 app = typer.Typer()
 console = Console(highlight=False)
@@ -90,18 +90,19 @@ def migrate(
     """Move a collection of another Qdrant into the cluster, and cut over by alias when both are the same."""
     files = _files(stack)
     found = _found(files)
-    running, alias = Running.of(found), str(found["collectionAlias"])
+    running, declared = Running.of(found), files.settings().collection
     if rollback:
-        console.print(f"alias {alias} would mean again what it meant" if dry_run else moving.roll_back(running, alias))
+        words = f"alias {declared.alias} would mean again what it meant"
+        console.print(words if dry_run else moving.roll_back(running, declared.alias))
         return
     key = _source_key(from_key_file)
-    source = PointsApi(_url(from_), key)
+    source = NodePoints(_url(from_), key)
     name = collection or _only_collection(source)
     if reindex:
         _reindex(found, source, name, Keys(text=text_key), dry_run=dry_run)
         return
-    target = into or f"{name}_migrated"
-    planned = moving.plan_migration(running, source, name, files.settings().collection, alias=alias, target=target)
+    target = into or moving.target_name(declared, source, name)
+    planned = moving.plan_migration(running, source, name, declared, target=target)
     console.print("\n".join(planned.lines()))
     if not dry_run:
         with only_one():
@@ -222,7 +223,7 @@ def _source_key(file: Path | None) -> str:
         raise OperatorError(f"expected the source's key in {file}, found {error.strerror}") from error
 
 
-def _only_collection(source: PointsApi) -> str:
+def _only_collection(source: NodePoints) -> str:
     with plainly("asking the source"):
         names = source.collections()
     if len(names) != 1:
@@ -232,7 +233,7 @@ def _only_collection(source: PointsApi) -> str:
     return names[0]
 
 
-def _reindex(found: dict[str, Any], source: PointsApi, name: str, keys: Keys, *, dry_run: bool) -> None:
+def _reindex(found: dict[str, Any], source: NodePoints, name: str, keys: Keys, *, dry_run: bool) -> None:
     with plainly("reading the source"):
         texts = documents(source.points(name), keys)
     console.print(f"{len(texts)} documents in {name}, to be indexed into {found['collection']} by the ingest role")

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from providers.points_api import MOST, Id, Point, PointsApi, page_limit
+from providers.node_points import MOST, Id, NodePoints, Point, page_limit
 from providers.qdrant_api import NodeUnreachable, QdrantError
 from providers.replica_contents import disputes, told
 from providers.same_point import Checksum
@@ -44,9 +44,9 @@ class Pass:
 class Route:
     """From one collection to another; the target is written through all of its nodes."""
 
-    source: PointsApi
+    source: NodePoints
     source_name: str
-    nodes: Sequence[PointsApi]
+    nodes: Sequence[NodePoints]
     target_name: str
 
 
@@ -82,7 +82,7 @@ def left_behind(route: Route) -> list[Id]:
 class Writers:
     """Writes batches through all nodes in turn, several at a time; what fails in passing is tried on the next one."""
 
-    def __init__(self, nodes: Sequence[PointsApi], name: str, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, nodes: Sequence[NodePoints], name: str, pool: ThreadPoolExecutor) -> None:
         self._nodes, self._name, self._pool = nodes, name, pool
         self._turn, self._under_way = count(), deque[Future[None]]()
         self._batch: list[Point] = []
@@ -120,17 +120,17 @@ class Writers:
             self._removals = []
             self._send(lambda node: node.delete(self._name, ids))
 
-    def _send(self, work: Callable[[PointsApi], None]) -> None:
+    def _send(self, work: Callable[[NodePoints], None]) -> None:
         if len(self._under_way) >= 2 * WRITERS:
             self._under_way.popleft().result()
         self._under_way.append(self._pool.submit(self._surely, work))
 
-    def _surely(self, work: Callable[[PointsApi], None]) -> None:
+    def _surely(self, work: Callable[[NodePoints], None]) -> None:
         _until_taken(lambda: work(self._nodes[next(self._turn) % len(self._nodes)]))
 
 
 @contextmanager
-def writers(nodes: Sequence[PointsApi], name: str) -> Iterator[Writers]:
+def writers(nodes: Sequence[NodePoints], name: str) -> Iterator[Writers]:
     """Writers whose batches are all acknowledged when the block ends well."""
     with ThreadPoolExecutor(max_workers=WRITERS) as pool:
         made = Writers(nodes, name, pool)

@@ -37,9 +37,6 @@ def later_params(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key: config["params"][key] for key in AFTERWARDS if config["params"].get(key) is not None}
 
 
-def index_bodies(payload_schema: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What makes each payload index again."""
-    return [
-        {"field_name": field, "field_schema": schema.get("params") or schema["data_type"]}
-        for field, schema in sorted(payload_schema.items())
-    ]
+def indexes(payload_schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Field -> what makes its payload index again."""
+    return {field: schema.get("params") or schema["data_type"] for field, schema in sorted(payload_schema.items())}

@@ -9,8 +9,7 @@ from components.haproxy import SERVER_PREFIX
 from ops.daytwo.running import Running, await_true
 from ops.stack import OperatorError
 from providers.cluster_view import NodeView, replicas, unsettled
-from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
-from providers.replication import under_replicated
+from providers.qdrant_api import NodeUnreachable, QdrantError
 
 PATIENCE_SECONDS = 180
 LOOKS = 3  # in a row that must find the cluster settled
@@ -36,12 +35,12 @@ class Membership:
     staying: tuple[int, ...]  # ordinals
 
     @property
-    def nodes(self) -> Sequence[QdrantApi]:
-        return [self.running.nodes[ordinal] for ordinal in self.staying]
+    def seen(self) -> Running:
+        """The cluster, seen from the nodes that stay."""
+        return self.running.only(self.staying)
 
     def views(self) -> list[NodeView]:
-        views = self.running.views()
-        return [views[ordinal] for ordinal in self.staying]
+        return self.seen.views()
 
     def only_copies(self, leaving: Collection[int]) -> list[str]:
         """Shards that have no Active copy but on these peers."""
@@ -78,7 +77,7 @@ class Membership:
             self.await_leader()
             for peer in known:
                 try:
-                    self.nodes[0].remove_peer(peer, force=force)
+                    self.seen.nodes[0].remove_peer(peer, force=force)
                 except (QdrantError, NodeUnreachable) as error:  # what became of it, only the next look tells
                     if isinstance(error, QdrantError) and error.status < 500 and not force:
                         raise  # it holds shards: only moving these helps
@@ -102,15 +101,4 @@ class Membership:
         await_true(reasons, "every copy of every shard, Active", PATIENCE_SECONDS, "Run the same command again")
 
     def _not_whole(self) -> list[str]:
-        return unsettled(self.views()) + self.lacking()
-
-    def lacking(self) -> list[str]:
-        """Copies that are declared and not there, or not Active, in the view of a node that stays."""
-        views, reasons = self.views(), []
-        for name in views[0].collections:
-            if found := self.nodes[0].collection(name):
-                seen = {view.url: view.collections.get(name) for view in views}
-                params = found["config"]["params"]
-                lacking = under_replicated(seen, params["shard_number"], params["replication_factor"])
-                reasons += [f"{name}: {reason}" for reason in lacking]
-        return reasons
+        return unsettled(self.views()) or self.seen.missing_copies()

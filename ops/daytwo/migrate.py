@@ -1,5 +1,6 @@
 """Moving a collection from one Qdrant into the cluster: copied until both are the same, then cut over by alias."""
 
+import hashlib
 import time
 from dataclasses import dataclass
 
@@ -7,12 +8,12 @@ from rich.console import Console
 
 from ops.daytwo import bars
 from ops.daytwo.copying import Pass, Route, left_behind, mend
-from ops.daytwo.declared import creation_body, index_bodies
+from ops.daytwo.declared import creation_body, indexes
 from ops.daytwo.journal import Journal
 from ops.daytwo.running import Running, plainly
 from ops.stack import OperatorError
-from providers.collection import CollectionSettings
-from providers.points_api import Id, PointsApi
+from providers.collection_settings import CollectionSettings
+from providers.node_points import Id, NodePoints
 from providers.same_point import TOLERANCE
 from providers.snapshot_api import SnapshotApi
 
@@ -23,7 +24,7 @@ FOLLOW_SECONDS = 600  # how long the source may go on changing after it has been
 class Migration:
     """From where to where, checked."""
 
-    source: PointsApi
+    source: NodePoints
     journal: Journal
     config: dict[str, object]
     payload_schema: dict[str, object]
@@ -42,7 +43,7 @@ class Migration:
 
 
 def plan_migration(
-    running: Running, source: PointsApi, name: str, declared: CollectionSettings, *, alias: str, target: str
+    running: Running, source: NodePoints, name: str, declared: CollectionSettings, *, target: str
 ) -> Migration:
     """What would be done; OperatorError when it cannot be, before anything is touched."""
     with plainly("planning the migration"):
@@ -53,7 +54,7 @@ def plan_migration(
                 "name one with --collection"
             )
         _refuse_other_vectors(found["config"]["params"]["vectors"], declared)
-        journal = _journal(running, source, name, alias, target)
+        journal = _journal(running, source, name, declared.alias, target)
         return Migration(
             source=source,
             journal=journal,
@@ -69,6 +70,12 @@ def plan_migration(
         )
 
 
+def target_name(declared: CollectionSettings, source: NodePoints, name: str) -> str:
+    """As a generation of the declared collection is named, so that the next `up` knows whose it is."""
+    origin = hashlib.blake2b(f"{source.url}/{name}".encode(), digest_size=4).hexdigest()
+    return f"{declared.name}-{origin}"
+
+
 def _refuse_other_vectors(vectors: dict[str, object], declared: CollectionSettings) -> None:
     found, wanted = (vectors.get("size"), vectors.get("distance")), (declared.vector_size, declared.distance)
     if found != wanted:
@@ -78,7 +85,7 @@ def _refuse_other_vectors(vectors: dict[str, object], declared: CollectionSettin
         )
 
 
-def _journal(running: Running, source: PointsApi, name: str, alias: str, target: str) -> Journal:
+def _journal(running: Running, source: NodePoints, name: str, alias: str, target: str) -> Journal:
     """That of the run that was interrupted, or a new one; OperatorError when the target is somebody else's."""
     node, earlier = running.living()[0], Journal.read(alias)
     if alias in node.collections():
@@ -123,8 +130,8 @@ def _make_target(running: Running, planned: Migration) -> None:
     node, target = running.living()[0], planned.journal.target
     if node.collection(target) is None:
         node.create_collection(target, planned.body, 60)
-    for body in index_bodies(planned.payload_schema):
-        node.create_index(target, body)
+    for field, schema in indexes(planned.payload_schema).items():
+        node.create_index(target, field, schema, 60)
 
 
 def _follow(route: Route, console: Console) -> Pass:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ops.corpus import Document
 from ops.stack import OperatorError
-from providers.points_api import Point
+from providers.node_points import Point
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from ops.daytwo.running import Running, plainly
 from ops.daytwo.steps import Step
 from ops.stack import OperatorError, StackFiles, only_one
 from providers.balancer_api import BalancerApi, BalancerUnreachable
-from providers.replica_moves import Goal, move_replicas
+from providers.replica_moves import move_replicas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Replacement:
 
     def _only_copies_are_missing(self) -> list[Step]:
         """It is a member: nothing is wrong with it, or an earlier run was cut off before the copies were made."""
-        if not self.membership.lacking():
+        if not self.membership.seen.missing_copies():
             raise OperatorError(
                 f"expected a node whose disk is lost, found that {self.disk.name} lives and that no copy is missing. "
                 "If it is to be given up all the same: --force-living"
@@ -98,10 +98,7 @@ class Replacement:
         ]
 
     def _make_copies(self, name: str) -> None:
-        found = self.running.living()[0].collection(name)
-        if found:
-            goal = Goal(factor=found["config"]["params"]["replication_factor"])
-            move_replicas(self.running.peers(), name, goal, told=self.console.print)
+        move_replicas(self.running.peers(), name, self.running.goal(name), told=self.console.print)
 
     def _start(self) -> None:
         """Its container, if it is there; else as every `up` makes what is missing."""

@@ -1,5 +1,6 @@
 """Restoring a backup: everything checked before anything is touched, aliases moved only when all is verified."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -9,16 +10,17 @@ import orjson
 from rich.console import Console
 
 from ops.daytwo import bars
-from ops.daytwo.declared import creation_body, index_bodies, later_params
+from ops.daytwo.declared import creation_body, indexes, later_params
 from ops.daytwo.manifest import CollectionCopy, Manifest, digest_of
 from ops.daytwo.running import Running, await_true, plainly, spread
 from ops.paths import STATE
 from ops.stack import OperatorError
 from providers.cluster_view import replicas
-from providers.replica_moves import Goal, move_replicas
+from providers.replica_moves import move_replicas
 from providers.same_point import fault
 
 VERIFY_SECONDS = 120
+FIRST_NAME = re.compile(r"-[0-9a-f]{8}$")  # what is before it
 UNTOUCHED = "Its aliases were not touched; look at the nodes' logs, then run the same command again"
 
 
@@ -59,8 +61,9 @@ def plan_restore(
 
 def _planned(running: Running, copy: CollectionCopy, folder: Path, into: str | None, replace: bool) -> Restoration:
     digest, now = digest_of(folder), running.living()[0].aliases()
-    target = f"{copy.name}-{digest[:8]}" if replace else into or copy.name
-    moving = {*copy.aliases, *(alias for alias, of in now.items() if of == copy.name)} if replace else set()
+    # Named as a generation of the declared collection is, so that the next `up` knows whose it is.
+    target = f"{FIRST_NAME.sub('', copy.name)}-{digest[:8]}" if replace else into or copy.name
+    moving = {*copy.aliases, *running.aliases_of(copy.name)} if replace else set()
     if replace and not moving:
         raise OperatorError(
             f"expected an alias by which clients call {copy.name}, found none: without one it cannot be replaced "
@@ -101,8 +104,7 @@ def restore(running: Running, wanted: Restoration, console: Console) -> str:
     with plainly(f"restoring {wanted.target}"):
         _make(running, wanted)
         _fill(running, wanted, console)
-        factor = wanted.copy.config["params"]["replication_factor"]
-        move_replicas(running.peers(), wanted.target, Goal(factor=factor), told=console.print)
+        move_replicas(running.peers(), wanted.target, running.goal(wanted.target), told=console.print)
         verified = _verify(running, wanted)
         running.living()[0].point_aliases(wanted.aliases)
     wanted.begun.unlink()
@@ -119,8 +121,8 @@ def _make(running: Running, wanted: Restoration) -> None:
     node.create_collection(wanted.target, creation_body(config), 60)
     if later := later_params(config):
         node.update_collection(wanted.target, {"params": later}, 60)
-    for body in index_bodies(wanted.copy.payload_schema):
-        node.create_index(wanted.target, body)
+    for field, schema in indexes(wanted.copy.payload_schema).items():
+        node.create_index(wanted.target, field, schema, 60)
 
 
 def _fill(running: Running, wanted: Restoration, console: Console) -> None:

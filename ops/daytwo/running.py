@@ -1,7 +1,7 @@
 """A cluster that runs: its nodes one by one, who of them is which peer, and what its collections are called."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -9,10 +9,12 @@ from typing import Any, Self
 
 from ops.stack import OperatorError
 from providers.cluster_view import NodeView, active_peers, look
+from providers.generations import racing_alias
+from providers.node_points import NodePoints
 from providers.nodes import Nodes
-from providers.points_api import PointsApi
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
-from providers.replica_moves import MovesStopped
+from providers.replica_look import take_look
+from providers.replica_moves import Goal, MovesStopped, plan_for
 from providers.snapshot_api import SnapshotApi
 
 PAUSE_SECONDS = 0.5
@@ -31,13 +33,34 @@ class Running:
         return cls(node_urls=tuple(outputs["qdrantNodeUrls"]), api_key=outputs["qdrantApiKey"])
 
     @cached_property
-    def nodes(self) -> list[PointsApi]:
+    def nodes(self) -> list[NodePoints]:
         """A client of each node."""
-        return [PointsApi(url, self.api_key) for url in self.node_urls]
+        return [NodePoints(url, self.api_key) for url in self.node_urls]
 
-    def first(self, nodes: int) -> Self:
-        """The same cluster without the nodes behind these."""
-        return replace(self, node_urls=self.node_urls[:nodes])
+    def only(self, ordinals: Iterable[int]) -> Self:
+        """The same cluster, seen from these nodes only."""
+        return replace(self, node_urls=tuple(self.node_urls[ordinal] for ordinal in ordinals))
+
+    def missing_copies(self) -> list[str]:
+        """Copies that are declared and not there, or not Active, in the view of any of these nodes."""
+        reasons: list[str] = []
+        for name in self.living()[0].collections():
+            goal, look = self.goal(name), take_look(self.peers(), name)
+            reasons += [f"{name}: {reason}" for reason in look.left(plan_for(look, goal))]
+        return reasons
+
+    def aliases_of(self, name: str) -> list[str]:
+        """Names by which clients call the collection, without the mark of one that is just being left."""
+        known = self.living()[0].aliases()
+        marks = {racing_alias(alias) for alias in known}
+        return sorted(alias for alias, of in known.items() if of == name and alias not in marks)
+
+    def goal(self, name: str) -> Goal:
+        """As many copies as the collection's parameters say; OperatorError when it is gone."""
+        found = self.living()[0].collection(name)
+        if found is None:
+            raise OperatorError(f"expected a collection {name}, found none; see make status")
+        return Goal(factor=found["config"]["params"]["replication_factor"])
 
     def peers(self) -> Nodes:
         """All nodes, of which any can be asked for a change."""
@@ -51,7 +74,7 @@ class Running:
         """What every node says now."""
         return look([QdrantApi(url, self.api_key, timeout_seconds=5) for url in self.node_urls])
 
-    def living(self) -> list[PointsApi]:
+    def living(self) -> list[NodePoints]:
         """Clients of the nodes that answer as members of a cluster; OperatorError when none does."""
         silent = {view.url for view in self.views() if view.cluster is None}
         if living := [node for node in self.nodes if node.url not in silent]:

@@ -51,7 +51,7 @@ class Scaling:
         table = Table("collection", "", "shard", "points", "step", title=f"{self.now} → {self.nodes} nodes")
         with plainly("planning"):
             leaving = self.registered()
-            running = self.running if leaving else self.running.first(self.nodes)
+            running = self.running if leaving else self.running.only(range(min(self.now, self.nodes)))
             called = {peer: f"{SERVER_PREFIX}{n}" for peer, n in peers_at(running.views(), range(self.now)).items()}
             called |= {-n: f"{SERVER_PREFIX}{n}" for n in range(self.now, self.nodes)}
             for name in sorted(self.running.living()[0].collections()):
@@ -67,11 +67,7 @@ class Scaling:
         return plan_for(replace(look, peers=look.peers | coming), self._goal(look.name, leaving))
 
     def _goal(self, name: str, leaving: frozenset[int]) -> Goal:
-        found = self.running.living()[0].collection(name)
-        if found is None:
-            raise OperatorError(f"expected collection {name}, found that it was deleted meanwhile; run it again")
-        factor = found["config"]["params"]["replication_factor"]
-        return Goal(factor=factor, leaving=leaving, rebalance=True)
+        return replace(self.running.goal(name), leaving=leaving, rebalance=True)
 
     def _refuse_unmet(self, name: str, plan: ReplicaPlan) -> None:
         if plan.unmet:

@@ -12,9 +12,8 @@ from ops.daytwo import bars
 from ops.daytwo.running import Running, plainly
 from ops.stack import OperatorError
 from providers.cluster_view import unsettled
-from providers.points_api import PointsApi
+from providers.node_points import NodePoints
 from providers.replica_contents import Entry, Finding, check_ledger, compare_replicas
-from providers.replication import under_replicated
 from providers.same_point import Checksum
 
 SHOWN = 20  # findings in the table
@@ -57,19 +56,11 @@ def _entry(path: Path, number: int, line: bytes) -> Entry:
         ) from error
 
 
-def refuse_unreadable_copies(running: Running, name: str) -> None:
+def refuse_unreadable_copies(running: Running) -> None:
     """A copy that is not Active, or whose node is silent, is not read by anybody: what it holds cannot be verified."""
-    views = running.views()
-    reasons = unsettled(views)
-    found = running.living()[0].collection(name)
-    if found is None:
-        raise OperatorError(f"expected a collection {name}, found none; see make status")
-    params = found["config"]["params"]
-    seen = {node.url: node.collection_cluster(name) for node in running.living()}
-    reasons += under_replicated(seen, params["shard_number"], params["replication_factor"])
-    if reasons:
+    if reasons := unsettled(running.views()) or running.missing_copies():
         raise OperatorError(
-            f"expected every copy of {name} to be Active, on nodes that agree, so that each can be read; found: "
+            f"expected every copy to be Active, on nodes that agree, so that each can be read; found: "
             f"{'; '.join(reasons[:4])}. Wait until it has settled (make status), then run the same command again"
         )
 
@@ -77,15 +68,16 @@ def refuse_unreadable_copies(running: Running, name: str) -> None:
 def verify(running: Running, name: str, ledger: list[Entry] | None, console: Console) -> Verdict:
     """Read every copy through its own node; OperatorError when a copy cannot be read."""
     with plainly("verifying"):
-        refuse_unreadable_copies(running, name)
+        running.goal(name)  # there must be one of that name
+        refuse_unreadable_copies(running)
         look = _against_each_other if ledger is None else _against(ledger)
         verdict = look(running.nodes, name, console)
-        refuse_unreadable_copies(running, name)  # one that died meanwhile was not read to its end
+        refuse_unreadable_copies(running)  # one that died meanwhile was not read to its end
     return verdict
 
 
-def _against(ledger: list[Entry]) -> Callable[[list[PointsApi], str, Console], Verdict]:
-    def look(nodes: list[PointsApi], name: str, console: Console) -> Verdict:
+def _against(ledger: list[Entry]) -> Callable[[list[NodePoints], str, Console], Verdict]:
+    def look(nodes: list[NodePoints], name: str, console: Console) -> Verdict:
         with bars.of_points(console) as bar:
             task = bar.add_task("acknowledged points looked up", total=len({entry.id for entry in ledger}))
             findings = check_ledger(nodes, name, ledger, lambda checked: bar.advance(task, checked))
@@ -96,7 +88,7 @@ def _against(ledger: list[Entry]) -> Callable[[list[PointsApi], str, Console], V
     return look
 
 
-def _against_each_other(nodes: list[PointsApi], name: str, console: Console) -> Verdict:
+def _against_each_other(nodes: list[NodePoints], name: str, console: Console) -> Verdict:
     checksum = Checksum()
     with bars.of_points(console) as bar:
         task = bar.add_task("points compared on all nodes", total=nodes[0].count(name))

@@ -21,7 +21,7 @@ from ops.daytwo.copying import Route, mend
 from ops.daytwo.restore import plan_restore, restore
 from ops.daytwo.running import Running
 from ops.status import parts_note
-from providers.points_api import Point
+from providers.node_points import Point
 from providers.same_point import as_stored
 from tests.live.conftest import LiveStack, live_stack
 from tests.live.test_5_daytwo import single_node

@@ -22,9 +22,8 @@ from ops.daytwo.restore import plan_restore, restore
 from ops.daytwo.running import Running
 from ops.daytwo.verify import verify
 from ops.stack import OperatorError
-from providers.points_api import Id, Point, PointsApi
+from providers.node_points import Id, NodePoints, Point
 from providers.replica_contents import Entry
-from providers.replication import create_or_adopt
 from providers.same_point import Checksum
 from tests.live.conftest import PREFIX, SLOT, LiveStack
 from tests.live.traffic import Traffic, missing
@@ -44,20 +43,9 @@ def running(stack: LiveStack) -> Running:
 def collection(running: Running) -> Iterator[str]:
     """A collection of its own, with an alias and a payload index."""
     node = running.nodes[0]
-    create_or_adopt(
-        {
-            "name": NAME,
-            "vector_size": SIZE,
-            "distance": "Cosine",
-            "shard_number": 3,
-            "replication_factor": 2,
-            "write_consistency_factor": 1,
-            "node_urls": list(running.node_urls),
-            "api_key": running.api_key,
-            "timeout_seconds": 120,
-        }
-    )
-    node.create_index(NAME, {"field_name": "n", "field_schema": "integer"})
+    body = {"vectors": {"size": SIZE, "distance": "Cosine"}, "shard_number": 3, "replication_factor": 2}
+    node.create_collection(NAME, body, 120)
+    node.create_index(NAME, "n", "integer", 60)
     node.upsert(NAME, [made(i) for i in range(500)])
     node.point_aliases({ALIAS: NAME})
     yield NAME
@@ -71,7 +59,7 @@ def made(number: int) -> Point:
     return {"id": number, "vector": vector, "payload": {"n": number}}
 
 
-def checksum(node: PointsApi, name: str) -> str:
+def checksum(node: NodePoints, name: str) -> str:
     found = Checksum()
     for each in node.points(name):
         found.hear(each)
@@ -126,7 +114,7 @@ def test_verify_finds_a_point_that_was_acknowledged_and_is_gone(
 
 
 @contextmanager
-def single_node(stack: LiveStack) -> Iterator[PointsApi]:
+def single_node(stack: LiveStack) -> Iterator[NodePoints]:
     """A Qdrant without a cluster, as most begin with, of the same image as the stack's."""
     key = stack.outputs["qdrantApiKey"]
     container = stack.engine.containers.run(
@@ -143,7 +131,7 @@ def single_node(stack: LiveStack) -> Iterator[PointsApi]:
         while not _answers(url):
             assert time.monotonic() < deadline, container.logs(tail=5)
             time.sleep(0.2)
-        yield PointsApi(url, key)
+        yield NodePoints(url, key)
     finally:
         container.remove(force=True)
 
@@ -159,7 +147,8 @@ def test_a_single_node_moves_in_while_it_is_written_to(
     stack: LiveStack, running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ops.daytwo.journal.STATE", tmp_path)
-    declared = stack.files.settings().collection.model_copy(update={"vector_size": SIZE, "shard_number": 3})
+    other = {"vector_size": SIZE, "shard_number": 3, "alias": f"{NAME}_moved"}
+    declared = stack.files.settings().collection.model_copy(update=other)
     with single_node(stack) as source:
         source.create_collection("old", {"vectors": {"size": SIZE, "distance": "Cosine"}}, 60)
         source.upsert("old", [made(i) for i in range(2000)])
@@ -182,7 +171,7 @@ def test_a_single_node_moves_in_while_it_is_written_to(
 
         monkeypatch.setattr("ops.daytwo.migrate.mend", mend_under_writes)
         writer = threading.Thread(target=write)
-        planned = plan_migration(running, source, "old", declared, alias=f"{NAME}_moved", target=f"{NAME}_new")
+        planned = plan_migration(running, source, "old", declared, target=f"{NAME}_new")
         writer.start()
         said = migrate(running, planned, stack.outputs["qdrantApiKey"], stack.console)
         assert written

@@ -1,18 +1,19 @@
 """A Qdrant cluster of this process, for what a real one gives a client seldom or never on demand."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from tests.unit.fake_points import FakePoints
 from tests.unit.served import Answer, Asked, Silence, served
 
 KEY = "k3y-that-may-write"
-NAME = "docs"
+NAME, ALIAS = "docs", "served"
 PEERS = (11, 12, 13)
-PATH = re.compile(r"/collections/(?P<name>[^/]+)(?P<cluster>/cluster)?")
+PATH = re.compile(r"/collections/(?P<name>[^/]+)(/(?P<part>cluster|index|points)(/(?P<rest>.+))?)?")
 Replicas = dict[int, dict[int, str]]  # shard -> peer -> state
 
 # What becomes of a request to create a collection.
@@ -30,6 +31,28 @@ class Collection:
     params: dict[str, Any]
     replicas: Replicas
     transfers: list[dict[str, Any]] = field(default_factory=list)
+    config: dict[str, Any] = field(default_factory=dict)  # its sections, by their names in a request
+    indexes: dict[str, Any] = field(default_factory=dict)
+    points: FakePoints = field(default_factory=FakePoints)
+    status: str = "green"
+
+    @property
+    def described(self) -> dict[str, Any]:
+        config = {key.replace("optimizers", "optimizer"): value for key, value in self.config.items()}
+        schema = {field: _schema(kind) for field, kind in self.indexes.items()}
+        counts = {"status": self.status, "points_count": len(self.points.stored)}
+        return counts | {"config": {"params": self.params, **config}, "payload_schema": schema}
+
+    def change(self, body: dict[str, Any]) -> None:
+        self.params |= body.get("params", {})
+        self.params["vectors"] |= body.get("vectors", {}).get("", {})
+        for key, section in body.items():
+            if key.endswith("_config"):
+                self.config[key] = None if section == "Disabled" else {**(self.config.get(key) or {}), **section}
+
+
+def _schema(kind: Any) -> dict[str, Any]:
+    return {"data_type": kind["type"], "params": kind} if isinstance(kind, dict) else {"data_type": kind}
 
 
 @dataclass
@@ -41,6 +64,7 @@ class FakeCluster:
     """
 
     collections: dict[str, Collection] = field(default_factory=dict)
+    aliases: dict[str, str] = field(default_factory=dict)
     creating: str = MADE
     made_by_others: dict[str, Any] = field(default_factory=dict)
     replicas_made: int | None = None  # fewer than the parameters say, as when peers were missing at that moment
@@ -67,45 +91,76 @@ class FakeCluster:
             "shard_number": 2,
             "replication_factor": 2,
         }
-        made |= {"write_consistency_factor": 1} | params
+        made |= {"write_consistency_factor": 1} | {key: value for key, value in params.items() if key[-7:] != "_config"}
         copies = min(physical or made["replication_factor"], len(PEERS))
         replicas = {
             shard: {PEERS[(shard + copy) % len(PEERS)]: state for copy in range(copies)}
             for shard in range(made["shard_number"])
         }
-        self.collections[name] = Collection(params=made, replicas=replicas)
+        config = {key: value for key, value in params.items() if key.endswith("_config")}
+        self.collections[name] = Collection(params=made, replicas=replicas, config=config)
 
     def answer(self, node: int, asked: Asked) -> Answer:
         if node in self.down:
             raise Silence
         if asked.headers.get("api-key") != KEY:
             return Answer(401, "Must provide an API key or an Authorization bearer token")
-        if asked.method != "GET":
+        if asked.method != "GET" and "/points" not in asked.path:
             self.changes.append((asked.method, asked.path, asked.json if asked.body else None))
-        if asked.path == "/cluster":
-            return ok(self._cluster(node))
-        if asked.path == "/collections":
-            return ok({"collections": [] if node in self.ignorant else [{"name": name} for name in self.collections]})
+        whole: dict[str, Callable[[], Answer]] = {
+            "/cluster": lambda: ok(self._cluster(node)),
+            "/collections": lambda: ok({"collections": self._names(node)}),
+            "/aliases": lambda: self._aliases(asked),
+            "/collections/aliases": lambda: self._aliases(asked),
+        }
+        return whole[asked.path]() if asked.path in whole else self._of_collection(node, asked)
+
+    def _names(self, node: int) -> list[dict[str, str]]:
+        return [] if node in self.ignorant else [{"name": name} for name in self.collections]
+
+    def _of_collection(self, node: int, asked: Asked) -> Answer:
         found = PATH.fullmatch(asked.path)
         assert found, asked.path
-        return self._collection(node, asked, found["name"], whereabouts=bool(found["cluster"]))
-
-    def _collection(self, node: int, asked: Asked, name: str, *, whereabouts: bool) -> Answer:
-        known = name in self.collections and node not in self.ignorant
-        if asked.method == "PUT":
-            return self._create(asked, name)
-        if asked.method == "DELETE":
-            return ok(self.collections.pop(name, None) is not None)
-        if not known:
+        name = self.aliases.get(found["name"], found["name"])
+        if found["part"] is None and asked.method in ("PUT", "DELETE"):
+            return self._create(asked, name) if asked.method == "PUT" else self._drop(name)
+        if name not in self.collections or node in self.ignorant:
             return error(404, f"Not found: Collection `{name}` doesn't exist!")
-        found = self.collections[name]
-        if asked.method == "POST":
-            return self._move(asked.json, found)
+        part = found["part"] or "itself"
+        answers = {"cluster": self._cluster_of, "index": self._index, "points": self._points, "itself": self._itself}
+        return answers[part](node, asked, self.collections[name], found["rest"] or "")
+
+    def _itself(self, _node: int, asked: Asked, found: Collection, _rest: str) -> Answer:
         if asked.method == "PATCH":
-            found.params |= asked.json["params"]
-        elif whereabouts:
-            return ok(self._whereabouts(node, found))
-        return ok({"status": "green", "points_count": 0, "config": {"params": found.params}})
+            found.change(asked.json)
+        return ok(found.described)
+
+    def _cluster_of(self, node: int, asked: Asked, found: Collection, _rest: str) -> Answer:
+        return self._move(asked.json, found) if asked.method == "POST" else ok(self._whereabouts(node, found))
+
+    def _index(self, _node: int, asked: Asked, found: Collection, rest: str) -> Answer:
+        if asked.method == "DELETE":
+            found.indexes.pop(rest, None)
+        else:
+            found.indexes[asked.json["field_name"]] = asked.json["field_schema"]
+        return ok({"status": "completed"})
+
+    def _points(self, _node: int, asked: Asked, found: Collection, rest: str) -> Answer:
+        return ok(found.points.answer(asked, rest))
+
+    def _drop(self, name: str) -> Answer:
+        self.aliases = {alias: served for alias, served in self.aliases.items() if served != name}
+        return ok(self.collections.pop(name, None) is not None)
+
+    def _aliases(self, asked: Asked) -> Answer:
+        if asked.method == "GET":
+            pairs = [{"alias_name": alias, "collection_name": served} for alias, served in self.aliases.items()]
+            return ok({"aliases": pairs})
+        for action in asked.json["actions"]:
+            [(kind, names)] = action.items()
+            self.aliases.pop(names["alias_name"], None)
+            self.aliases |= {names["alias_name"]: names["collection_name"]} if kind == "create_alias" else {}
+        return ok(True)
 
     def _create(self, asked: Asked, name: str) -> Answer:
         if name in self.collections:

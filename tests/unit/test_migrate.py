@@ -13,14 +13,16 @@ from ops.daytwo import migrate as moving
 from ops.daytwo.migrate import Migration, migrate, plan_migration, roll_back
 from ops.daytwo.reindex import Keys, documents
 from ops.stack import OperatorError
-from providers.collection import CollectionSettings
-from providers.points_api import PAGE_BYTES, PointsApi, page_limit
+from providers.collection_settings import CollectionSettings
+from providers.node_points import PAGE_BYTES, NodePoints, page_limit
 from tests.unit.fake_contents import KEY, FakeContents, contents, point
 
 OLD, NEW, ALIAS = "old", "old_migrated", "docs_index"
 QUIET = Console(quiet=True)
 DECLARED: dict[str, Any] = {"name": "docs", "vector_size": 4, "distance": "Cosine", "shard_number": 2}
-DECLARED |= {"replication_factor": 2, "write_consistency_factor": 1}
+DECLARED |= {"replication_factor": 2, "write_consistency_factor": 1, "alias": ALIAS, "vectors_on_disk": False}
+DECLARED |= {"hnsw": {}, "optimizers": {}, "quantization": {}, "strict_mode": {}}
+DECLARED |= {"payload_indexes": {}, "keep_previous": True}
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +43,8 @@ def both() -> Iterator[tuple[FakeContents, FakeContents]]:
 
 def planned(source: FakeContents, cluster: FakeContents, **declared: Any) -> Migration:
     settings = CollectionSettings(**(DECLARED | declared))
-    node = PointsApi(source.urls[0], KEY)
-    return plan_migration(cluster.running, node, OLD, settings, alias=ALIAS, target=NEW)
+    node = NodePoints(source.urls[0], KEY)
+    return plan_migration(cluster.running, node, OLD, settings, target=NEW)
 
 
 def test_everything_arrives_and_the_alias_moves_in_one_call(both: tuple[FakeContents, FakeContents]) -> None:
@@ -227,7 +229,7 @@ def test_a_pass_that_finds_nothing_writes_nothing(both: tuple[FakeContents, Fake
     migrate(cluster.running, planned(source, cluster), KEY, QUIET)
     cluster.asked.clear()
     route = copying.Route(
-        source=PointsApi(source.urls[0], KEY), source_name=OLD, nodes=cluster.running.nodes, target_name=NEW
+        source=NodePoints(source.urls[0], KEY), source_name=OLD, nodes=cluster.running.nodes, target_name=NEW
     )
     done = copying.mend(route, lambda _: None)
     assert (done.mended, done.source.points, str(done.source) == str(done.target)) == (0, 600, True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from providers import replica_contents
-from providers.points_api import PointsApi
+from providers.node_points import NodePoints
 from providers.replica_contents import Entry, check_ledger, compare_replicas
 from providers.same_point import Checksum, close, fault, vector_sha256
 from tests.unit.fake_contents import FakeContents, contents, point
@@ -23,7 +23,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeContents]:
         yield fake
 
 
-def nodes(fake: FakeContents) -> list[PointsApi]:
+def nodes(fake: FakeContents) -> list[NodePoints]:
     return fake.running.nodes
 
 

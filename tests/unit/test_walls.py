@@ -11,8 +11,10 @@ ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {".venv", ".state", ".git"}
 COUNTED = ("*.py", "*.sh", "*.j2", "Dockerfile", "*.yaml")
 PLAIN = (
-    *("balancer_api", "canary", "cluster_view", "engine", "nodes", "qdrant_api", "reach", "replica_look"),
-    *("replica_moves", "replica_plan", "replication", "settling", "wire"),
+    *("balancer_api", "blue_green", "canary", "cluster_view", "collection_life", "collection_params", "engine"),
+    *("generations", "nodes", "point_copy", "points_api", "qdrant_api", "reach", "reindexing", "replica_look"),
+    *("node_points", "replica_contents", "replica_moves", "replica_plan", "same_point", "settling", "snapshot_api"),
+    "wire",
 )
 
 
