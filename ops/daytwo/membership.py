@@ -67,22 +67,25 @@ class Membership:
     def forget(self, ordinals: Collection[int], *, force: bool) -> None:
         """Have the cluster forget who is registered at these addresses, and ask again until nobody knows them."""
         deadline = time.monotonic() + PATIENCE_SECONDS
-        refusal = ""
         while known := peers_at(self.views(), ordinals):
+            self.await_leader()
+            refusals = [self._refusal_to_forget(peer, force=force) for peer in known]
             if time.monotonic() > deadline:
                 raise OperatorError(
-                    f"expected the cluster to forget {sorted(known)} within {PATIENCE_SECONDS} s, found: {refusal}. "
+                    f"expected {sorted(known)} to be forgotten within {PATIENCE_SECONDS} s, found: {refusals[0]}. "
                     "See make status, then run the same command again"
                 )
-            self.await_leader()
-            for peer in known:
-                try:
-                    self.seen.nodes[0].remove_peer(peer, force=force)
-                except (QdrantError, NodeUnreachable) as error:  # what became of it, only the next look tells
-                    if isinstance(error, QdrantError) and error.status < 500 and not force:
-                        raise  # it holds shards: only moving these helps
-                    refusal = str(error)
-                    time.sleep(0.5)
+
+    def _refusal_to_forget(self, peer: int, *, force: bool) -> str:
+        """What the node says; what became of it, only the next look tells."""
+        try:
+            self.seen.nodes[0].remove_peer(peer, force=force)
+        except (QdrantError, NodeUnreachable) as error:
+            if isinstance(error, QdrantError) and error.status < 500 and not force:
+                raise  # it holds shards: only moving these helps
+            time.sleep(0.5)
+            return str(error)
+        return "that it is still known"
 
     def await_joined(self) -> None:
         """Return when all nodes, the new one too, are one cluster that has settled."""

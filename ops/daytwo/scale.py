@@ -11,7 +11,7 @@ from components.haproxy import SERVER_PREFIX
 from ops import lifecycle
 from ops.daytwo.membership import Membership, peers_at
 from ops.daytwo.node_disk import NodeDisk
-from ops.daytwo.protection import unprotect
+from ops.daytwo.protection import let_go
 from ops.daytwo.running import Running, plainly
 from ops.daytwo.steps import Step
 from ops.preflight import connect_engine
@@ -150,7 +150,7 @@ class Scaling:
 
     def _down_to(self) -> None:
         with only_one():
-            unprotect(open_stack(self.files), [f"{SERVER_PREFIX}{ordinal}" for ordinal in self.leaving])
+            let_go(open_stack(self.files), [f"{SERVER_PREFIX}{ordinal}" for ordinal in self.leaving])
         lifecycle.bring_up(self.files, self.console, emptied=self.leaving)
 
 
