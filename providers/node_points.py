@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import requests
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError, refusal
 
@@ -15,6 +16,12 @@ Point = dict[str, Any]  # id, and as far as they were asked for vector and paylo
 PAGE_BYTES = 4 << 20  # of one page or batch: well below the 32 MiB that a node takes in one request
 FIRST_PAGE, FEWEST, MOST = 256, 16, 2000  # points in a page
 BULK_SECONDS = 120  # how long a page or a batch may take
+READ_SECONDS = 20  # how long a node that fails in passing is asked again
+
+
+def passing(error: BaseException) -> bool:
+    """Whether the same call may go well a little later."""
+    return isinstance(error, NodeUnreachable) or (isinstance(error, QdrantError) and error.status >= 500)
 
 
 class NodePoints(QdrantApi):
@@ -26,7 +33,7 @@ class NodePoints(QdrantApi):
 
     def count(self, name: str) -> int:
         """How many points the collection has, exactly."""
-        found: int = self._bulk("POST", f"/collections/{name}/points/count", {"exact": True})["result"]["count"]
+        found: int = self._read(f"/collections/{name}/points/count", {"exact": True})["result"]["count"]
         return found
 
     def points(self, name: str) -> Iterator[Point]:
@@ -44,7 +51,7 @@ class NodePoints(QdrantApi):
     def retrieve(self, name: str, ids: Sequence[Id], *, payload: bool = True) -> dict[Id, Point]:
         """Those of the points that are there, by id."""
         body = {"ids": list(ids), "with_vector": True, "with_payload": payload}
-        found = self._bulk("POST", f"/collections/{name}/points", body)["result"]
+        found = self._read(f"/collections/{name}/points", body)["result"]
         return {point["id"]: point for point in found}
 
     def upsert(self, name: str, points: Sequence[Point]) -> None:
@@ -72,8 +79,21 @@ class NodePoints(QdrantApi):
 
     def _page(self, name: str, offset: Id | None, limit: int) -> tuple[int, dict[str, Any]]:
         body = {"limit": limit, "offset": offset, "with_vector": True, "with_payload": True}
-        content = self._answer("POST", f"/collections/{name}/points/scroll", body).content
+        content = self._surely(f"/collections/{name}/points/scroll", body).content
         return len(content), orjson.loads(content)["result"]
+
+    def _read(self, path: str, body: Any) -> Any:
+        return orjson.loads(self._surely(path, body).content)
+
+    @retry(
+        retry=retry_if_exception(passing),
+        wait=wait_exponential_jitter(multiplier=0.1, max=2),
+        stop=stop_after_delay(READ_SECONDS),
+        reraise=True,
+    )
+    def _surely(self, path: str, body: Any) -> requests.Response:
+        """A question that this node may be asked again: its own copy is meant, and no other node's."""
+        return self._answer("POST", path, body)
 
     def _bulk(self, method: str, path: str, body: Any = None) -> Any:
         return orjson.loads(self._answer(method, path, body).content)

@@ -15,8 +15,7 @@ from typing import Any
 import orjson
 from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from providers.node_points import MOST, Id, NodePoints, Point, page_limit
-from providers.qdrant_api import NodeUnreachable, QdrantError
+from providers.node_points import MOST, Id, NodePoints, Point, page_limit, passing
 from providers.replica_contents import disputes, told
 from providers.same_point import Checksum
 
@@ -138,12 +137,8 @@ def writers(nodes: Sequence[NodePoints], name: str) -> Iterator[Writers]:
         made.finish()
 
 
-def _passing(error: BaseException) -> bool:
-    return isinstance(error, NodeUnreachable) or (isinstance(error, QdrantError) and error.status >= 500)
-
-
 @retry(
-    retry=retry_if_exception(_passing),
+    retry=retry_if_exception(passing),
     wait=wait_exponential_jitter(multiplier=0.1, max=5),
     stop=stop_after_delay(PATIENCE_SECONDS),
     reraise=True,
