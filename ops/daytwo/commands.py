@@ -1,35 +1,26 @@
-"""The day-two commands behind `make`: each shows what it will do, does it, and says how that was verified."""
+"""The commands that move points: each shows what it will do, does it, and says how that was verified."""
 
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from ops.balancer import balancer_of
 from ops.daytwo import backup as taking
 from ops.daytwo import migrate as moving
+from ops.daytwo import node_commands
 from ops.daytwo import restore as restoring
-from ops.daytwo import steps
 from ops.daytwo import verify as verifying
-from ops.daytwo.node_disk import NodeDisk
 from ops.daytwo.reindex import Keys, documents
-from ops.daytwo.replace_node import Replacement
 from ops.daytwo.running import Running, plainly
-from ops.daytwo.scale import Scaling
+from ops.daytwo.stack_of import DryRun, Stack, console, files_of, found_of
 from ops.ingest import IngestClient, index_all
-from ops.parts import load_parts
-from ops.preflight import connect_engine
-from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, use_parts
+from ops.stack import OperatorError, only_one
 from providers.node_points import NodePoints
 
 app = typer.Typer()
-console = Console(highlight=False)
-Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.yaml")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="show the plan and change nothing")]
+app.add_typer(node_commands.app)
 SOURCE_KEY = "SOURCE_QDRANT_API_KEY"
 
 
@@ -42,7 +33,7 @@ def backup(
     dry_run: DryRun = False,
 ) -> None:
     """Take a snapshot of every shard, and write what a restore needs beside them."""
-    running = Running.of(_found(_files(stack)))
+    running = Running.of(found_of(files_of(stack)))
     plan = taking.plan_backup(running, collection or [])
     console.print(plan.table())
     if not dry_run:
@@ -63,7 +54,7 @@ def restore(
     dry_run: DryRun = False,
 ) -> None:
     """Restore a backup: all of it is checked before anything is touched."""
-    running = Running.of(_found(_files(stack)))
+    running = Running.of(found_of(files_of(stack)))
     planned = restoring.plan_restore(running, folder, collection, into=into, replace=replace)
     for each in planned:
         aliases = ", ".join(each.aliases) or "none"
@@ -88,8 +79,8 @@ def migrate(
     dry_run: DryRun = False,
 ) -> None:
     """Move a collection of another Qdrant into the cluster, and cut over by alias when both are the same."""
-    files = _files(stack)
-    found = _found(files)
+    files = files_of(stack)
+    found = found_of(files)
     running, declared = Running.of(found), files.settings().collection
     if rollback:
         words = f"alias {declared.alias} would mean again what it meant"
@@ -109,60 +100,6 @@ def migrate(
             console.print(moving.migrate(running, planned, key, console))
 
 
-@app.command("replace-node")
-def replace_node(
-    node: int,
-    stack: Stack = "dev",
-    *,
-    force_living: Annotated[bool, typer.Option(help="even if it lives, or its volume is whole")] = False,
-    dry_run: DryRun = False,
-) -> None:
-    """Replace a node whose disk is lost, and make every copy again that it held."""
-    files = _files(stack)
-    found = _found(files)
-    running = Running.of(found)
-    if node not in range(len(running.node_urls)):
-        raise OperatorError(f"expected a node from 0 to {len(running.node_urls) - 1}, found {node}")
-    disk = NodeDisk(engine=connect_engine(), prefix=files.settings().stack.name_prefix, ordinal=node)
-    replacement = Replacement(files=files, running=running, balancer=balancer_of(found), disk=disk, console=console)
-    planned = replacement.steps(force_living=force_living)
-    _show_or_take(planned, "replacing the node", dry_run=dry_run)
-    if not dry_run:
-        console.print(f"{disk.name} is a member again; every shard has all its copies, Active, from every node's view")
-
-
-@app.command()
-def scale(
-    nodes: Annotated[int | None, typer.Option(help="to see a plan; what is done, the stack file says")] = None,
-    stack: Stack = "dev",
-    *,
-    dry_run: DryRun = False,
-) -> None:
-    """Make the cluster as large as the stack file says, and move the copies where they belong."""
-    files = _files(stack)
-    wanted = files.settings().qdrant.nodes
-    if nodes not in (None, wanted):
-        if not dry_run:
-            raise OperatorError(
-                f'expected rag-platform:qdrantNodes: "{nodes}" in {files.stack_file.name}, found {wanted}: change that '
-                "line, so that the next make up knows it too, then run the same command again"
-            )
-        files = files.with_config(qdrantNodes=str(nodes))
-    found = _found(files)
-    scaling = Scaling(
-        files=files,
-        running=Running.of(found),
-        balancer=balancer_of(found),
-        prefix=files.settings().stack.name_prefix,
-        nodes=files.settings().qdrant.nodes,
-        console=console,
-    )
-    console.print(scaling.table())
-    _show_or_take(scaling.steps(), "scaling", dry_run=dry_run)
-    if not dry_run:
-        console.print(f"{scaling.nodes} nodes, one settled cluster, every shard with all its copies, Active")
-
-
 @app.command()
 def verify(
     ledger: Annotated[Path | None, typer.Option(help="acknowledged points; else copies are compared")] = None,
@@ -172,7 +109,7 @@ def verify(
     dry_run: DryRun = False,
 ) -> None:
     """Read every copy of every shard: exit code 1, and a table, when one lacks a point or has it otherwise."""
-    found = _found(_files(stack))
+    found = found_of(files_of(stack))
     running, name = Running.of(found), collection or str(found["collection"])
     entries = verifying.read_ledger(ledger) if ledger else None
     if dry_run:
@@ -188,23 +125,6 @@ def verify(
             "docs/day-two.md"
         )
     console.print(f"{name}: {verdict.looked_at}, nothing is missing or different")
-
-
-def _show_or_take(planned: Sequence[steps.Step], doing: str, *, dry_run: bool) -> None:
-    steps.show(planned, console)
-    if not dry_run:
-        with plainly(doing):
-            steps.take(planned, console)
-
-
-def _files(stack: str) -> StackFiles:
-    parts = load_parts()
-    use_parts(parts)
-    return StackFiles(name=stack, parts=parts)
-
-
-def _found(files: StackFiles) -> dict[str, Any]:
-    return outputs(open_stack(files))
 
 
 def _url(given: str) -> str:

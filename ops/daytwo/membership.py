@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 from components.haproxy import SERVER_PREFIX
@@ -52,23 +53,28 @@ class Membership:
             if not {peer for peer, state in states.items() if state == "Active"} - set(leaving)
         ]
 
-    def await_leader(self) -> None:
-        """Return when the nodes that stay agree on a leader among themselves: before that nobody can be removed."""
-        await_true(self._without_leader, "a leader among the nodes that stay", PATIENCE_SECONDS, "See make status")
+    def await_leader(self, *, that_stays: bool = True) -> None:
+        """Return when the nodes that stay agree on a leader, without whom nobody can be removed.
 
-    def _without_leader(self) -> list[str]:
+        One that `that_stays`, when the others are dead: they may have been led by one of those, and not know it yet.
+        """
+        reasons = partial(self._without_leader, that_stays)
+        await_true(reasons, "a leader of the nodes that stay", PATIENCE_SECONDS, "See make status")
+
+    def _without_leader(self, that_stays: bool) -> list[str]:
         views = self.views()
         if silent := [f"{view.url} {view.trouble}" for view in views if view.cluster is None]:
             return silent
         members = {view.cluster["peer_id"] for view in views if view.cluster}
         leaders = {view.cluster["raft_info"]["leader"] for view in views if view.cluster}
-        return [] if len(leaders) == 1 and leaders <= members else [f"leaders {sorted(map(str, leaders))}"]
+        found = len(leaders) == 1 and None not in leaders and (leaders <= members or not that_stays)
+        return [] if found else [f"leaders {sorted(map(str, leaders))}"]
 
     def forget(self, ordinals: Collection[int], *, force: bool) -> None:
         """Have the cluster forget who is registered at these addresses, and ask again until nobody knows them."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while known := peers_at(self.views(), ordinals):
-            self.await_leader()
+            self.await_leader(that_stays=force)
             refusals = [self._refusal_to_forget(peer, force=force) for peer in known]
             if time.monotonic() > deadline:
                 raise OperatorError(

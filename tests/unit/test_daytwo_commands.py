@@ -26,8 +26,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeContents]:
     with contents() as fake:
         fake.add("docs", 30)
         found = {"qdrantNodeUrls": fake.urls, "qdrantApiKey": KEY, "collection": "docs"}
-        monkeypatch.setattr(commands, "_files", lambda _: None)
-        monkeypatch.setattr(commands, "_found", lambda _: found)
+        monkeypatch.setattr(commands, "files_of", lambda _: None)
+        monkeypatch.setattr(commands, "found_of", lambda _: found)
         yield fake
 
 

@@ -83,9 +83,24 @@ def test_nobody_is_forgotten_while_the_others_have_no_leader(
 ) -> None:
     monkeypatch.setattr(membership, "PATIENCE_SECONDS", 0.2)
     fake.deaf, fake.leaderless_looks = {1}, 10_000
-    with pytest.raises(OperatorError, match="expected a leader among the nodes that stay"):
+    with pytest.raises(OperatorError, match="expected a leader of the nodes that stay"):
         Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
     assert fake.removals == []
+
+
+def test_a_leader_may_be_among_those_that_go_alive(fake: FakeContents, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.collections.clear()
+    monkeypatch.setattr(membership, "PATIENCE_SECONDS", 0.2)
+    Membership(running=fake.running, staying=(1, 2)).forget({0}, force=False)  # node 0 leads
+    assert fake.removals == [(PEERS[0], False)]
+
+
+def test_a_dead_leader_that_is_not_missed_yet_is_waited_for(
+    fake: FakeContents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "PATIENCE_SECONDS", 0.2)
+    with pytest.raises(OperatorError, match="expected a leader of the nodes that stay"):
+        Membership(running=fake.running, staying=(1, 2)).await_leader()
 
 
 def test_without_force_a_peer_that_holds_shards_stays(fake: FakeContents) -> None:
