@@ -98,7 +98,7 @@ def cluster_of(stack: OwnStack) -> Cluster:
     return Cluster(
         node_urls=found["qdrantNodeUrls"],
         api_key=found["qdrantApiKey"],
-        collection=declared.name,
+        collection=found["physicalCollection"],
         shards=declared.shard_number,
         factor=declared.replication_factor,
     )
@@ -107,7 +107,7 @@ def cluster_of(stack: OwnStack) -> Cluster:
 def streams(stack: OwnStack, pace: Pace, ledger: Ledger) -> Sequence[Stream]:
     """All four kinds of clients; a stream of pace 0 is left out."""
     found, declared = stack.outputs, stack.files.settings().collection
-    points = f"{found['qdrantUrl']}/collections/{declared.name}/points"
+    points = f"{found['qdrantUrl']}/collections/{found['collection']}/points"
     key, size, ids = found["qdrantApiKey"], declared.vector_size, fresh_ids()
     gateway, token = found["gatewayUrl"], stack.token(TOKEN_SECONDS)
     clients: dict[str, Callable[[], Client]] = {
