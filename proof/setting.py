@@ -12,7 +12,7 @@ from ops.corpus import Document
 from ops.ingest import index_all
 from proof.clients import ASK, READ, SEARCH, WRITE, GatewayClient, Reader, Writer, client_address, fresh_ids
 from proof.ledger import Ledger
-from proof.own_stack import TOKEN_SECONDS, OwnStack, described, is_up
+from proof.own_stack import TOKEN_SECONDS, OwnStack, described, is_up, was_used
 from proof.traffic import Client, Stream
 from proof.wholeness import Cluster, await_whole
 
@@ -79,8 +79,8 @@ def make_ready(stack: OwnStack) -> None:
 
     What an interrupted run left broken is nobody's: it goes, and a new one comes.
     """
-    if is_up(stack) and unwhole_after(stack, seconds=20):
-        stack.down(purge=True)
+    if was_used(stack) and not (is_up(stack) and not unwhole_after(stack, seconds=20)):
+        stack.clear_away()
     stack.up()
     stack.trust_this_machine()
     index_all(stack.ingest(), CORPUS, stack.console)
