@@ -150,7 +150,7 @@ def _prove(title: str, command: str, folder: Path, run: Callable[[OwnStack], Seq
         sections = run(stack)
     finally:
         if not keep:
-            stack.down(purge=True)
+            stack.clear_away()
             changes.forget_rebuilt(stack)
     return account.publish(account.report_of(title, command, stack.files.parts, sections), folder, console)
 

@@ -1,8 +1,8 @@
-"""The calls that change a cluster, which only faults and their repair make here."""
+"""Changing a cluster that is not well: a peer struck out, and patience until the rest has taken note."""
 
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import requests
 
@@ -10,11 +10,6 @@ from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 
 T = TypeVar("T")
 PAUSE_SECONDS = 0.5
-
-
-def change_shards(node: QdrantApi, collection: str, operation: dict[str, Any]) -> None:
-    """One operation on a collection's shards: replicate_shard, drop_replica, …"""
-    node.call("POST", f"/collections/{collection}/cluster", operation)
 
 
 def strike_out(node: QdrantApi, peer: int) -> None:

@@ -100,7 +100,7 @@ def wiped_node(choose: Choice) -> Fault:
         stack.container(f"qdrant-{ordinal}").kill()
         wipe(stack, ordinal)
         return lambda: replace_node(
-            nodes(stack), ordinal, stack.outputs["collection"], stack.container(f"qdrant-{ordinal}").start
+            nodes(stack), ordinal, stack.outputs["physicalCollection"], stack.container(f"qdrant-{ordinal}").start
         )
 
     return fault

@@ -57,7 +57,7 @@ def environment(stack: OwnStack, profile: Profile, factor: float) -> dict[str, s
         "JWT_SECRET": found["gatewayJwtSecret"],
         "QDRANT_URL": found["qdrantUrl"],
         "QDRANT_API_KEY": found["qdrantApiKey"],
-        "COLLECTION": settings.collection.name,
+        "COLLECTION": found["collection"],
         "DIMENSIONS": str(settings.collection.vector_size),
         "SUMMARY": OUT,
     }

@@ -7,14 +7,18 @@ from functools import cached_property
 from typing import Any
 
 import docker
+from pulumi import automation
 from rich.console import Console
 
 from ops import gateway, lifecycle
 from ops.deployment import Progress
 from ops.ingest import IngestClient
 from ops.parts import load_parts
+from ops.paths import STATE
 from ops.preflight import connect_engine
-from ops.stack import OperatorError, StackFiles, open_stack, outputs, use_parts
+from ops.stack import OperatorError, StackFiles, open_stack, outputs, resources, use_parts
+from providers.engine import of_stack
+from settings import PROJECT
 
 TOKEN_SECONDS = 12 * 3600
 
@@ -36,6 +40,25 @@ class OwnStack:
 
     def down(self, *, purge: bool) -> list[str]:
         return lifecycle.take_down(self.files, self.console, purge=purge)
+
+    def clear_away(self) -> None:
+        """Remove all of it. Where the engine cannot any more, because a run was killed half way, so is its state."""
+        try:
+            self.down(purge=True)
+        except (OperatorError, automation.CommandError) as error:
+            self.console.print(f"{self.prefix} is removed by hand, and its state forgotten: {error}", markup=False)
+            self._remove_by_hand()
+            for file in (STATE / "backend" / ".pulumi" / "stacks" / PROJECT).glob(f"{self.files.name}.json*"):
+                file.unlink()
+
+    def _remove_by_hand(self) -> None:
+        for container in self.engine.containers.list(all=True, filters=of_stack(self.prefix)):
+            container.remove(force=True)
+        for volume in self.engine.volumes.list(filters={"name": f"{self.prefix}-"}):
+            if volume.name.startswith(f"{self.prefix}-"):
+                volume.remove(force=True)
+        for network in self.engine.networks.list(names=[f"^{self.prefix}$"]):
+            network.remove()
 
     @cached_property
     def outputs(self) -> dict[str, Any]:
@@ -78,5 +101,13 @@ def is_up(stack: OwnStack) -> bool:
     """Whether an earlier run left it running."""
     try:
         return bool(outputs(open_stack(stack.files)))
-    except OperatorError:
+    except (OperatorError, automation.CommandError):
         return False
+
+
+def was_used(stack: OwnStack) -> bool:
+    """Whether an earlier run left a state, well or not."""
+    try:
+        return bool(resources(open_stack(stack.files)))
+    except automation.CommandError:
+        return True  # the engine cannot read it any more

@@ -1,11 +1,11 @@
 """A node whose disk is lost, put back: a leader without it, its peer struck out, started empty, its shards copied."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from proof.cluster_change import change_shards, strike_out, until
-from providers.cluster_view import active_peers, replicas
+from proof.cluster_change import strike_out, until
+from providers.nodes import Nodes
 from providers.qdrant_api import QdrantApi
+from providers.replica_moves import Goal, Patience, move_replicas
 
 
 def replace_node(nodes: Sequence[QdrantApi], ordinal: int, collection: str, start: Callable[[], None]) -> None:
@@ -18,8 +18,8 @@ def replace_node(nodes: Sequence[QdrantApi], ordinal: int, collection: str, star
     factor = _factor(others[0], collection)
     until("the lost peer to be struck out", lambda: _struck_out(others[0], lost))
     start()
-    fresh = until("the new peer to vote", lambda: _voter(nodes[ordinal], len(nodes)))
-    until("every shard copied", lambda: _copied(others[0], collection, fresh, factor), seconds=180)
+    until("the new peer to vote", lambda: _votes(nodes[ordinal], len(nodes)))
+    move_replicas(Nodes(nodes), collection, Goal(factor=factor), Patience(timeout_seconds=180))
 
 
 def _lost_peer(others: Sequence[QdrantApi], gone: QdrantApi) -> int | None:
@@ -44,24 +44,6 @@ def _struck_out(node: QdrantApi, peer: int) -> bool | None:
     return None
 
 
-def _voter(node: QdrantApi, peers: int) -> int | None:
+def _votes(node: QdrantApi, peers: int) -> bool | None:
     view = node.cluster()
-    return int(view["peer_id"]) if view["raft_info"]["is_voter"] and len(view["peers"]) == peers else None
-
-
-def _copied(node: QdrantApi, collection: str, fresh: int, factor: int) -> bool | None:
-    """Copy what is missing, one shard at a time; done when there is nothing to copy and nothing on its way."""
-    view = node.collection_cluster(collection)
-    if view["shard_transfers"]:
-        return None
-    for shard in sorted(replicas(view)):
-        if len(active_peers(view, shard)) < factor:
-            if fresh not in replicas(view)[shard]:
-                change_shards(node, collection, _copy(view, shard, fresh))
-            return None
-    return True
-
-
-def _copy(view: Mapping[str, Any], shard: int, to: int) -> dict[str, Any]:
-    source = min(active_peers(view, shard))
-    return {"replicate_shard": {"shard_id": shard, "from_peer_id": source, "to_peer_id": to}}
+    return True if view["raft_info"]["is_voter"] and len(view["peers"]) == peers else None

@@ -12,7 +12,7 @@ from ops.corpus import Document
 from ops.ingest import index_all
 from proof.clients import ASK, READ, SEARCH, WRITE, GatewayClient, Reader, Writer, client_address, fresh_ids
 from proof.ledger import Ledger
-from proof.own_stack import TOKEN_SECONDS, OwnStack, described, is_up
+from proof.own_stack import TOKEN_SECONDS, OwnStack, described, is_up, was_used
 from proof.traffic import Client, Stream
 from proof.wholeness import Cluster, await_whole
 
@@ -79,8 +79,8 @@ def make_ready(stack: OwnStack) -> None:
 
     What an interrupted run left broken is nobody's: it goes, and a new one comes.
     """
-    if is_up(stack) and unwhole_after(stack, seconds=20):
-        stack.down(purge=True)
+    if was_used(stack) and not (is_up(stack) and not unwhole_after(stack, seconds=20)):
+        stack.clear_away()
     stack.up()
     stack.trust_this_machine()
     index_all(stack.ingest(), CORPUS, stack.console)
@@ -98,7 +98,7 @@ def cluster_of(stack: OwnStack) -> Cluster:
     return Cluster(
         node_urls=found["qdrantNodeUrls"],
         api_key=found["qdrantApiKey"],
-        collection=declared.name,
+        collection=found["physicalCollection"],
         shards=declared.shard_number,
         factor=declared.replication_factor,
     )
@@ -107,7 +107,7 @@ def cluster_of(stack: OwnStack) -> Cluster:
 def streams(stack: OwnStack, pace: Pace, ledger: Ledger) -> Sequence[Stream]:
     """All four kinds of clients; a stream of pace 0 is left out."""
     found, declared = stack.outputs, stack.files.settings().collection
-    points = f"{found['qdrantUrl']}/collections/{declared.name}/points"
+    points = f"{found['qdrantUrl']}/collections/{found['collection']}/points"
     key, size, ids = found["qdrantApiKey"], declared.vector_size, fresh_ids()
     gateway, token = found["gatewayUrl"], stack.token(TOKEN_SECONDS)
     clients: dict[str, Callable[[], Client]] = {

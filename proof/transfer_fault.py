@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from proof.cluster_change import change_shards, until
+from proof.cluster_change import until
 from proof.faults import Heal, killed, nodes
 from proof.own_stack import OwnStack
 from providers.cluster_view import replicas
@@ -14,11 +14,10 @@ def killed_in_a_transfer(stack: OwnStack) -> Heal:
 
     RuntimeError when the transfer was over before it could be seen: then nothing was tried.
     """
-    collection, cluster = stack.outputs["collection"], nodes(stack)
+    collection, cluster = stack.outputs["physicalCollection"], nodes(stack)
     source, target, shard = _a_copy_to_make(cluster, collection)
     peers = [node.cluster()["peer_id"] for node in cluster]
-    copy = {"shard_id": shard, "from_peer_id": peers[source], "to_peer_id": peers[target]}
-    change_shards(cluster[source], collection, {"replicate_shard": copy})
+    cluster[source].replicate_shard(collection, shard, peers[source], peers[target])
     seen = bool(cluster[source].collection_cluster(collection)["shard_transfers"])
     start = killed(f"qdrant-{target}")(stack)
 
@@ -49,5 +48,5 @@ def _gone(node: QdrantApi, collection: str, shard: int, peer: int) -> bool | Non
         return None
     if peer not in replicas(view).get(shard, {}):
         return True
-    change_shards(node, collection, {"drop_replica": {"shard_id": shard, "peer_id": peer}})
+    node.drop_replica(collection, shard, peer)
     return None

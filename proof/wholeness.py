@@ -9,16 +9,16 @@ import requests
 
 from proof.ledger import batches
 from proof.vectors import fingerprint
-from providers.cluster_view import look, unsettled
+from providers.cluster_view import active_peers, look, unsettled
 from providers.qdrant_api import QdrantApi
-from providers.replication import under_replicated
 
+NOWHERE: Mapping[str, Any] = {"local_shards": [], "remote_shards": []}  # a node that does not know the collection
 LOOKS, PAUSE_SECONDS = 3, 0.5  # as the gate between two nodes: one look is not enough
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """Where its nodes are, and what collection they hold."""
+    """Where its nodes are, and what collection they hold (its own name, no alias)."""
 
     node_urls: Sequence[str]
     api_key: str
@@ -32,8 +32,12 @@ class Cluster:
         views = look(nodes)
         if reasons := unsettled(views):
             return reasons
-        collections = {view.url: view.collections.get(self.collection) for view in views}
-        return under_replicated(collections, self.shards, self.factor)
+        return [
+            f"shard {shard} has {copies} of {self.factor} Active replicas, seen from {view.url}"
+            for view in views
+            for shard in range(self.shards)
+            if (copies := len(active_peers(view.collections.get(self.collection, NOWHERE), shard))) != self.factor
+        ]
 
 
 def await_whole(look: Callable[[], list[str]], seconds: float) -> list[str]:

@@ -66,8 +66,9 @@ def without_copies(stack: LiveStack) -> Iterator[LiveStack]:
     size = stack.files.settings().collection.vector_size
     body = {"vectors": {"size": size, "distance": "Cosine"}, "shard_number": 6, "replication_factor": 1}
     api.create_collection(UNREPLICATED, body, 60)
-    config = {"collectionName": UNREPLICATED, "collectionReplicationFactor": 1}
-    yield replace(stack, files=stack.files.with_config(**config))
+    bare = replace(stack, files=stack.files.with_config(collectionReplicationFactor=1))
+    vars(bare)["outputs"] = stack.outputs | {"collection": UNREPLICATED, "physicalCollection": UNREPLICATED}
+    yield bare
     api.delete_collection(UNREPLICATED, 60)
     wait_until_settled(stack)
 
