@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ops import corpus, deployment, gateway, lifecycle, status
+from ops import corpus, deployment, gateway, lifecycle, proving, status
+from ops.daytwo import commands as daytwo
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts, load_parts
 from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, use_parts
@@ -18,6 +19,8 @@ from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 console = Console(highlight=False)
+proving.add_to(app)
+app.add_typer(daytwo.app)
 Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.yaml")]
 
 

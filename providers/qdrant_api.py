@@ -101,6 +101,15 @@ class QdrantApi:
     def _move(self, name: str, operation: dict[str, Any]) -> None:
         self.call("POST", f"/collections/{name}/cluster?timeout={CONSENSUS_SECONDS}", operation, 2 * CONSENSUS_SECONDS)
 
+    def remove_peer(self, peer: int, *, force: bool) -> None:
+        """Have the cluster forget a peer; without `force` Qdrant refuses as long as it holds shards.
+
+        With it the copies that the peer held are forgotten too, and made nowhere else.
+        """
+        forced = "true" if force else "false"
+        path = f"/cluster/peer/{peer}?force={forced}&timeout={CONSENSUS_SECONDS}"
+        self.call("DELETE", path, None, 2 * CONSENSUS_SECONDS)
+
     def call(self, method: str, path: str, body: Any = None, timeout_seconds: float | None = None) -> Any:
         """The `result` of any request."""
         try:
@@ -110,11 +119,11 @@ class QdrantApi:
         except requests.RequestException as error:
             raise NodeUnreachable(f"{self.url} does not answer ({type(error).__name__})") from error
         if answer.status_code >= 400:
-            raise QdrantError(answer.status_code, _message(answer))
+            raise QdrantError(answer.status_code, refusal(answer))
         return answer.json()["result"]
 
 
-def _message(answer: requests.Response) -> str:
+def refusal(answer: requests.Response) -> str:
     try:
         status = answer.json()["status"]
         return str(status["error"] if isinstance(status, dict) else status)

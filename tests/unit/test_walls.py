@@ -13,7 +13,8 @@ COUNTED = ("*.py", "*.sh", "*.j2", "Dockerfile", "*.yaml")
 PLAIN = (
     *("balancer_api", "blue_green", "canary", "cluster_view", "collection_life", "collection_params", "engine"),
     *("generations", "nodes", "point_copy", "points_api", "qdrant_api", "reach", "reindexing", "replica_look"),
-    *("replica_moves", "replica_plan", "settling", "wire"),
+    *("node_points", "replica_contents", "replica_moves", "replica_plan", "same_point", "settling", "snapshot_api"),
+    "wire",
 )
 
 

@@ -1,5 +1,6 @@
 """What a role is made of, put together once from its settings."""
 
+import asyncio
 from dataclasses import dataclass
 
 import httpx
@@ -12,6 +13,7 @@ from rag.metrics import Metrics
 from rag.minilm import MiniLM, WordPieces
 from rag.settings import EmbedderKind, Settings
 from rag.store import Store
+from rag.traces import Traces, make_traces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +27,13 @@ class Service:
     pieces: WordPieces
     embedding: Embedding
     http: httpx.AsyncClient
+    traces: Traces
 
     async def close(self) -> None:
         """Close every connection."""
         await self.http.aclose()
         await self.store.close()
+        await asyncio.to_thread(self.traces.close)  # it may wait for the collector
 
     def embedder(self, kind: EmbedderKind) -> Embedding:
         """Return this role's own embedding, or that of another model, for a collection that is yet to be served."""
@@ -68,4 +72,5 @@ def assemble(settings: Settings, transport: httpx.AsyncBaseTransport | None = No
         pieces=pieces,
         embedding=Embedding(model, breakers.embedding),
         http=http,
+        traces=make_traces(settings.role, settings.traces_url),
     )

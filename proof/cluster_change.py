@@ -1,0 +1,31 @@
+"""Changing a cluster that is not well: a peer struck out, and patience until the rest has taken note."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import requests
+
+from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
+
+T = TypeVar("T")
+PAUSE_SECONDS = 0.5
+
+
+def strike_out(node: QdrantApi, peer: int) -> None:
+    """Remove a peer from consensus, with the replicas that it had."""
+    node.call("DELETE", f"/cluster/peer/{peer}?force=true")
+
+
+def until(what: str, attempt: Callable[[], T | None], seconds: float = 60) -> T:
+    """Try until it gives something; refusals and silence only mean: not yet. TimeoutError with the last of them."""
+    deadline, last = time.monotonic() + seconds, "nothing"
+    while True:
+        try:
+            if (found := attempt()) is not None:
+                return found
+        except (NodeUnreachable, QdrantError, requests.RequestException) as error:
+            last = str(error)
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"expected {what} within {seconds:.0f} s, found {last}")
+        time.sleep(PAUSE_SECONDS)
