@@ -18,7 +18,7 @@ status: .venv/ready  ## what runs, and whether it is well
 	@$(OPS) status --stack $(STACK)
 
 preview: parts  ## what `make up` would do
-	@$(OPS) preview --stack $(STACK)
+	@$(OPS) preview --stack $(STACK) $(if $(REFRESH),--refresh)
 
 search: .venv/ready  ## make search Q="parse a JSON string"
 	@$(if $(Q),,$(error expected a question, found none: make search Q="parse a JSON string"))$(OPS) search --stack $(STACK) -- "$$Q"

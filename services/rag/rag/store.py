@@ -119,7 +119,7 @@ class Store:
 
     async def payloads(self, ids: Sequence[int | str]) -> dict[int | str, dict[str, Any]]:
         """Return what is stored beside the vectors, of those points that there are."""
-        with self._asking():
+        with self._asking("retrieve"):
             found = await self._client.retrieve(self._name, ids, with_payload=True)
         return {_plain(point.id): point.payload or {} for point in found}
 
