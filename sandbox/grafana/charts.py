@@ -29,7 +29,7 @@ def shown(value: float, unit: str) -> str:
     if math.isnan(value):
         return "NaN"
     if unit == "percentunit":
-        return f"{value:.3%}"
+        return f"{value * 100:.4g} %"
     if unit == "s" and abs(value) < 1:
         return f"{value * 1000:.3g} ms"
     for size, letter in STEPS:
@@ -72,7 +72,8 @@ def _y(value: float, top: float) -> float:
 
 
 def _line(points: Points, start: float, end: float, top: float, colour: str) -> str:
-    found = [(60 + 540 * (time - start) / (end - start), _y(value, top)) for time, value in points if value == value]
+    seen = [(time, value) for time, value in points if not math.isnan(value)]
+    found = [(60 + 540 * (time - start) / (end - start), _y(value, top)) for time, value in seen]
     if len(found) == 1:
         return f'<circle cx="{found[0][0]:.1f}" cy="{found[0][1]}" r="2" fill="{colour}"/>'
     path = "L".join(f"{x:.1f} {y}" for x, y in found)
