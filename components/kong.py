@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_kong as kong
@@ -9,10 +10,12 @@ from pulumi import ResourceOptions
 
 from components import postgres
 from components.gateway.database import AdminApi, publish, span_seconds, update_env
+from components.gateway.declarative import document
 from components.gateway.description import Gateway
 from components.gateway.flood import flood_env
 from components.gateway.settings import GatewaySettings
 from platforms.base import Platform, Service
+from platforms.declared import declared
 from platforms.workload import HttpProbe, Port, Resources, Workload
 
 PROXY, PROXY_TLS, ADMIN, STATUS = 8000, 8443, 8001, 8100
@@ -37,7 +40,7 @@ class KongGateway(pulumi.ComponentResource):
     """Lets through what carries a valid token and keeps within its limits; nothing passes a route before its guards."""
 
     def __init__(self, name: str, args: KongGatewayArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:KongGateway", name, args.settings.model_dump(), opts)
+        super().__init__("rag:components:KongGateway", name, gateway_inputs(args), opts)
         child = ResourceOptions(parent=self)
         database = args.platform.run(
             "postgres", postgres.postgres_workload(args.postgres_image, args.postgres_password), child
@@ -60,6 +63,16 @@ class KongGateway(pulumi.ComponentResource):
             after=[*self.kong.ready, *args.backends],
             kept_in=database.data[0] if database.data else None,
         )
+
+
+def gateway_inputs(args: KongGatewayArgs) -> dict[str, Any]:
+    """What previews and policies see of the gateway: its description too, in which secrets are references."""
+    workloads = {
+        "kong": declared(kong_workload(args)),
+        "postgres": declared(postgres.postgres_workload(args.postgres_image, args.postgres_password)),
+        "kong-migrations": declared(migrations_workload(args)),
+    }
+    return {**args.settings.model_dump(), "workloads": workloads, "description": document(args.gateway)}
 
 
 def kong_workload(args: KongGatewayArgs) -> Workload:

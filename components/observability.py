@@ -1,6 +1,7 @@
 """Seeing the stack: Prometheus with its rules, and Grafana with its dashboards."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 from pulumi import ResourceOptions
@@ -10,6 +11,7 @@ from components.monitoring.grafana import grafana_env, grafana_files
 from components.monitoring.prometheus import CONFIG_FILE, QDRANT_KEY_FILE, ScrapeTargets, prometheus_files
 from components.monitoring.promises import Promises
 from platforms.base import Platform
+from platforms.declared import declared
 from platforms.workload import HttpProbe, Port, Resources, Workload
 
 PROMETHEUS, GRAFANA = 9090, 3000
@@ -44,11 +46,18 @@ class ObservabilityStack(pulumi.ComponentResource):
     """Collects the metrics of every part, judges them by the promises, and shows them."""
 
     def __init__(self, name: str, args: ObservabilityStackArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:ObservabilityStack", name, args.settings.model_dump(), opts)
+        super().__init__("rag:components:ObservabilityStack", name, stack_inputs(args), opts)
         child = ResourceOptions(parent=self)
         self.prometheus = args.platform.run("prometheus", prometheus_workload(args), child)
         self.grafana = args.platform.run("grafana", grafana_workload(args, self.prometheus.url(PROMETHEUS)), child)
         self.register_outputs({"prometheus": self.prometheus.url(PROMETHEUS)})
+
+
+def stack_inputs(args: ObservabilityStackArgs) -> dict[str, Any]:
+    """What previews and policies see of it."""
+    grafana = grafana_workload(args, prometheus_url="")
+    workloads = {"prometheus": declared(prometheus_workload(args)), "grafana": declared(grafana)}
+    return {**args.settings.model_dump(), "workloads": workloads}
 
 
 def prometheus_workload(args: ObservabilityStackArgs) -> Workload:

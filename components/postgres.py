@@ -21,6 +21,8 @@ def postgres_workload(image: str, password: pulumi.Input[str]) -> Workload:
         },
         ports=(Port(number=PORT),),
         secret_files={PASSWORD_FILE: password},
+        # Its start gives an empty volume to the user postgres, and then becomes that user.
+        capabilities=("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"),
         data_dir="/var/lib/postgresql/data",
         readiness=CommandProbe(command=("pg_isready", "-h", "127.0.0.1", "-U", USER, "-d", DATABASE)),
         resources=Resources(memory_mib=512),

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import yaml
@@ -10,7 +11,8 @@ from pulumi import ResourceOptions
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from components import haproxy
-from platforms.base import Platform
+from platforms.base import Platform, Rollout
+from platforms.declared import declared
 from platforms.workload import HttpProbe, Port, Resources, Workload
 from providers.balancer_api import BalancerApi, BalancerUnreachable
 from providers.settled import ClusterSettled
@@ -68,10 +70,11 @@ class QdrantCluster(pulumi.ComponentResource):
     """Serves REST and gRPC through one balanced address, and goes on while one node is down."""
 
     def __init__(self, name: str, args: QdrantClusterArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:QdrantCluster", name, args.settings.model_dump(), opts)
+        node_urls = args.platform.locate("qdrant", node_workload(args)).public_urls(REST)
+        rollout = NodeRollout(name, args, node_urls)
+        super().__init__("rag:components:QdrantCluster", name, cluster_inputs(args, rollout), opts)
         child = ResourceOptions(parent=self)
-        self.node_urls = args.platform.locate("qdrant", node_workload(args)).public_urls(REST)
-        rollout = NodeRollout(name, args, self.node_urls)
+        self.node_urls = node_urls
         self.nodes = args.platform.run("qdrant", node_workload(args), child, rollout)
         after_nodes = ResourceOptions(parent=self, depends_on=list(self.nodes.ready))
         self.balancer = args.platform.run("haproxy", balancer_workload(args), after_nodes)
@@ -82,6 +85,12 @@ class QdrantCluster(pulumi.ComponentResource):
     def url(self) -> str:
         """Balanced REST address, for neighbours."""
         return self.balancer.url(haproxy.HTTP)
+
+
+def cluster_inputs(args: QdrantClusterArgs, rollout: Rollout) -> dict[str, Any]:
+    """What previews and policies see of the cluster, before anything is made."""
+    workloads = {"qdrant": declared(node_workload(args), rollout), "haproxy": declared(balancer_workload(args))}
+    return {**args.settings.model_dump(), "workloads": workloads}
 
 
 class NodeRollout:

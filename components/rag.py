@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pulumi
 from pulumi import ResourceOptions
 from pydantic import BaseModel, ConfigDict, Field
 
 from platforms.base import Platform
+from platforms.declared import declared
 from platforms.workload import HttpProbe, ImageBuild, Port, Resources, Workload
 
 API, QUERY, INGEST = "rag-service", "rag-llamaindex-query", "rag-ingest"
@@ -47,7 +48,7 @@ class RagService(pulumi.ComponentResource):
     """Answers searches and questions, and takes documents in; only for callers with the service token."""
 
     def __init__(self, name: str, args: RagServiceArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:RagService", name, args.settings.model_dump(), opts)
+        super().__init__("rag:components:RagService", name, service_inputs(args), opts)
         child = ResourceOptions(parent=self)
         self.services = {role: args.platform.run(role, role_workload(role, args), child) for role in ROLES}
         self.ready = [resource for service in self.services.values() for resource in service.ready]
@@ -62,6 +63,12 @@ class RagService(pulumi.ComponentResource):
     def ingest_url(self) -> str:
         """Address of the ingest role, for the operator on this machine."""
         return self.services[INGEST].public_url(PORTS[INGEST])
+
+
+def service_inputs(args: RagServiceArgs) -> dict[str, Any]:
+    """What previews and policies see of the service."""
+    workloads = {role: declared(role_workload(role, args)) for role in ROLES}
+    return {**args.settings.model_dump(), "workloads": workloads}
 
 
 def rag_image(reference: str, *, base: str) -> str | ImageBuild:

@@ -60,6 +60,7 @@ class Workload:
       a secret reaches a process in no other way;
     * ready means that the probe says so, and nothing that depends on the workload starts earlier;
     * replicas are replaced one at a time, each after the one before it is ready (and settled, if a `Rollout` is given);
+    * a process has no privilege but the `capabilities` it names, and gains none;
     * a process that ends is started again; `grace_seconds` of 0 stops it at once, without a signal to say goodbye on.
     """
 
@@ -76,4 +77,5 @@ class Workload:
     readiness: HttpProbe | CommandProbe | None = None
     start_seconds: int = 120
     grace_seconds: int = 10
+    capabilities: tuple[str, ...] = ()  # what the image's start needs of root's; on Kubernetes nobody starts as root
     resources: Resources = field(default_factory=lambda: Resources(memory_mib=512))
