@@ -16,7 +16,7 @@ from components.observability import ObservabilitySettings
 from components.qdrant import QdrantSettings
 from components.rag import RagSettings
 from platforms.connect import StackSettings
-from providers.collection import CollectionSettings
+from providers.collection_settings import CollectionSettings
 
 PROJECT = "rag-platform"
 OLDEST_QDRANT = (1, 19, 1)

@@ -71,6 +71,11 @@ def service_inputs(args: RagServiceArgs) -> dict[str, Any]:
     return {**args.settings.model_dump(), "workloads": workloads}
 
 
+def locate_ingest(args: RagServiceArgs) -> str:
+    """Where the ingest role will answer from outside, before it runs."""
+    return args.platform.locate(INGEST, role_workload(INGEST, args)).public_url(PORTS[INGEST])
+
+
 def rag_image(reference: str, *, base: str) -> str | ImageBuild:
     """The image that is named, else one built from the service's folder on `base`."""
     return reference or ImageBuild(name="rag-platform/rag", context="services/rag", build_args={"BASE": base})
