@@ -120,7 +120,7 @@ observability = ObservabilityStack(
 
 signing_key = settings.gateway.jwt_keys[0]
 for name, value in {
-    "gatewayUrl": gateway.kong.public_url(PROXY),
+    "gatewayUrl": gateway.kong.world_url(PROXY),
     "gatewayAdminUrl": gateway.admin_url,
     "gatewayJwtKey": signing_key,
     "gatewayJwtSecret": jwt_secrets[signing_key],

@@ -4,6 +4,8 @@ from typing import Any
 
 import requests
 
+from providers.tunnel import local
+
 
 class QdrantError(Exception):
     """The node answered, and the answer is no."""
@@ -65,7 +67,7 @@ class QdrantApi:
     def _result(self, method: str, path: str, body: Any = None, timeout_seconds: float | None = None) -> Any:
         try:
             answer = self._session.request(
-                method, self.url + path, json=body, timeout=(2, timeout_seconds or self._timeout)
+                method, local(self.url) + path, json=body, timeout=(2, timeout_seconds or self._timeout)
             )
         except requests.RequestException as error:
             raise NodeUnreachable(f"{self.url} does not answer ({type(error).__name__})") from error
