@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pulumi
 
-from platforms.workload import Workload
+from platforms.workload import Call, Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,15 +29,26 @@ class Service:
         return f"{self.name}:{port}"
 
     def replica_addresses(self, port: int) -> list[str]:
-        """`host:port` of each replica, for a neighbour that must see every one."""
+        """`host:port` of each replica, for a neighbour that must see every one.
+
+        Where replicas have no names, it is one address that begins with `dns+`: its host resolves to all of them.
+        """
         return [f"{self.name}-{ordinal}:{port}" for ordinal in range(self.replicas)]
+
+    def call(self, port: int) -> Call:
+        """The wire from a workload that connects to this port."""
+        return Call(name=self.name, port=port)
 
     def url(self, port: int) -> str:
         """Base URL for a neighbour."""
         return f"http://{self.address(port)}"
 
     def public_url(self, port: int, ordinal: int = 0) -> str:
-        """Base URL for people, and for providers that run outside; KeyError when the port is not published."""
+        """Base URL for people, and for providers that run outside; KeyError when the port is not published.
+
+        On Kubernetes nothing is published for that: it is `kube://context/namespace/name:port`, which providers reach
+        through the cluster's API.
+        """
         return f"http://{self.public_host}:{self.published[port] + ordinal}"
 
     def public_urls(self, port: int) -> list[str]:
