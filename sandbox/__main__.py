@@ -40,7 +40,7 @@ def up() -> None:
         pulumi_lane = lanes.submit(pulumi_parts)
         engine = docker_engine.ensure_engine()
         debian.offer(haproxy="haproxy", promtool="prometheus")  # the tests hold configurations against them
-        wanted = docker_images.wanted_images(ROOT / "Pulumi.dev.yaml")
+        wanted = docker_images.of_all(ROOT)
         images = {key: docker_images.provide(engine, key, image) for key, image in wanted.items()}
         cli, *plugins = pulumi_lane.result()
         folders = [STATE / "bin"] if shutil.which("pulumi") else [STATE / "bin", Path(cli.used).parent]
