@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 OPS := $(PYTHON) -m ops
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
-.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts
+.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts k8s-up k8s-down test-k8s
 
 up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand
 	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh)
@@ -43,6 +43,15 @@ check: .venv/ready  ## style and types
 # Each part of the stack: what is on this machine, else what can be pulled, else a named stand-in.
 parts: .venv/ready
 	@$(PYTHON) -m sandbox
+
+k8s-up: parts  ## a Kubernetes of three nodes on this machine, unless a kubeconfig points at one
+	@$(PYTHON) -m sandbox.kubernetes up
+
+k8s-down: .venv/ready  ## remove that Kubernetes; nothing of it stays
+	@$(PYTHON) -m sandbox.kubernetes down
+
+test-k8s: k8s-up  ## the prod stack on that Kubernetes, or on the one that KUBECONFIG names
+	@$(PYTHON) -m pytest tests/live/test_8_kubernetes.py tests/sandbox/test_kubernetes.py
 
 .venv/ready: requirements.lock
 	@test -x .venv/bin/pip || python3 -m venv .venv

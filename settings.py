@@ -16,6 +16,7 @@ from components.observability import ObservabilitySettings
 from components.qdrant import QdrantSettings
 from components.rag import RagSettings
 from platforms.connect import StackSettings
+from platforms.kubernetes.settings import KubernetesSettings
 from providers.collection_settings import CollectionSettings
 
 PROJECT = "rag-platform"
@@ -28,6 +29,7 @@ SECRET_KEYS = frozenset(
         "haproxyPassword",
         "postgresPassword",
         "gatewayServiceToken",
+        "gatewayRedisPassword",
         "grafanaPassword",
     }
 )
@@ -51,6 +53,7 @@ class ImageSettings(BaseModel):
     haproxy: str
     postgres: str
     kong: str
+    valkey: str = Field(description="needed where calls are counted in a Valkey of our own")
     prometheus: str
     grafana: str
     python: str = Field(description="base of the RAG service's image when it is built here")
@@ -59,7 +62,7 @@ class ImageSettings(BaseModel):
     @field_validator("*")
     @classmethod
     def pinned(cls, reference: str, info: ValidationInfo) -> str:
-        if info.field_name == "rag" and not reference:
+        if info.field_name in ("rag", "valkey") and not reference:
             return reference
         name, _, digest = reference.partition("@sha256:")
         _, _, tag = name.rpartition("/")[2].partition(":")
@@ -81,6 +84,7 @@ class ImageSettings(BaseModel):
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "": StackSettings,
+    "kubernetes": KubernetesSettings,
     "image": ImageSettings,
     "qdrant": QdrantSettings,
     "collection": CollectionSettings,
@@ -101,6 +105,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=AliasGenerator(alias=str))
 
     stack: StackSettings
+    kubernetes: KubernetesSettings
     image: ImageSettings
     qdrant: QdrantSettings
     collection: CollectionSettings
@@ -157,20 +162,25 @@ class Settings(BaseModel):
                 f"collectionReplicationFactor: expected at most qdrantNodes ({self.qdrant.nodes}), found "
                 f"{self.collection.replication_factor}; lower it, or add nodes"
             )
-        return found + self._not_built_yet() + _port_clashes(self.published_ports())
+        found += self._not_of_this_platform()
+        if self.gateway.rate_limit_policy == "redis" and not (self.gateway.redis_address or self.image.valkey):
+            found.append("imageValkey: expected an image, or gatewayRedisAddress, with the policy redis; found neither")
+        return found + (_port_clashes(self.published_ports()) if self.stack.platform == "docker" else [])
 
-    def _not_built_yet(self) -> list[str]:
-        """What the description of the gateway knows, but no platform runs yet: refused, and not passed over."""
-        gateway = self.gateway
+    def _not_of_this_platform(self) -> list[str]:
+        """What one platform keeps and the other has no means for: refused, and not passed over."""
+        if self.stack.platform == "kubernetes":
+            built = "" if self.image.rag else "imageRag: expected a pushed image, found none: Kubernetes builds nothing"
+            return [built] if built else []
+        several = {
+            "gatewayNodes": self.gateway.nodes,
+            "qdrantBalancers": self.qdrant.balancers,
+            "ragReplicas": self.rag.replicas,
+        }
         return [
-            f"{key}: expected {wanted}, found {found}, which is not built yet"
-            for key, wanted, found in (
-                ("platform", "docker", self.stack.platform),
-                ("gatewayBackend", "database", gateway.backend),
-                ("gatewayNodes", "1", str(gateway.nodes)),
-                ("gatewayRateLimitPolicy", "local", gateway.rate_limit_policy),
-            )
-            if found != wanted
+            f"{key}: expected 1 with platform docker, which publishes one port of this machine for it; found {count}"
+            for key, count in several.items()
+            if count != 1
         ]
 
     def published_ports(self) -> dict[str, int]:

@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from components.monitoring.grafana import grafana_env, grafana_files
 from components.monitoring.prometheus import CONFIG_FILE, QDRANT_KEY_FILE, ScrapeTargets, prometheus_files
 from components.monitoring.promises import Promises
-from platforms.base import Platform
+from platforms.base import Platform, Service
 from platforms.declared import declared
-from platforms.workload import HttpProbe, Port, Resources, Workload
+from platforms.workload import Call, HttpProbe, Port, Resources, Workload
 
 PROMETHEUS, GRAFANA = 9090, 3000
 ADMIN_PASSWORD_FILE = "/run/secrets/grafana-admin-password"  # noqa: S105  a path
@@ -24,6 +24,7 @@ class ObservabilitySettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     retention_days: int = Field(ge=1)
+    storage_gib: int = Field(ge=1)
     prometheus_port: int = Field(ge=1, le=65535)
     grafana_port: int = Field(ge=1, le=65535)
 
@@ -37,6 +38,7 @@ class ObservabilityStackArgs:
     prometheus_image: str
     grafana_image: str
     targets: ScrapeTargets
+    calls: tuple[Call, ...]  # the wires to them
     promises: Promises
     qdrant_read_only_api_key: pulumi.Input[str]
     grafana_password: pulumi.Input[str]
@@ -49,14 +51,15 @@ class ObservabilityStack(pulumi.ComponentResource):
         super().__init__("rag:components:ObservabilityStack", name, stack_inputs(args), opts)
         child = ResourceOptions(parent=self)
         self.prometheus = args.platform.run("prometheus", prometheus_workload(args), child)
-        self.grafana = args.platform.run("grafana", grafana_workload(args, self.prometheus.url(PROMETHEUS)), child)
+        self.grafana = args.platform.run("grafana", grafana_workload(args, self.prometheus), child)
         self.register_outputs({"prometheus": self.prometheus.url(PROMETHEUS)})
 
 
 def stack_inputs(args: ObservabilityStackArgs) -> dict[str, Any]:
     """What previews and policies see of it."""
-    grafana = grafana_workload(args, prometheus_url="")
-    workloads = {"prometheus": declared(prometheus_workload(args)), "grafana": declared(grafana)}
+    prometheus = prometheus_workload(args)
+    grafana = grafana_workload(args, args.platform.locate("prometheus", prometheus))
+    workloads = {"prometheus": declared(prometheus), "grafana": declared(grafana)}
     return {**args.settings.model_dump(), "workloads": workloads}
 
 
@@ -73,20 +76,26 @@ def prometheus_workload(args: ObservabilityStackArgs) -> Workload:
         files=prometheus_files(args.targets, args.promises),
         secret_files={QDRANT_KEY_FILE: args.qdrant_read_only_api_key},
         data_dir="/prometheus",
+        data_gib=args.settings.storage_gib,
+        calls=args.calls,
+        user=65534,
         readiness=HttpProbe(port=PROMETHEUS, path="/-/ready"),
         resources=Resources(memory_mib=512),
     )
 
 
-def grafana_workload(args: ObservabilityStackArgs, prometheus_url: str) -> Workload:
+def grafana_workload(args: ObservabilityStackArgs, prometheus: Service) -> Workload:
     """Grafana, provisioned from files alone: it has nothing to lose."""
     port = args.settings.grafana_port
     return Workload(
         image=args.grafana_image,
         env=grafana_env(root_url=f"http://localhost:{port}", admin_password_file=ADMIN_PASSWORD_FILE),
         ports=(Port(number=GRAFANA, published=port),),
-        files=grafana_files(prometheus_url, args.promises),
+        files=grafana_files(prometheus.url(PROMETHEUS), args.promises),
         secret_files={ADMIN_PASSWORD_FILE: args.grafana_password},
+        calls=(prometheus.call(PROMETHEUS),),
+        scratch_dirs=("/var/lib/grafana", "/var/log/grafana", "/tmp"),  # noqa: S108  the container's own
         readiness=HttpProbe(port=GRAFANA, path="/api/health"),
+        user=472,
         resources=Resources(memory_mib=512),
     )

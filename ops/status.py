@@ -12,6 +12,7 @@ from providers.balancer_api import BalancerUnreachable
 from providers.canary import look as look_through
 from providers.cluster_view import look, physical_factor, unsettled
 from providers.qdrant_api import QdrantApi
+from providers.tunnel import local
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ def _part(part: Part | None) -> str:
 
 def _state(url: str, path: str) -> str:
     try:
-        status = requests.get(url + path, timeout=5).status_code
+        status = requests.get(local(url) + path, timeout=5).status_code
     except requests.RequestException as error:
         return f"no answer ({type(error).__name__})"
     return "well" if status == 200 else f"answers {status}"

@@ -15,11 +15,15 @@ CONFIG_DIR = "/etc/prometheus"
 CONFIG_FILE = f"{CONFIG_DIR}/prometheus.yml"
 QDRANT_KEY_FILE = f"{CONFIG_DIR}/secrets/qdrant-read-only-key"
 INTERVAL = "15s"
+BY_DNS = "dns+"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScrapeTargets:
-    """The `host:port` addresses of each job, every replica by itself; a field is its job's name with underscores."""
+    """The `host:port` addresses of each job, every replica by itself; a field is its job's name with underscores.
+
+    `dns+host:port` is a name that resolves to all replicas, where they have none of their own.
+    """
 
     qdrant_cluster: tuple[str, ...]
     haproxy: tuple[str, ...]
@@ -37,12 +41,23 @@ class ScrapeTargets:
 def prometheus_config(targets: ScrapeTargets) -> str:
     """Return `prometheus.yml`; its paths are relative to the folder it stands in."""
     scrapes = [
-        {"job_name": job, "static_configs": [{"targets": list(addresses)}], **_OF_ITS_OWN.get(job, {})}
-        for job, addresses in targets.jobs().items()
+        {"job_name": job, **_where(addresses), **_OF_ITS_OWN.get(job, {})} for job, addresses in targets.jobs().items()
     ]
     pace = {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL}
     config = {"global": pace, "rule_files": ["rules/*.yml"], "scrape_configs": scrapes}
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def _where(addresses: tuple[str, ...]) -> dict[str, object]:
+    """Named replicas as they are; the others are looked up again and again, for they come and go."""
+    named = [address for address in addresses if not address.startswith(BY_DNS)]
+    found: dict[str, object] = {"static_configs": [{"targets": named}]} if named else {}
+    lookups = [address.removeprefix(BY_DNS).rpartition(":") for address in addresses if address.startswith(BY_DNS)]
+    if lookups:
+        found["dns_sd_configs"] = [
+            {"names": [host], "type": "A", "port": int(port), "refresh_interval": INTERVAL} for host, _, port in lookups
+        ]
+    return found
 
 
 # Qdrant wants a key for /metrics. `node` is the first word of the host: qdrant-0, on Docker and on Kubernetes alike.

@@ -122,7 +122,13 @@ def test_kong_starts_only_after_its_migrations_ran_to_their_end(dev: Engine) -> 
     assert migrations.inputs["command"] == ["kong", "migrations", "bootstrap"]
     assert migrations.is_secret("files")
     assert OneShotProvider().diff("", {**migrations.inputs, "image": "older"}, dict(migrations.inputs)).changes
-    assert migrations.urn in dev.one("kong-0", CONTAINER).depends_on
+    assert migrations.urn in dev.one("kong-migrations-up", "OneShot").depends_on
+
+
+def test_a_newer_kong_rolls_between_what_adds_to_the_database_and_what_drops_from_it(dev: Engine) -> None:
+    kong = dev.one("kong-0", CONTAINER)
+    assert dev.one("kong-migrations-up", "OneShot").urn in kong.depends_on
+    assert kong.urn in dev.one("kong-migrations-finish", "OneShot").depends_on
 
 
 def test_every_image_is_pinned(dev: Engine) -> None:
