@@ -15,7 +15,7 @@ down: .venv/ready  ## remove what runs; PURGE=1 removes data and secrets too
 status: .venv/ready  ## what runs, and whether it is well
 	@$(OPS) status --stack $(STACK)
 
-preview: parts  ## what `make up` would do
+preview: parts  ## what `make up` would do, and whether policies let it: make preview STACK=prod
 	@$(OPS) preview --stack $(STACK)
 
 search: .venv/ready  ## make search Q="parse a JSON string"

@@ -82,6 +82,14 @@ class ImageSettings(BaseModel):
         return reference
 
 
+class PolicySettings(BaseModel):
+    """Written exceptions from the policies, which read and judge them by themselves (policies/exceptions.py)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exceptions: tuple[dict[str, Any], ...]
+
+
 SECTIONS: dict[str, type[BaseModel]] = {
     "": StackSettings,
     "kubernetes": KubernetesSettings,
@@ -91,6 +99,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "gateway": GatewaySettings,
     "observability": ObservabilitySettings,
     "rag": RagSettings,
+    "policy": PolicySettings,
 }
 
 
@@ -112,6 +121,7 @@ class Settings(BaseModel):
     gateway: GatewaySettings
     observability: ObservabilitySettings
     rag: RagSettings
+    policy: PolicySettings
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], encrypted: Collection[str] = ()) -> Self:

@@ -8,16 +8,19 @@ from typing import Annotated, Any
 import pulumi
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.markup import escape
 
-from ops import corpus, deployment, gateway, lifecycle, status
+from ops import corpus, gateway, lifecycle, status
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts, load_parts
+from ops.review.run import review
 from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, use_parts
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 console = Console(highlight=False)
+AllowDataLoss = Annotated[bool, typer.Option(help="carry out what deletes or replaces data, too")]
 Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.yaml")]
 
 
@@ -27,11 +30,12 @@ def up(
     *,
     corpus_too: Annotated[bool, typer.Option("--corpus/--no-corpus", help="index when the index is empty")] = True,
     refresh: Annotated[bool, typer.Option(help="look at what is really there first, and repair it")] = False,
+    allow_data_loss: AllowDataLoss = False,
 ) -> None:
     """Bring the stack up, index the standard library's documentation when the index is empty, show what runs."""
     parts = _parts()
     files = StackFiles(name=stack, parts=parts)
-    progress = lifecycle.bring_up(files, console, refresh=refresh)
+    progress = lifecycle.bring_up(files, console, refresh=refresh, allow_data_loss=allow_data_loss)
     console.print(f"{len(progress.changes)} steps." if progress.changes else "Nothing had to be changed.")
     found = outputs(open_stack(files))
     if corpus_too:
@@ -44,13 +48,22 @@ def up(
 
 
 @app.command()
-def preview(stack: Stack = "dev") -> None:
-    """Show what `up` would do."""
+def preview(
+    stack: Stack = "dev",
+    *,
+    markdown: Annotated[Path | None, typer.Option(help="write it to this file too")] = None,
+    allow_data_loss: AllowDataLoss = False,
+) -> None:
+    """Show what `up` would do, what it means, and what policies say; exit code 1 when it must not be done."""
     files = StackFiles(name=stack, parts=_parts())
     files.settings()
     with only_one():
-        _, progress = deployment.run(console, "pulumi preview", open_stack(files).preview, diff=True)
-    console.print(f"{len(progress.changes)} steps would be taken.")
+        done = review(console, files, open_stack(files), allow_data_loss=allow_data_loss)
+    if markdown:
+        markdown.write_text(done.markdown)
+    console.print(Markdown(done.markdown))
+    if not done.verdict.passes:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -9,13 +9,14 @@ from ops import deployment, preflight, strays
 from ops.balancer import balancer_of, servers_of
 from ops.deployment import Progress
 from ops.restore import restore_containers
+from ops.review.run import refuse_unless_passed, review
 from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, resources
 from providers.balancer_api import BalancerUnreachable
 from providers.engine import of_stack
 from settings import Settings
 
 
-def bring_up(files: StackFiles, console: Console, *, refresh: bool = False) -> Progress:
+def bring_up(files: StackFiles, console: Console, *, refresh: bool = False, allow_data_loss: bool = False) -> Progress:
     """Make the stack what its file says; returns what was changed. OperatorError before anything is made, if it can be.
 
     What an interrupted run made and did not record is removed first: the engine would trip over it. What was stopped or
@@ -29,6 +30,8 @@ def bring_up(files: StackFiles, console: Console, *, refresh: bool = False) -> P
         clear_interrupted(stack)
         recorded = resources(stack)
         _refuse_anothers(engine, settings, recorded)
+        looked = review(console, files, stack, allow_data_loss=allow_data_loss, refresh=refresh)
+        refuse_unless_passed(looked)
         removed = strays.remove_stray_containers(engine, settings.stack.name_prefix, recorded)
         removed += strays.remove_stray_entities(admin_url(settings), recorded)
         for name in removed:

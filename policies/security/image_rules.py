@@ -11,19 +11,28 @@ RUNNING = (*COMPONENTS, *DOCKER_IMAGE, *PODS)
 @rule(
     on=RUNNING,
     reason="A tag such as `latest` is moved: the next start of the same program is another program, and nobody saw it.",
-    remedy="Write a version's tag, `name:1.2.3`; in production its digest too, `name:1.2.3@sha256:…`, which "
-    "`docker buildx imagetools inspect` prints. The keys are `rag-platform:image…`.",
-    by_digest=Setting(False, "ask for a digest behind the tag"),
+    remedy="Write a version's tag, `name:1.2.3`, in `rag-platform:image…`.",
 )
-def images_are_pinned(subject: Subject, *, by_digest: bool) -> Violations:
+def images_are_pinned(subject: Subject) -> Violations:
     """Every image is pinned, so that what was tested is what runs."""
     for where, reference in _images(subject):
-        name, _, digest = reference.partition("@")
-        tag = name.rpartition("/")[2].partition(":")[2]
-        if tag in ("", "latest", "stable", "edge", "nightly"):
+        if _floats(reference):
+            name = reference.partition("@")[0].rpartition(":")[0] or reference
             yield Violation(where, f"{reference!r} may be another image tomorrow; write a version, as in {name}:1.2.3")
-        elif by_digest and not digest.startswith("sha256:"):
-            yield Violation(where, f"{reference!r} can be pushed again; write its digest too: {name}@sha256:…")
+
+
+@rule(
+    on=(*COMPONENTS, *PODS),
+    reason="A tag can be pushed again: only a digest is the image that was tested.",
+    remedy="Write the digest behind the tag, `name:1.2.3@sha256:…`; `docker buildx imagetools inspect name:1.2.3` "
+    "prints it.",
+    in_force=Setting(False, "true in production"),
+)
+def images_are_pinned_by_digest(subject: Subject, *, in_force: bool) -> Violations:
+    """Every image is pinned by its digest."""
+    for where, reference in _images(subject):
+        if in_force and "@sha256:" not in reference and not _floats(reference):
+            yield Violation(where, f"{reference!r} can be pushed again; write its digest too: {reference}@sha256:…")
 
 
 @rule(
@@ -55,10 +64,16 @@ def _images(subject: Subject) -> Iterator[tuple[str, str]]:
             yield where, image
 
 
+def _floats(reference: str) -> bool:
+    """Whether the tag, if there is one, is one that is moved on purpose."""
+    tag = reference.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    return tag in ("", "latest", "stable", "edge", "nightly")
+
+
 def _with_registry(reference: str) -> str:
     first, slash, _ = reference.partition("/")
     named = slash and (set(".:") & set(first) or first == "localhost")
     return reference if named else f"docker.io/{reference if slash else f'library/{reference}'}"
 
 
-RULES = (images_are_pinned, images_come_from_known_registries)
+RULES = (images_are_pinned, images_are_pinned_by_digest, images_come_from_known_registries)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from policies.declared import CONTAINER, PODS, containers, items, mapping, pod
+from policies.declared import COMPONENTS, CONTAINER, PODS, containers, items, mapping, pod, workloads
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
 RUNNING = (*CONTAINER, *PODS)
@@ -43,13 +43,16 @@ def containers_have_a_network_of_their_own(subject: Subject) -> Violations:
 
 
 @rule(
-    on=RUNNING,
+    on=(*COMPONENTS, *RUNNING),
     reason="Root in a container is one kernel bug away from root on the machine, and owns what it mounts.",
     remedy="Name a user that is not 0: `user` of a Docker container, `runAsUser` and `runAsNonRoot: true` of a pod.",
     named=Setting(False, "on Docker too, ask for a user by name and do not trust the image to have one"),
 )
 def processes_do_not_run_as_root(subject: Subject, *, named: bool) -> Violations:
     """No process runs as root."""
+    for name, workload in workloads(subject):
+        if workload.get("user") == 0:
+            yield Violation(subject.at(name), "user is 0; write another number, such as 1000")
     if subject.type in CONTAINER:
         user = str(subject.inputs.get("user", ""))
         if user.partition(":")[0] in ("0", "root") or (named and not user):

@@ -79,11 +79,13 @@ GATEWAY = [
 ]
 
 SECURITY = [
+    Bad("images-are-pinned-by-digest", DEPLOYMENT, f"{FIRST}/image", "kong:3.9.3", "kong:3.9.3@sha256:"),
+    Bad("processes-do-not-run-as-root", QDRANT, "workloads/qdrant/user", 0, "such as 1000"),
     Bad("images-are-pinned", KONG, "workloads/kong/image", "kong", "kong:1.2.3"),
     Bad("images-are-pinned", QDRANT, "workloads/qdrant/image", "qdrant/qdrant:latest", "write a version"),
-    Bad("images-are-pinned", DEPLOYMENT, f"{FIRST}/image", "kong:latest", "write a version"),
+    Bad("images-are-pinned", DEPLOYMENT, f"{FIRST}/image", f"kong:latest@sha256:{64 * 'a'}", "write a version"),
     Bad("images-are-pinned", "RemoteImage::kong:3.9.3", "name", "kong:latest", "write a version"),
-    Bad("images-come-from-known-registries", KONG, "workloads/kong/image", "evil.example/kong:3.9.3", "evil.example"),
+    Bad("images-come-from-known-registries", KONG, "workloads/kong/image", f"evil.example/kong:3.9.3@sha256:{64 * 'a'}", "evil.example"),
     Bad("secrets-stay-out-of-sight", QDRANT, "workloads/qdrant/env/QDRANT__SERVICE__API_KEY", "s3cr3t", "secret file"),
     Bad("secrets-stay-out-of-sight", KONG, f"{HEADERS}/add/headers", ["X-Service-Token:s3cr3t"], "X-Service-Token"),
     Bad("secrets-stay-out-of-sight", KONG, "redis_address", "redis://operator:hunter2@redis:6379", "password"),

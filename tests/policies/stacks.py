@@ -29,7 +29,9 @@ class Bad:
 
     def of(self, good: Sequence[Subject]) -> list[Subject]:
         """The bad stack."""
-        hit = [subject for subject in good if f"{subject.type}::{subject.name}".endswith(self.resource)]
+        hit = [
+            subject for subject in good if f"{subject.type}::{subject.name.partition('@')[0]}".endswith(self.resource)
+        ]
         assert len(hit) == 1, f"{self.resource} names {len(hit)} resources"
         return [self._changed(subject) if subject is hit[0] else subject for subject in good]
 

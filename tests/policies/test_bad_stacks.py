@@ -9,7 +9,7 @@ from policies.rule import Rule, Subject
 from tests.policies.bad_stacks import BAD_STACKS
 from tests.policies.stacks import Bad, verdicts
 
-PROD = {"data-is-protected": {"in_force": True}}
+PROD = {name: {"in_force": True} for name in ("data-is-protected", "images-are-pinned-by-digest")}
 
 
 def test_the_catalogue_is_long_enough() -> None:
