@@ -1,10 +1,11 @@
 """The plan as Markdown, for a pull request and for a terminal alike."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from ops.review.gate import Verdict
 from ops.review.meaning import meaning
 from ops.review.plan import Change, Kind, Plan
+from policies.catalogue import NAMES
 
 HEADINGS: Mapping[Kind, str] = {"replace": "Replaced", "delete": "Deleted", "change": "Changed", "create": "Created"}
 SHOWN_AT_MOST = 60  # rows of a table: a comment has an end
@@ -15,13 +16,19 @@ def marker(stack: str) -> str:
     return f"<!-- preview of {stack} -->"
 
 
-def report(stack: str, plan: Plan, verdict: Verdict) -> str:
-    """What would be done to the stack, what it means, and whether it may be."""
-    return "\n".join([marker(stack), f"## Preview of `{stack}`", "", *_sections(plan, verdict)]).rstrip() + "\n"
+def report(stack: str, plan: Plan, verdict: Verdict, exceptions: Sequence[Mapping[str, str]] = ()) -> str:
+    """What would be done to the stack, what it means, whether it may be, and what it is excused from."""
+    excused = [
+        f"{e.get('rule')} for `{e.get('resource')}` until {e.get('expires')}: {e.get('reason')}" for e in exceptions
+    ]
+    sections = [*_sections(plan, verdict), *_reasons("Written exceptions", excused)]
+    return "\n".join([marker(stack), f"## Preview of `{stack}`", "", *sections]).rstrip() + "\n"
 
 
 def _sections(plan: Plan, verdict: Verdict) -> Iterator[str]:
     yield f"**{'May be carried out.' if verdict.passes else 'Stopped.'}** {_sum(plan)}"
+    broken = len({reason.partition(":")[0] for reason in (*verdict.refused, *verdict.steps)})
+    yield f"{len(NAMES) - broken} of {len(NAMES)} rules are content."
     yield from _reasons("Refused by a policy", verdict.refused)
     yield from _reasons("Not possible in one step", verdict.steps)
     allowed = "Data would be gone, and this is allowed" if verdict.allowed else "Data would be gone"

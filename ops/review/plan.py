@@ -10,6 +10,7 @@ from pulumi.automation.events import EngineEvent
 Kind = Literal["create", "change", "replace", "delete"]
 # The engine tells a replacement in up to three steps; "replace" is the one that both orders have.
 KINDS: Mapping[str, Kind] = {"create": "create", "update": "change", "replace": "replace", "delete": "delete"}
+NOT_OURS = ("pulumi:pulumi:", "pulumi:providers:")  # the stack itself, and the plugins
 REMEDIED = re.compile(r"^\s*- \[remediate\]\s+(?P<rule>\S+)\s+\((?P<where>.+)\)$", re.MULTILINE)
 
 
@@ -56,13 +57,14 @@ class Plan:
 def plan_of(events: Sequence[EngineEvent], printed: str = "") -> Plan:
     """The plan; what policies mended stands only in what the CLI `printed`, and not in the SDK's events."""
     steps = [event.resource_pre_event.metadata for event in events if event.resource_pre_event]
-    changes = [_change(step) for step in steps if step.op.value in KINDS and not step.type.startswith("pulumi:pulumi:")]
+    ours = [step for step in steps if not step.type.startswith(NOT_OURS)]
+    changes = [_change(step) for step in ours if step.op.value in KINDS]
     said = [event.policy_event for event in events if event.policy_event]
     return Plan(
         changes=changes,
         findings=[Finding(rule=f.policy_name, level=str(f.enforcement_level), text=_advice(f.message)) for f in said],
         remedied=[(found["rule"], found["where"]) for found in REMEDIED.finditer(printed)],
-        unchanged=sum(step.op.value == "same" and not step.type.startswith("pulumi:pulumi:") for step in steps),
+        unchanged=sum(step.op.value == "same" for step in ours),
     )
 
 

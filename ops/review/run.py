@@ -31,7 +31,9 @@ def review(
     with console.status("looking at what would be done, and whether it may be"):
         plan = _preview(files, stack, options)
     verdict = judge(plan, allow_data_loss=allow_data_loss)
-    return Review(plan=plan, verdict=verdict, markdown=report(files.name, plan, verdict))
+    return Review(
+        plan=plan, verdict=verdict, markdown=report(files.name, plan, verdict, files.settings().policy.exceptions)
+    )
 
 
 def _preview(files: StackFiles, stack: automation.Stack, options: dict[str, Any]) -> Plan:

@@ -11,14 +11,14 @@ CHECKS = "description/upstreams/0/healthchecks"
 FIRST = f"{POD}/containers/0"
 
 RELIABILITY = [
-    Bad("clusters-keep-a-majority", QDRANT, "nodes", 2, "such as 3"),
     Bad("clusters-keep-a-majority", QDRANT, "nodes", 4, "such as 5"),
+    Bad("clusters-keep-a-majority", QDRANT, "nodes", 2, "such as 3"),
     Bad("collections-survive-a-lost-node", COLLECTION, "replication_factor", 1, "write 2 or more"),
     Bad("replicas-fit-the-nodes", COLLECTION, "replication_factor", 4, "lower it, or add nodes"),
     Bad("writes-go-on-without-a-node", COLLECTION, "write_consistency_factor", 2, "write 1"),
     Bad("shards-spread-over-the-nodes", COLLECTION, "shard_number", 1, "such as 6"),
     Bad("shards-spread-over-the-nodes", COLLECTION, "shard_number", 2, "such as 6"),
-    Bad("shards-spread-over-the-nodes", COLLECTION, "shard_number", 300, "at most 60"),
+    Bad("shards-spread-over-the-nodes", COLLECTION, "shard_number", 300, "write at most"),
     Bad("nodes-are-drained-before-they-stop", QDRANT, "workloads/qdrant/drained_before_stop", False, "rollout"),
     Bad("nodes-do-not-linger", QDRANT, "workloads/qdrant/grace_seconds", 30, "write 0"),
     Bad("peers-draw-their-own-ids", QDRANT, "workloads/qdrant/env/QDRANT__CLUSTER__PEER_ID", "1", "leave"),
@@ -96,9 +96,9 @@ SECURITY = [
     Bad("ports-stay-on-this-machine", NODE, "ports/0/ip", "0.0.0.0", "ip='127.0.0.1'"),
     Bad("ports-stay-on-this-machine", NODE, "ports/0/ip", GONE, "ip='127.0.0.1'"),
     Bad("ports-stay-on-this-machine", NODE, "publishAllPorts", True, "name the ports"),
+    Bad("the-edge-speaks-tls", "Service::front", "spec/ports/1", {"port": 80, "targetPort": 8000}, "443 alone"),
     Bad("the-edge-speaks-tls", "Ingress::edge", "spec/tls", [], "under tls"),
     Bad("the-edge-speaks-tls", "Ingress::edge", "spec/rules/1", {"host": "other.example"}, "under tls"),
-    Bad("the-edge-speaks-tls", "Service::front", "spec/ports/1", {"port": 80, "targetPort": 8000}, "443 alone"),
     Bad("the-peer-port-is-fenced", FENCE, "spec/podSelector/matchLabels/app", "kong", "add one"),
     Bad("the-peer-port-is-fenced", FENCE, "spec/ingress/1/from", GONE, "lets others"),
     Bad("the-peer-port-is-fenced", FENCE, "spec/ingress/0/ports", GONE, "lets others"),
