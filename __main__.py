@@ -12,7 +12,7 @@ from components.monitoring.prometheus import ScrapeTargets
 from components.monitoring.promises import Promises
 from components.observability import GRAFANA, PROMETHEUS, ObservabilityStack, ObservabilityStackArgs
 from components.qdrant import REST, QdrantCluster, QdrantClusterArgs, QdrantKeys
-from components.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, rag_image
+from components.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, locate_ingest, rag_image
 from platforms.connect import connect
 from providers.collection import ReplicatedCollection
 from settings import PROJECT, Settings
@@ -41,11 +41,26 @@ qdrant = QdrantCluster(
         ),
     ),
 )
+rag_args = RagServiceArgs(
+    platform=platform,
+    settings=settings.rag,
+    image=rag_image(settings.image.rag, base=settings.image.python),
+    collection=settings.collection.alias,
+    qdrant_url=qdrant.url,
+    qdrant=qdrant.balancer.call(haproxy.HTTP),
+    qdrant_api_key=api_key,
+    qdrant_read_only_api_key=read_only_key,
+    service_token=service_token,
+)
 collection = ReplicatedCollection(
     "collection",
     settings.collection,
     node_urls=qdrant.node_urls,
     api_key=api_key,
+    ingest_url=locate_ingest(rag_args),
+    ingest_token=service_token,
+    embedder=settings.rag.embedder,
+    guarded=settings.stack.protect_data,
     # A destroyed stack keeps its volumes, and with them the collection: the next one adopts it.
     opts=ResourceOptions(
         parent=qdrant,
@@ -54,21 +69,7 @@ collection = ReplicatedCollection(
         deleted_with=qdrant.nodes.data[0],
     ),
 )
-rag = RagService(
-    "rag",
-    RagServiceArgs(
-        platform=platform,
-        settings=settings.rag,
-        image=rag_image(settings.image.rag, base=settings.image.python),
-        collection=settings.collection.name,
-        qdrant_url=qdrant.url,
-        qdrant=qdrant.balancer.call(haproxy.HTTP),
-        qdrant_api_key=api_key,
-        qdrant_read_only_api_key=read_only_key,
-        service_token=service_token,
-    ),
-    ResourceOptions(depends_on=[collection]),
-)
+rag = RagService("rag", rag_args, ResourceOptions(depends_on=[collection]))
 gateway = KongGateway(
     "gateway",
     KongGatewayArgs(
@@ -120,7 +121,7 @@ observability = ObservabilityStack(
 
 signing_key = settings.gateway.jwt_keys[0]
 for name, value in {
-    "gatewayUrl": gateway.kong.public_url(PROXY),
+    "gatewayUrl": gateway.kong.world_url(PROXY),
     "gatewayAdminUrl": gateway.admin_url,
     "gatewayJwtKey": signing_key,
     "gatewayJwtSecret": jwt_secrets[signing_key],
@@ -131,7 +132,8 @@ for name, value in {
     "qdrantReadOnlyApiKey": read_only_key,
     "balancerUrl": qdrant.balancer.public_url(haproxy.STATISTICS),
     "balancerPassword": credentials.secret("haproxyPassword"),
-    "collection": settings.collection.name,
+    "collection": settings.collection.alias,
+    "physicalCollection": collection.physical_name,
     "ingestUrl": rag.ingest_url,
     "prometheusUrl": observability.prometheus.public_url(PROMETHEUS),
     "grafanaUrl": observability.grafana.public_url(GRAFANA),

@@ -51,7 +51,7 @@ def admin_api(
     own = ResourceOptions(parent=served.parent)
     return AdminApi(
         parent=served.parent,
-        provider=kong.Provider("admin", kong_admin_uri=node.public_url(ADMIN), opts=own),
+        provider=kong.Provider("admin", kong_admin_uri=node.plain_url(ADMIN), opts=own),
         secrets=args.secrets,
         proxy_urls=node.public_urls(PROXY),
         span_seconds=span_seconds(args.settings),
@@ -69,6 +69,7 @@ def database_workload(args: KongGatewayArgs) -> Workload:
         secret_files={postgres.PASSWORD_FILE: args.postgres_password},
         calls=(*args.calls, *_database_calls(args)),
         admin=True,
+        certificate_dir=args.platform.certificate_dir,
     )
 
 

@@ -26,4 +26,5 @@ def dbless_workload(args: KongGatewayArgs) -> Workload:
         secret_files={CONFIG_FILE: render_output(args.gateway, args.secrets)},
         calls=args.calls,
         admin=False,
+        certificate_dir=args.platform.certificate_dir,
     )

@@ -25,6 +25,7 @@ def kong_node(
     secret_files: Mapping[str, pulumi.Input[str]],
     calls: tuple[Call, ...],
     admin: bool,
+    certificate_dir: str,
 ) -> Workload:
     """Kong's proxy and status listener, and its Admin API where there is something to administer."""
     admin_ports = (Port(number=ADMIN, published=settings.admin_port),) if admin else ()
@@ -32,7 +33,7 @@ def kong_node(
         image=image,
         replicas=settings.nodes,
         most_replicas=settings.most_nodes,
-        env={**backend_env, **node_env(settings, admin=admin)},
+        env={**backend_env, **node_env(settings, admin=admin), **certificate_env(certificate_dir)},
         ports=(
             Port(number=PROXY, published=settings.http_port, public="http"),
             Port(number=PROXY_TLS, published=settings.https_port, public="https"),
@@ -47,6 +48,11 @@ def kong_node(
         grace_seconds=GRACE_SECONDS,
         resources=Resources(memory_mib=1024),
     )
+
+
+def certificate_env(folder: str) -> dict[str, str]:
+    """The certificate of the public name; without, Kong signs one itself."""
+    return {"KONG_SSL_CERT": f"{folder}/tls.crt", "KONG_SSL_CERT_KEY": f"{folder}/tls.key"} if folder else {}
 
 
 def counter_calls(settings: GatewaySettings) -> tuple[Call, ...]:

@@ -68,6 +68,11 @@ class RagService(pulumi.ComponentResource):
         return self.services[INGEST].public_url(PORTS[INGEST])
 
 
+def locate_ingest(args: RagServiceArgs) -> str:
+    """Where the ingest role will answer from outside, before it runs."""
+    return args.platform.locate(INGEST, role_workload(INGEST, args)).public_url(PORTS[INGEST])
+
+
 def rag_image(reference: str, *, base: str) -> str | ImageBuild:
     """The image that is named, else one built from the service's folder on `base`."""
     return reference or ImageBuild(name="rag-platform/rag", context="services/rag", build_args={"BASE": base})

@@ -55,6 +55,14 @@ class Service:
         """Base URL of each replica from outside."""
         return [self.public_url(port, ordinal) for ordinal in range(self.replicas)]
 
+    def world_url(self, port: int) -> str:
+        """Base URL for whoever may use it: through the edge where there is one, else as from outside."""
+        return self.public_url(port)
+
+    def plain_url(self, port: int) -> str:
+        """Base URL on this machine for a program that speaks plain HTTP only, the same in every run."""
+        return self.public_url(port)
+
 
 class Rollout(Protocol):
     """How the replicas of a stateful workload are replaced: out of traffic, replaced, settled; then the next."""
@@ -68,6 +76,10 @@ class Rollout(Protocol):
 
 class Platform(Protocol):
     """Runs workloads; the only thing a component knows of where it is."""
+
+    @property
+    def certificate_dir(self) -> str:
+        """Where a workload with a public https port finds `tls.crt` and `tls.key`; empty: it makes do with its own."""
 
     def locate(self, name: str, workload: Workload) -> Service:
         """Where the workload will be reached, before it runs."""

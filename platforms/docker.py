@@ -48,6 +48,11 @@ class DockerPlatform(pulumi.ComponentResource):
         self._images: dict[str, docker.RemoteImage] = {}
         self.register_outputs({"network": self._network.name})
 
+    @property
+    def certificate_dir(self) -> str:
+        """None: nothing of it is for the world."""
+        return ""
+
     def locate(self, name: str, workload: Workload) -> Service:
         """By its name on the network, and by its published ports on the loopback address."""
         published = {port.number: port.published for port in workload.ports if port.published}

@@ -41,12 +41,18 @@ class KubernetesPlatform(pulumi.ComponentResource):
         self._ground = self._laid_ground(own)
         self.register_outputs({"namespace": self._cluster.namespace})
 
+    @property
+    def certificate_dir(self) -> str:
+        """Behind a load balancer the workload does the TLS itself, with the certificate that the stack file names."""
+        return edge.certificate_dir(self._cluster)
+
     def locate(self, name: str, workload: Workload) -> Service:
         """By its Service in the namespace; from here through the cluster's API."""
         return services.KubernetesService(
             name=name,
             replicas=workload.replicas,
-            published={port.number: port.number for port in workload.ports},
+            published={port.number: port.published for port in workload.ports if port.published},
+            public=frozenset(port.number for port in workload.ports if port.public),
             cluster=self._cluster,
             with_data=keeps_data(workload),
         )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pulumi
 
-from platforms.kubernetes import files, spread
+from platforms.kubernetes import edge, files, spread
 from platforms.kubernetes.cluster import Cluster, Manifest, keeps_data, merged, replicas_service, selector
 from platforms.workload import CommandProbe, HttpProbe, Workload
 
@@ -37,7 +37,7 @@ def spec(name: str, workload: Workload, cluster: Cluster, names: Mapping[str, pu
             "terminationGracePeriodSeconds": workload.grace_seconds + LEAVING_SECONDS,
             "dnsConfig": _fellows(name, cluster) if keeps_data(workload) else None,
             "containers": [container(name, workload, cluster)],
-            "volumes": volumes(workload, names) or None,
+            "volumes": volumes(workload, cluster, names) or None,
         },
         spread.placement(name, workload, cluster),
     )
@@ -62,7 +62,7 @@ def container(name: str, workload: Workload, cluster: Cluster) -> Manifest:
                 "readOnlyRootFilesystem": True,
                 "capabilities": {"drop": ["ALL"]},
             },
-            "volumeMounts": mounts(workload) or None,
+            "volumeMounts": mounts(workload, cluster) or None,
         },
         probes(workload),
         _leaving(workload),
@@ -93,20 +93,24 @@ def resources(workload: Workload, cluster: Cluster) -> Manifest:
     }
 
 
-def volumes(workload: Workload, names: Mapping[str, pulumi.Input[str]]) -> list[Manifest]:
+def volumes(workload: Workload, cluster: Cluster, names: Mapping[str, pulumi.Input[str]]) -> list[Manifest]:
     """Files and scratch; a disk comes from the controller's claim."""
     scratch = [
         {"name": f"scratch-{index}", "emptyDir": {"sizeLimit": "256Mi"}}
         for index, _ in enumerate(workload.scratch_dirs)
     ]
-    return [*files.volumes(names), *scratch]
+    return [*files.volumes(names), *scratch, *edge.certificate_volumes(workload, cluster)]
 
 
-def mounts(workload: Workload) -> list[Manifest]:
+def mounts(workload: Workload, cluster: Cluster) -> list[Manifest]:
     """Where the container finds its volumes."""
     data = [{"name": "data", "mountPath": workload.data_dir}] if workload.data_dir else []
     scratch = [{"name": f"scratch-{n}", "mountPath": path} for n, path in enumerate(workload.scratch_dirs)]
-    return [*data, *files.mounts(workload), *scratch]
+    certificate = [
+        {"name": volume["name"], "mountPath": edge.CERTIFICATE_DIR, "readOnly": True}
+        for volume in edge.certificate_volumes(workload, cluster)
+    ]
+    return [*data, *files.mounts(workload), *scratch, *certificate]
 
 
 def probes(workload: Workload) -> Manifest:

@@ -6,6 +6,7 @@ from platforms.base import Service
 from platforms.kubernetes.cluster import Cluster, Manifest, replicas_service, selector
 from platforms.kubernetes.pods import port_name
 from platforms.workload import Workload
+from providers import tunnel
 
 
 def front(name: str, workload: Workload, cluster: Cluster) -> Manifest:
@@ -36,6 +37,7 @@ class KubernetesService(Service):
 
     cluster: Cluster
     with_data: bool
+    public: frozenset[int]
 
     def replica_addresses(self, port: int) -> list[str]:
         everyone = self.cluster.domain(replicas_service(self.name))
@@ -51,3 +53,11 @@ class KubernetesService(Service):
         if not self.with_data:
             return [self.public_url(port)]
         return [self.public_url(port, ordinal) for ordinal in range(self.replicas)]
+
+    def world_url(self, port: int) -> str:
+        settings = self.cluster.settings
+        exposed = settings.edge != "none" and settings.edge_host and port in self.public
+        return f"https://{settings.edge_host}" if exposed else self.public_url(port)
+
+    def plain_url(self, port: int) -> str:
+        return tunnel.local(self.public_url(port), self.published[port])
