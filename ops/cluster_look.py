@@ -70,7 +70,7 @@ class Asked:
     """Questions that a user may not be allowed to ask."""
 
     def __init__(self, api: Any) -> None:
-        self._reviews = client.AuthorizationV1Api(api)
+        self._reviews: Any = client.AuthorizationV1Api(api)
 
     def or_none(self, ask: Any) -> Any:
         """The answer; None when there is no such thing, or it is not for this user."""
