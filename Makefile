@@ -6,11 +6,11 @@ export Q DOCS  # through the environment, so that the shell runs nothing that st
 
 .PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts k8s-up k8s-down test-k8s
 
-up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand
-	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh)
+up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand; YES=1 asks nothing
+	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh) $(if $(YES),--yes)
 
 down: .venv/ready  ## remove what runs; PURGE=1 removes data and secrets too
-	@$(OPS) down --stack $(STACK) $(if $(PURGE),--purge)
+	@$(OPS) down --stack $(STACK) $(if $(PURGE),--purge) $(if $(YES),--yes)
 
 status: .venv/ready  ## what runs, and whether it is well
 	@$(OPS) status --stack $(STACK)

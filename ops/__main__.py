@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
 
-from ops import corpus, gateway, lifecycle, status
+from ops import consent, corpus, gateway, lifecycle, status
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts, load_parts
 from ops.review.run import review
@@ -22,6 +22,7 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 console = Console(highlight=False)
 AllowDataLoss = Annotated[bool, typer.Option(help="carry out what deletes or replaces data, too")]
 Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.yaml")]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask before a cluster elsewhere is touched")]
 
 
 @app.command()
@@ -31,10 +32,12 @@ def up(
     corpus_too: Annotated[bool, typer.Option("--corpus/--no-corpus", help="index when the index is empty")] = True,
     refresh: Annotated[bool, typer.Option(help="look at what is really there first, and repair it")] = False,
     allow_data_loss: AllowDataLoss = False,
+    yes: Yes = False,
 ) -> None:
     """Bring the stack up, index the standard library's documentation when the index is empty, show what runs."""
     parts = _parts()
     files = StackFiles(name=stack, parts=parts)
+    consent.ask(files.settings(), parts, "Bring the stack up in", agreed=yes)
     progress = lifecycle.bring_up(files, console, refresh=refresh, allow_data_loss=allow_data_loss)
     console.print(f"{len(progress.changes)} steps." if progress.changes else "Nothing had to be changed.")
     found = outputs(open_stack(files))
@@ -68,10 +71,16 @@ def preview(
 
 @app.command()
 def down(
-    stack: Stack = "dev", *, purge: Annotated[bool, typer.Option(help="remove data and secrets too")] = False
+    stack: Stack = "dev",
+    *,
+    purge: Annotated[bool, typer.Option(help="remove data and secrets too")] = False,
+    yes: Yes = False,
 ) -> None:
     """Stop and remove what runs; volumes and secrets stay unless purged."""
-    kept = lifecycle.take_down(StackFiles(name=stack, parts=_parts()), console, purge=purge)
+    parts = _parts()
+    files = StackFiles(name=stack, parts=parts)
+    consent.ask(files.settings(), parts, "Remove the stack, data and all, from" if purge else "Stop", agreed=yes)
+    kept = lifecycle.take_down(files, console, purge=purge)
     if kept:
         console.print(f"Kept, for the next make up: {', '.join(kept)}. To remove them too: make down PURGE=1")
 

@@ -1,5 +1,6 @@
 """The cluster's API as providers use it, by the name of a kubeconfig's context; knows nothing of Pulumi."""
 
+import os
 from typing import Any
 
 from kubernetes import client, config
@@ -14,7 +15,9 @@ class NoCluster(Exception):
 def api_client(context: str) -> Any:
     """A client for the context, or for the current one when it is empty; NoCluster when there is none."""
     try:
-        return config.new_client_from_config(context=context or None)  # type: ignore[no-untyped-call]
+        # Given by name, because the library looks at the environment only once, when it is loaded.
+        file = os.environ.get("KUBECONFIG") or None
+        return config.new_client_from_config(config_file=file, context=context or None)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, TypeError) as error:
         wanted = f"context {context}" if context else "a current context"
         raise NoCluster(

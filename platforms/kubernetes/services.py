@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import pulumi
+
 from platforms.base import Service
 from platforms.kubernetes.cluster import Cluster, Manifest, replicas_service, selector
 from platforms.kubernetes.pods import port_name
@@ -60,4 +62,11 @@ class KubernetesService(Service):
         return f"https://{settings.edge_host}" if exposed else self.public_url(port)
 
     def plain_url(self, port: int) -> str:
-        return tunnel.local(self.public_url(port), self.published[port])
+        number = self.published[port]
+        try:
+            return tunnel.local(self.public_url(port), number)
+        except OSError as error:
+            raise pulumi.RunError(
+                f"expected port {number} of 127.0.0.1 to be free, for the way to {self.name}:{port}; found it taken by "
+                "another program: stop that, or give another port in the stack file"
+            ) from error

@@ -3,12 +3,13 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from sandbox import docker_engine, docker_images
 from sandbox.kubernetes import cluster, network
 from sandbox.kubernetes.api import Api, Refused, Unreachable
-from sandbox.kubernetes.places import HOME, NODES
+from sandbox.kubernetes.places import HOME, NODES, Node
 from sandbox.progress import SetupError, say
 
 ROOT = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ def remember() -> None:
 
 def befall(words: list[str]) -> None:
     """What can happen to a node, for whoever wants to see what then happens: `off node-2`, `on`, `cut`, `join`."""
-    can = {
+    can: dict[str, Callable[[Node], None]] = {
         "off": cluster.power_off,
         "on": cluster.power_on,
         "cut": lambda one: network.cable(one, plugged=False),

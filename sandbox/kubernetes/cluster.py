@@ -13,6 +13,7 @@ from sandbox.kubernetes.api import Api, Refused, Unreachable
 from sandbox.kubernetes.places import HOME, KUBECONFIG, NAMES, NODES, PLUGINS, VOLUMES, Node
 from sandbox.progress import say
 
+MADE = HOME / "made"  # a start that was interrupted left none
 ADDONS = Path(__file__).parent / "addons.yaml"
 
 
@@ -31,7 +32,7 @@ def up(engine: str, wanted: Iterable[str]) -> str:
     api = Api(str(KUBECONFIG))
     for one in yaml.safe_load_all(ADDONS.read_text()):
         api.apply(one, "sandbox", force=True)
-    machines.until("three ready nodes, and names on each", lambda: well(api), 180)
+    machines.until("three ready nodes, and names on each", lambda: well(api), 300)
     return str(KUBECONFIG)
 
 
@@ -47,15 +48,16 @@ def _start(built: Path) -> None:
     network.lay()
     identities.make()
     machines.start(control_plane.NAME, NAMES, control_plane.programs(built))
-    machines.until("an API server", lambda: _answers(Api(str(KUBECONFIG))), 120)
+    machines.until("an API server", lambda: _answers(Api(str(KUBECONFIG))), 300)
     images.link()
     for one in NODES:
         node.start(one, built)
+    MADE.touch()
 
 
 def running() -> bool:
-    """Whether the control plane is switched on; a node may be off, and comes back with power_on."""
-    return bool(machines.runs(control_plane.NAME))
+    """Whether it was made whole and is switched on; a node may be off, and comes back with power_on."""
+    return MADE.exists() and bool(machines.runs(control_plane.NAME))
 
 
 def well(api: Api) -> bool:

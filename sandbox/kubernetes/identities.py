@@ -44,7 +44,7 @@ def _issue(file: str, name: str, group: str, serves: tuple[str, ...], authority:
 
 def _key(path: Path) -> Key:
     key = ec.generate_private_key(ec.SECP256R1())
-    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL
     path.touch(mode=0o600)
     path.write_bytes(key.private_bytes(encoding, form, serialization.NoEncryption()))
     return key

@@ -44,6 +44,7 @@ def link() -> None:
     for node in NODES:
         root = node.home / "containerd"
         if not root.exists():
+            node.home.mkdir(exist_ok=True)
             run("cp", "--archive", "--link", str(SEED), str(root))
             for database in (path for name in DATABASES for path in SEED.rglob(name)):
                 own = root / database.relative_to(SEED)

@@ -1,8 +1,8 @@
 """Readers and writers that run inside the cluster, as its own pods do; each second they print what they have seen.
 
-It stands alone, with nothing but the standard library: a pod runs this file. PROBE_URL, PROBE_COLLECTION, PROBE_KEY and
-PROBE_FIRST_ID say what it talks to. A line is {"reads", "failed": [...], "writes", "unanswered", "acknowledged": [n, n]}:
-each writer repeats a batch until it is acknowledged, so that its count says which points were.
+It stands alone, with only the standard library: a pod runs this file. PROBE_URL, PROBE_COLLECTION, PROBE_KEY and
+PROBE_FIRST_ID say what it talks to. A line is a count of reads and writes, of those that failed, and of the batches
+that each writer had acknowledged: it repeats a batch until it is, so that the count says which points were.
 """
 
 import json
