@@ -16,6 +16,9 @@ from ops.gateway_yaml import gateway_yaml
 CHOSEN: dict[str, Any] = {
     "backend": "database",
     "nodes": 1,
+    "most_nodes": 6,
+    "database_address": "",
+    "database_gib": 5,
     "http_port": 8000,
     "https_port": 8443,
     "admin_port": 8001,
@@ -90,7 +93,6 @@ def test_a_degraded_service_is_not_taken_out_of_use() -> None:
     ("change", "reason"),
     [
         ({"nodes": 3}, "would count for itself"),
-        ({"rate_limit_policy": "redis"}, "expected host:port"),
         ({"rate_limit_policy": "redis", "redis_address": "valkey"}, "expected host:port"),
         ({"redis_address": "valkey:6379"}, "nothing with local"),
         ({"flood_burst": 99}, r"at least the rate limit \(100\)"),
