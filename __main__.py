@@ -3,11 +3,12 @@
 import pulumi
 from pulumi import ResourceOptions
 
-from components import haproxy
+from components import haproxy, postgres
 from components.credentials import Credentials
 from components.gateway.database import CANARY
 from components.gateway.rag import SERVICE_TOKEN, jwt_secret, rag_gateway
 from components.kong import ADMIN, PROXY, STATUS, KongGateway, KongGatewayArgs
+from components.monitoring.exporters import PostgresSource
 from components.monitoring.prometheus import ScrapeTargets
 from components.monitoring.promises import Promises
 from components.observability import GRAFANA, PROMETHEUS, ObservabilityStack, ObservabilityStackArgs
@@ -48,6 +49,7 @@ rag_args = RagServiceArgs(
     qdrant_api_key=api_key,
     qdrant_read_only_api_key=read_only_key,
     service_token=service_token,
+    traces_url=settings.observability.traces_url,
 )
 collection = ReplicatedCollection(
     "collection",
@@ -75,7 +77,10 @@ gateway = KongGateway(
         kong_image=settings.image.kong,
         postgres_image=settings.image.postgres,
         postgres_password=credentials.secret("postgresPassword"),
-        gateway=rag_gateway(settings.gateway, (rag.services[API].address(PORTS[API]),)),
+        gateway=rag_gateway(
+            settings.gateway, (rag.services[API].address(PORTS[API]),), settings.observability.traces_url
+        ),
+        traces=bool(settings.observability.traces_url),
         backends=rag.ready,
         secrets={
             SERVICE_TOKEN: service_token,
@@ -91,19 +96,30 @@ observability = ObservabilityStack(
         settings=settings.observability,
         prometheus_image=settings.image.prometheus,
         grafana_image=settings.image.grafana,
+        alertmanager_image=settings.image.alertmanager,
+        postgres_exporter_image=settings.image.postgres_exporter,
         targets=ScrapeTargets(
             qdrant_cluster=tuple(qdrant.nodes.replica_addresses(REST)),
             haproxy=(qdrant.balancer.address(haproxy.STATISTICS),),
             kong=(gateway.kong.address(STATUS),),
-            rag_service=(rag.services[API].address(PORTS[API]),),
-            llamaindex_query=(rag.services[QUERY].address(PORTS[QUERY]),),
+            rag_service=tuple(rag.services[API].replica_addresses(PORTS[API])),
+            llamaindex_query=tuple(rag.services[QUERY].replica_addresses(PORTS[QUERY])),
             rag_ingest=(rag.services[INGEST].address(PORTS[INGEST]),),
         ),
         promises=Promises(
-            qdrant_nodes=settings.qdrant.nodes, replication_factor=settings.collection.replication_factor
+            qdrant_nodes=settings.qdrant.nodes,
+            qdrant_memory_mib=settings.qdrant.memory_mib,
+            replication_factor=settings.collection.replication_factor,
+            scrape_seconds=settings.observability.scrape_seconds,
         ),
         qdrant_read_only_api_key=read_only_key,
         grafana_password=credentials.secret("grafanaPassword"),
+        postgres=PostgresSource(
+            address=gateway.database.address(postgres.PORT),
+            database=postgres.DATABASE,
+            user=postgres.USER,
+            password=credentials.secret("postgresPassword"),
+        ),
     ),
 )
 

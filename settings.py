@@ -16,6 +16,7 @@ from components.observability import ObservabilitySettings
 from components.qdrant import QdrantSettings
 from components.rag import RagSettings
 from platforms.connect import StackSettings
+from proof.promises import Promises
 from providers.collection_settings import CollectionSettings
 
 PROJECT = "rag-platform"
@@ -53,6 +54,8 @@ class ImageSettings(BaseModel):
     kong: str
     prometheus: str
     grafana: str
+    alertmanager: str
+    postgres_exporter: str
     python: str = Field(description="base of the RAG service's image when it is built here")
     rag: str = Field(description="the RAG service's image; empty: built from services/rag")
 
@@ -157,6 +160,12 @@ class Settings(BaseModel):
                 f"collectionReplicationFactor: expected at most qdrantNodes ({self.qdrant.nodes}), found "
                 f"{self.collection.replication_factor}; lower it, or add nodes"
             )
+        window = Promises.read().slo.longest_window_days
+        if self.observability.retention_days < window:
+            found.append(
+                f"observabilityRetentionDays: expected at least {window}, the longest window of proof/promises.yaml, "
+                f"found {self.observability.retention_days}: nobody could tell how much of a budget is left"
+            )
         return found + self._not_built_yet() + _port_clashes(self.published_ports())
 
     def _not_built_yet(self) -> list[str]:
@@ -182,6 +191,8 @@ class Settings(BaseModel):
             for field in SECTIONS[prefix].model_fields
             if field.endswith("_port") and field != "node_port"
         }
+        if not self.observability.alert_webhook:
+            del named["observabilityAlertmanagerPort"]
         return named | nodes
 
 

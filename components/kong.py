@@ -17,6 +17,8 @@ from platforms.workload import HttpProbe, Port, Resources, Workload
 
 PROXY, PROXY_TLS, ADMIN, STATUS = 8000, 8443, 8001, 8100
 WORKERS = 2
+# Without these the opentelemetry plugin has no spans to send: a call's own, and one for each target tried.
+TRACING = {"KONG_TRACING_INSTRUMENTATIONS": "request,balancer", "KONG_TRACING_SAMPLING_RATE": "1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class KongGatewayArgs:
     gateway: Gateway
     backends: Sequence[pulumi.Resource]  # what the routes lead to: published only when it is ready
     secrets: Mapping[str, pulumi.Input[str]]
+    traces: bool = False  # whether the gateway makes any
 
 
 class KongGateway(pulumi.ComponentResource):
@@ -47,6 +50,7 @@ class KongGateway(pulumi.ComponentResource):
         after_migrations = ResourceOptions(parent=self, depends_on=[migrated])
         self.kong = args.platform.run("kong", kong_workload(args), after_migrations)
         admin = kong.Provider("admin", kong_admin_uri=self.kong.public_url(ADMIN), opts=child)
+        self.database = database
         self.routes = publish(args.gateway, self._admin_api(args, admin, database))
         self.register_outputs({"url": self.kong.public_url(PROXY)})
 
@@ -71,6 +75,7 @@ def kong_workload(args: KongGatewayArgs) -> Workload:
             **_database_env(),
             **update_env(settings),
             **flood_env(settings),
+            **(TRACING if args.traces else {}),
             "KONG_PROXY_LISTEN": f"0.0.0.0:{PROXY} reuseport, 0.0.0.0:{PROXY_TLS} http2 ssl reuseport",
             "KONG_ADMIN_LISTEN": f"0.0.0.0:{ADMIN}",
             "KONG_ADMIN_GUI_LISTEN": "off",

@@ -1,11 +1,13 @@
-"""Seeing the stack: Prometheus with its rules, and Grafana with its dashboards."""
+"""Seeing the stack: Prometheus with its rules, Grafana with its dashboards, exporters, and Alertmanager if wanted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 from pulumi import ResourceOptions
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.monitoring import alertmanager
+from components.monitoring.exporters import POSTGRES_EXPORTER, PostgresSource, postgres_exporter_workload
 from components.monitoring.grafana import grafana_env, grafana_files
 from components.monitoring.prometheus import CONFIG_FILE, QDRANT_KEY_FILE, ScrapeTargets, prometheus_files
 from components.monitoring.promises import Promises
@@ -17,13 +19,19 @@ ADMIN_PASSWORD_FILE = "/run/secrets/grafana-admin-password"  # noqa: S105  a pat
 
 
 class ObservabilitySettings(BaseModel):
-    """Ports and retention; defaults stand in Pulumi.yaml."""
+    """Pace, retention, and where alerts and traces go; defaults stand in Pulumi.yaml."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    scrape_seconds: int = Field(ge=1, le=60)
     retention_days: int = Field(ge=1)
     prometheus_port: int = Field(ge=1, le=65535)
     grafana_port: int = Field(ge=1, le=65535)
+    alert_webhook: str = Field(pattern=r"^(https?://[^\s@]+)?$", description="without a password: the file is readable")
+    alertmanager_port: int = Field(ge=1, le=65535)
+    traces_url: str = Field(
+        pattern=r"^(https?://[^\s@]+[^\s@/])?$", description="of an OTLP collector, without /v1/traces"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +42,13 @@ class ObservabilityStackArgs:
     settings: ObservabilitySettings
     prometheus_image: str
     grafana_image: str
+    alertmanager_image: str
+    postgres_exporter_image: str
     targets: ScrapeTargets
     promises: Promises
     qdrant_read_only_api_key: pulumi.Input[str]
     grafana_password: pulumi.Input[str]
+    postgres: PostgresSource | None = None  # the gateway's database, where it has one
 
 
 class ObservabilityStack(pulumi.ComponentResource):
@@ -46,12 +57,27 @@ class ObservabilityStack(pulumi.ComponentResource):
     def __init__(self, name: str, args: ObservabilityStackArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("rag:components:ObservabilityStack", name, args.settings.model_dump(), opts)
         child = ResourceOptions(parent=self)
-        self.prometheus = args.platform.run("prometheus", prometheus_workload(args), child)
+        targets = replace(args.targets, postgres=self._postgres(args, child))
+        alerts_to = self._alertmanager(args, child)
+        workload = prometheus_workload(replace(args, targets=targets), alerts_to)
+        self.prometheus = args.platform.run("prometheus", workload, child)
         self.grafana = args.platform.run("grafana", grafana_workload(args, self.prometheus.url(PROMETHEUS)), child)
         self.register_outputs({"prometheus": self.prometheus.url(PROMETHEUS)})
 
+    def _postgres(self, args: ObservabilityStackArgs, opts: ResourceOptions) -> tuple[str, ...]:
+        if args.postgres is None:
+            return ()
+        workload = postgres_exporter_workload(args.postgres_exporter_image, args.postgres)
+        return (args.platform.run("postgres-exporter", workload, opts).address(POSTGRES_EXPORTER),)
 
-def prometheus_workload(args: ObservabilityStackArgs) -> Workload:
+    def _alertmanager(self, args: ObservabilityStackArgs, opts: ResourceOptions) -> tuple[str, ...]:
+        if not args.settings.alert_webhook:
+            return ()
+        workload = alertmanager_workload(args.alertmanager_image, args.settings)
+        return (args.platform.run("alertmanager", workload, opts).address(alertmanager.PORT),)
+
+
+def prometheus_workload(args: ObservabilityStackArgs, alerts_to: tuple[str, ...] = ()) -> Workload:
     """Prometheus with its scrapes and rules as files, and Qdrant's read-only key as a secret one."""
     return Workload(
         image=args.prometheus_image,
@@ -61,7 +87,7 @@ def prometheus_workload(args: ObservabilityStackArgs) -> Workload:
             f"--storage.tsdb.retention.time={args.settings.retention_days}d",
         ),
         ports=(Port(number=PROMETHEUS, published=args.settings.prometheus_port),),
-        files=prometheus_files(args.targets, args.promises),
+        files=prometheus_files(args.targets, args.promises, alerts_to),
         secret_files={QDRANT_KEY_FILE: args.qdrant_read_only_api_key},
         data_dir="/prometheus",
         readiness=HttpProbe(port=PROMETHEUS, path="/-/ready"),
@@ -80,4 +106,21 @@ def grafana_workload(args: ObservabilityStackArgs, prometheus_url: str) -> Workl
         secret_files={ADMIN_PASSWORD_FILE: args.grafana_password},
         readiness=HttpProbe(port=GRAFANA, path="/api/health"),
         resources=Resources(memory_mib=512),
+    )
+
+
+def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Workload:
+    """Alertmanager; its silences outlive it, and it looks for no others of its kind."""
+    return Workload(
+        image=image,
+        args=(
+            f"--config.file={alertmanager.CONFIG_FILE}",
+            "--storage.path=/alertmanager",
+            "--cluster.listen-address=",
+        ),
+        ports=(Port(number=alertmanager.PORT, published=settings.alertmanager_port),),
+        files={alertmanager.CONFIG_FILE: alertmanager.alertmanager_config(webhook=settings.alert_webhook)},
+        data_dir="/alertmanager",
+        readiness=HttpProbe(port=alertmanager.PORT, path="/-/ready"),
+        resources=Resources(memory_mib=128),
     )

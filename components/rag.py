@@ -26,6 +26,7 @@ class RagSettings(BaseModel):
     llm: Literal["extractive", "ollama"]
     ollama_url: str
     memory_mib: int = Field(ge=384)
+    replicas: int = Field(ge=1, description="of each role that answers")
     ingest_port: int = Field(ge=1, le=65535)
 
 
@@ -41,6 +42,7 @@ class RagServiceArgs:
     qdrant_api_key: pulumi.Input[str]
     qdrant_read_only_api_key: pulumi.Input[str]
     service_token: pulumi.Input[str]
+    traces_url: str = ""
 
 
 class RagService(pulumi.ComponentResource):
@@ -86,9 +88,16 @@ def role_workload(name: str, args: RagServiceArgs) -> Workload:
             f"{SECRETS}/qdrant-api-key": key,
             f"{SECRETS}/service-token": args.service_token,
         },
+        replicas=replicas_of(name, args.settings),
         readiness=HttpProbe(port=port, path="/health"),
+        grace_seconds=30,
         resources=Resources(memory_mib=args.settings.memory_mib),
     )
+
+
+def replicas_of(name: str, settings: RagSettings) -> int:
+    """One that writes: its jobs are its own, and a second one would not know of them."""
+    return 1 if name == INGEST else settings.replicas
 
 
 def role_env(name: str, args: RagServiceArgs) -> Mapping[str, str]:
@@ -104,4 +113,5 @@ def role_env(name: str, args: RagServiceArgs) -> Mapping[str, str]:
         "EMBEDDER": settings.embedder,
         "LLM": settings.llm,
         "OLLAMA_URL": settings.ollama_url,
+        **({"TRACES_URL": args.traces_url} if args.traces_url else {}),
     }

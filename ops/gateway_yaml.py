@@ -16,7 +16,9 @@ from settings import Settings
 def gateway_yaml(stack: str) -> str:
     """The gateway that Pulumi.<stack>.yaml describes, in the form that `kong config parse` reads."""
     settings = Settings.from_file(ROOT / f"Pulumi.{stack}.yaml", {})
-    return declarative.render(rag_gateway(settings.gateway, (f"{API}:{PORTS[API]}",)))
+    return declarative.render(
+        rag_gateway(settings.gateway, (f"{API}:{PORTS[API]}",), settings.observability.traces_url)
+    )
 
 
 def main(stack: Annotated[str, typer.Option(help="the stack file to read: Pulumi.<stack>.yaml")] = "dev") -> None:

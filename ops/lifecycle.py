@@ -48,6 +48,15 @@ def bring_up(files: StackFiles, console: Console, *, refresh: bool = False, empt
     return progress
 
 
+def preview(files: StackFiles, console: Console, *, refresh: bool = False) -> Progress:
+    """Show what `bring_up` would do; with `refresh`, to what is really there and not to what the state remembers."""
+    files.settings()
+    with only_one():
+        stack = open_stack(files)
+        _, progress = deployment.run(console, "pulumi preview", stack.preview, diff=True, refresh=refresh)
+    return progress
+
+
 def _readmit_forgotten(found: dict[str, Any], console: Console) -> None:
     """A node that a run drained, and was cut off before it replaced it, is in nobody's way but its own."""
     balancer = balancer_of(found)

@@ -50,6 +50,11 @@ class Slo(Section):
     availability: Availability
     latency: Latency
 
+    @property
+    def longest_window_days(self) -> int:
+        """What must be remembered to tell how much of each budget is left."""
+        return max(self.availability.window_days, self.latency.window_days)
+
 
 class Load(Section):
     """What one run of the load test may show."""

@@ -38,7 +38,9 @@ def up() -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would build everything twice
         pulumi_lane = lanes.submit(pulumi_parts)
         engine = docker_engine.ensure_engine()
-        debian.offer(haproxy="haproxy", promtool="prometheus")  # the tests hold configurations against them
+        debian.offer(
+            haproxy="haproxy", promtool="prometheus", amtool="prometheus-alertmanager"
+        )  # the tests hold configurations against them
         wanted = docker_images.wanted_images(ROOT / "Pulumi.dev.yaml")
         images = {key: docker_images.provide(engine, key, image) for key, image in wanted.items()}
         cli, *plugins = pulumi_lane.result()

@@ -10,7 +10,14 @@ from sandbox import debian
 from sandbox.docker_engine import prove_names
 from sandbox.progress import run, say
 
-TOLD = ("haproxy", "postgresql-15", "prometheus", "python3")  # whose version the summary tells
+TOLD = (
+    "haproxy",
+    "postgresql-15",
+    "prometheus",
+    "prometheus-alertmanager",
+    "prometheus-postgres-exporter",
+    "python3",
+)  # whose version the summary tells
 PACKAGES = ",".join((*TOLD, "python3-pip", "python3-venv", "ca-certificates", "wget"))
 # LLVM only speeds PostgreSQL up, and the time zones come unpacked into 210 MB of single files.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/i18n/*", "/usr/lib/*/libLLVM*",

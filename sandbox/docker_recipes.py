@@ -75,6 +75,8 @@ WHEELS = Recipe(name="wheels", on=PYTHON, brings=_requirements)
 RECIPES = {
     "haproxy": Recipe(name="haproxy", version="2.6", debian="haproxy"),
     "prometheus": Recipe(name="prometheus", version="2.42", debian="prometheus"),
+    "alertmanager": Recipe(name="alertmanager", version="0.25", debian="prometheus-alertmanager"),
+    "postgresexporter": Recipe(name="postgresexporter", version="0.11", debian="prometheus-postgres-exporter"),
     "postgres": Recipe(name="postgres", version="15", debian="postgresql-15"),
     "python": PYTHON,
     **{name: _stand_in(name) for name in ("qdrant", "kong", "grafana")},

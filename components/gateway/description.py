@@ -15,6 +15,7 @@ from components.gateway.plugins import (
     Host,
     Jwt,
     Model,
+    OpenTelemetry,
     Path,
     Port,
     Prometheus,
@@ -24,7 +25,7 @@ from components.gateway.plugins import (
     Text,
 )
 
-AnyPlugin = Jwt | RateLimiting | Cors | RequestTransformer | Prometheus
+AnyPlugin = Jwt | RateLimiting | Cors | RequestTransformer | Prometheus | OpenTelemetry
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]+$")]
 Count = Annotated[int, Field(ge=0, le=255)]
 Seconds = Annotated[int, Field(ge=0, le=65535)]  # Kong takes fractions, pulumi-kong does not

@@ -191,6 +191,46 @@ class RequestTransformer(Plugin):
     append: Values = Values()
 
 
+class Queue(Model):
+    max_batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 200
+    max_coalescing_delay: Annotated[int | float, Field(ge=0, le=3600)] = 1
+    max_entries: Annotated[int, Field(ge=1, le=1_000_000)] = 10000
+    max_bytes: int | None = None
+    max_retry_time: int | float = 60
+    initial_retry_delay: Annotated[int | float, Field(ge=0.001, le=1_000_000)] = 0.01
+    max_retry_delay: Annotated[int | float, Field(ge=0.001, le=1_000_000)] = 60
+    concurrency_limit: Literal[-1, 1] = 1
+
+
+TraceHeader = Literal["w3c", "b3", "b3-single", "jaeger", "ot", "aws", "gcp", "datadog"]
+
+
+class Propagation(Model):
+    extract: tuple[TraceHeader, ...] | None = None
+    clear: tuple[HeaderName, ...] | None = None
+    inject: tuple[TraceHeader | Literal["preserve"], ...] | None = None
+    default_format: TraceHeader = "w3c"
+
+
+class OpenTelemetry(Plugin):
+    name = "opentelemetry"
+
+    traces_endpoint: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")]
+    logs_endpoint: Text | None = None
+    headers: dict[str, str] | None = None
+    resource_attributes: dict[str, str] | None = None
+    queue: Queue = Queue()
+    batch_span_count: int | None = None
+    batch_flush_delay: int | None = None
+    connect_timeout: Annotated[int, Field(ge=0, le=2**31 - 2)] = 1000
+    send_timeout: Annotated[int, Field(ge=0, le=2**31 - 2)] = 5000
+    read_timeout: Annotated[int, Field(ge=0, le=2**31 - 2)] = 5000
+    http_response_header_for_traceid: HeaderName | None = None
+    header_type: Literal["preserve"] = "preserve"
+    sampling_rate: Annotated[int | float, Field(ge=0, le=1)] | None = None
+    propagation: Propagation = Propagation()
+
+
 class Prometheus(Plugin):
     name = "prometheus"
 

@@ -19,12 +19,23 @@ from components.gateway.description import (
     Target,
     Upstream,
 )
-from components.gateway.plugins import Cors, Jwt, Names, Prometheus, RateLimiting, Redis, RequestTransformer, Values
+from components.gateway.plugins import (
+    Cors,
+    Jwt,
+    Names,
+    OpenTelemetry,
+    Prometheus,
+    RateLimiting,
+    Redis,
+    RequestTransformer,
+    Values,
+)
 from components.gateway.references import reference
 from components.gateway.settings import GatewaySettings
 
 SERVICE_TOKEN, REDIS_PASSWORD = "service-token", "redis-password"  # names of secrets
 SERVICE_HEADER = "X-Service-Token"
+TRACE_HEADER = "X-Trace-ID"
 PATH = "/api/v1/rag"
 CONSUMER = "rag-client"
 LIMIT_HEADERS = (
@@ -34,6 +45,7 @@ LIMIT_HEADERS = (
     "X-RateLimit-Limit-Minute",
     "X-RateLimit-Remaining-Minute",
     "Retry-After",
+    TRACE_HEADER,
 )
 
 
@@ -42,8 +54,11 @@ def jwt_secret(key: str) -> str:
     return f"jwt-{key}"
 
 
-def rag_gateway(settings: GatewaySettings, targets: tuple[str, ...]) -> Gateway:
-    """`POST /api/v1/rag/...` for holders of a token, balanced over the targets (`host:port` of rag-service)."""
+def rag_gateway(settings: GatewaySettings, targets: tuple[str, ...], traces_url: str = "") -> Gateway:
+    """`POST /api/v1/rag/...` for holders of a token, balanced over the targets (`host:port` of rag-service).
+
+    With the address of a collector each call begins a trace, or goes on with its caller's, and says which.
+    """
     service = Service(
         name="rag-service",
         upstream=_upstream(targets),
@@ -54,7 +69,7 @@ def rag_gateway(settings: GatewaySettings, targets: tuple[str, ...]) -> Gateway:
     )
     keys = tuple(JwtCredential(key=key, secret=reference(jwt_secret(key))) for key in settings.jwt_keys)
     consumer = Consumer(username=CONSUMER, jwt_credentials=keys)
-    return Gateway(services=(service,), consumers=(consumer,), plugins=(_metrics(),))
+    return Gateway(services=(service,), consumers=(consumer,), plugins=(_metrics(), *_traces(traces_url)))
 
 
 def _upstream(targets: tuple[str, ...]) -> Upstream:
@@ -115,6 +130,18 @@ def _metrics() -> Prometheus:
         bandwidth_metrics=True,
         upstream_health_metrics=True,
         ai_metrics=False,  # no AI plugin is used
+    )
+
+
+def _traces(collector_url: str) -> tuple[OpenTelemetry, ...]:
+    if not collector_url:
+        return ()
+    endpoint = f"{collector_url}/v1/traces"
+    named = {"service.name": "kong", "service.namespace": "rag-platform"}
+    return (
+        OpenTelemetry(
+            traces_endpoint=endpoint, resource_attributes=named, http_response_header_for_traceid=TRACE_HEADER
+        ),
     )
 
 

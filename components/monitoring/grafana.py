@@ -3,17 +3,16 @@
 import yaml
 
 from components.monitoring.dashboards import DATASOURCE_UID, dashboard_files
-from components.monitoring.prometheus import INTERVAL
 from components.monitoring.promises import Promises
 
 PROVISIONING_DIR = "/etc/grafana/provisioning"
 DASHBOARDS_DIR = "/etc/grafana/dashboards"
 
 
-def datasource_yaml(prometheus_url: str) -> str:
+def datasource_yaml(prometheus_url: str, scrape_seconds: int) -> str:
     """Return the one datasource; its interval makes $__rate_interval four scrapes wide."""
     source = {"name": "Prometheus", "uid": DATASOURCE_UID, "type": "prometheus", "url": prometheus_url}
-    settings = {"timeInterval": INTERVAL, "httpMethod": "POST"}
+    settings = {"timeInterval": f"{scrape_seconds}s", "httpMethod": "POST"}
     fixed = {"access": "proxy", "isDefault": True, "editable": False, "jsonData": settings}
     return yaml.safe_dump({"apiVersion": 1, "datasources": [{**source, **fixed}]}, sort_keys=False)
 
@@ -28,7 +27,7 @@ def provider_yaml() -> str:
 def grafana_files(prometheus_url: str, promises: Promises) -> dict[str, str]:
     """Return path -> content of all that Grafana is provisioned with."""
     return {
-        f"{PROVISIONING_DIR}/datasources/prometheus.yml": datasource_yaml(prometheus_url),
+        f"{PROVISIONING_DIR}/datasources/prometheus.yml": datasource_yaml(prometheus_url, promises.scrape_seconds),
         f"{PROVISIONING_DIR}/dashboards/rag-platform.yml": provider_yaml(),
         **{f"{DASHBOARDS_DIR}/{name}": content for name, content in dashboard_files(promises).items()},
     }

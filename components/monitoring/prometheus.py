@@ -14,7 +14,10 @@ from components.monitoring.rules import rule_files
 CONFIG_DIR = "/etc/prometheus"
 CONFIG_FILE = f"{CONFIG_DIR}/prometheus.yml"
 QDRANT_KEY_FILE = f"{CONFIG_DIR}/secrets/qdrant-read-only-key"
-INTERVAL = "15s"
+# What is kept of an exporter that tells more than anybody asks.
+KEPT_OF_POSTGRES = (
+    "pg_(up|stat_activity_count|stat_database_.+|settings_max_connections|database_size_bytes|exporter_.+)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,20 +31,34 @@ class ScrapeTargets:
     llamaindex_query: tuple[str, ...]
     rag_ingest: tuple[str, ...]
     prometheus: tuple[str, ...] = ("localhost:9090",)
+    postgres: tuple[str, ...] = ()  # exporters, where the stack has what they tell of
+    valkey: tuple[str, ...] = ()
 
     def jobs(self) -> dict[str, tuple[str, ...]]:
-        """Return job name -> addresses."""
-        return {field.name.replace("_", "-"): getattr(self, field.name) for field in fields(self)}
+        """Return job name -> addresses, of the jobs that have any."""
+        named = {field.name.replace("_", "-"): getattr(self, field.name) for field in fields(self)}
+        return {job: addresses for job, addresses in named.items() if addresses}
 
 
-def prometheus_config(targets: ScrapeTargets) -> str:
+def prometheus_config(targets: ScrapeTargets, scrape_seconds: int, alerts_to: tuple[str, ...] = ()) -> str:
     """Return `prometheus.yml`; its paths are relative to the folder it stands in."""
     scrapes = [
         {"job_name": job, "static_configs": [{"targets": list(addresses)}], **_OF_ITS_OWN.get(job, {})}
         for job, addresses in targets.jobs().items()
     ]
-    pace = {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL}
-    config = {"global": pace, "rule_files": ["rules/*.yml"], "scrape_configs": scrapes}
+    interval = f"{scrape_seconds}s"
+    pace = {
+        "scrape_interval": interval,
+        "scrape_timeout": f"{min(10, scrape_seconds)}s",
+        "evaluation_interval": interval,
+    }
+    alerting = {"alerting": {"alertmanagers": [{"static_configs": [{"targets": list(alerts_to)}]}]}}
+    config = {
+        "global": pace,
+        "rule_files": ["rules/*.yml"],
+        **(alerting if alerts_to else {}),
+        "scrape_configs": scrapes,
+    }
     return yaml.safe_dump(config, sort_keys=False)
 
 
@@ -50,11 +67,14 @@ _OF_ITS_OWN: dict[str, dict[str, object]] = {
     "qdrant-cluster": {
         "authorization": {"type": "Bearer", "credentials_file": QDRANT_KEY_FILE.removeprefix(f"{CONFIG_DIR}/")},
         "relabel_configs": [{"source_labels": ["__address__"], "regex": "([^.:]+).*", "target_label": "node"}],
-    }
+    },
+    "postgres": {
+        "metric_relabel_configs": [{"source_labels": ["__name__"], "regex": KEPT_OF_POSTGRES, "action": "keep"}],
+    },
 }
 
 
-def prometheus_files(targets: ScrapeTargets, promises: Promises) -> dict[str, str]:
+def prometheus_files(targets: ScrapeTargets, promises: Promises, alerts_to: tuple[str, ...] = ()) -> dict[str, str]:
     """Return path -> content of all that Prometheus starts from, but for the key at `QDRANT_KEY_FILE`."""
     rules = {f"{CONFIG_DIR}/rules/{name}": content for name, content in rule_files(promises).items()}
-    return {CONFIG_FILE: prometheus_config(targets), **rules}
+    return {CONFIG_FILE: prometheus_config(targets, promises.scrape_seconds, alerts_to), **rules}

@@ -1,6 +1,10 @@
-"""What the alerts and the dashboard's thresholds hold the platform to."""
+"""What the alerts and the dashboards hold one stack to: its own shape, and what proof/promises.yaml promises of all."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from proof.promises import Promises as Budget
+
+SCRAPE_SECONDS = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -9,5 +13,11 @@ class Promises:
 
     qdrant_nodes: int = 3
     replication_factor: int = 2
-    query_p95_seconds: float = 0.5
-    error_ratio: float = 0.05
+    qdrant_memory_mib: int = 1024
+    scrape_seconds: int = SCRAPE_SECONDS  # the pace of scrapes, rules and alerts
+    budget: Budget = field(default_factory=Budget.read)
+
+    @property
+    def query_p95_seconds(self) -> float:
+        """95 of 100 answers take no longer."""
+        return self.budget.load.p95_ms / 1000

@@ -36,6 +36,7 @@ class Call:
     consumer: Row | None = None
     credential: Row | None = None
     plugins: dict[str, Row] = field(default_factory=dict)  # the config of each that saw the call
+    span: dict[str, str] = field(default_factory=dict)  # of the opentelemetry plugin
     answer: Headers = field(default_factory=list)  # headers for the client, set before there is a response
 
     def refuse(self, status: int, message: str) -> ExitError:

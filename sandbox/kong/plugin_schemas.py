@@ -10,6 +10,7 @@ from sandbox.kong.settings import setting
 
 PERIODS = ("second", "minute", "hour", "day", "month", "year")
 METHODS = ("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT")
+TRACE_HEADERS = ("b3", "b3-single", "w3c", "jaeger", "ot", "aws", "gcp", "datadog")
 MISSING = "required field missing"
 COLON = s.matching("^[^:]+:", "invalid value: {}")
 
@@ -58,6 +59,14 @@ def _expiration(config: Row) -> Row:
     return _conditional("maximum_expiration", {"claims_to_verify": "expected to contain: exp"}) if unchecked else {}
 
 
+def _somewhere(config: Row) -> Row:
+    if config["traces_endpoint"] or config["logs_endpoint"]:
+        return {}
+    return {
+        "@entity": ["at least one of these fields must be non-empty: 'config.traces_endpoint', 'config.logs_endpoint'"]
+    }
+
+
 def _bodies(config: Row) -> Row:
     """The one thing here that the real one can: said when it is asked for, not left undone in silence."""
     asked = any(config[verb]["body"] for verb in ("remove", "rename", "replace", "add", "append") if config[verb])
@@ -80,6 +89,12 @@ REDIS = {
     "host": s.HOST, "port": Field("integer", 6379, between=s.PORT), "username": s.STRING, "ssl": s.FLAG,
     "timeout": Field("integer", 2000, between=(0, 2**31 - 2)), "password": Field("string", len_min=0),
     "database": Field("integer", 0), "ssl_verify": s.FLAG, "server_name": s.HOST,
+}
+QUEUE = {
+    "max_batch_size": Field("integer", 200), "max_coalescing_delay": Field("number", 1), "max_bytes": Field("integer"),
+    "max_entries": Field("integer", 10000), "max_retry_time": Field("number", 60),
+    "max_retry_delay": Field("number", 60), "initial_retry_delay": Field("number", 0.01),
+    "concurrency_limit": Field("integer", 1, one_of=(-1, 1)),
 }
 PLUGINS = {
     "cors": Plugin(2000, {
@@ -107,6 +122,18 @@ PLUGINS = {
         "rename": _changes(*PAIRS), "replace": _changes(*PAIRS, uri=s.STRING), "add": _changes(*PAIRS),
         "append": _changes(*PAIRS),
     }, _bodies),
+    "opentelemetry": Plugin(14, {
+        "traces_endpoint": s.URL, "logs_endpoint": s.URL, "headers": Field("map", elements=s.STRING),
+        "resource_attributes": Field("map", elements=s.STRING), "queue": Field("record", fields=QUEUE),
+        "batch_span_count": Field("integer"), "batch_flush_delay": Field("integer"),
+        "connect_timeout": Field("integer", 1000), "send_timeout": Field("integer", 5000),
+        "read_timeout": Field("integer", 5000), "http_response_header_for_traceid": s.STRING,
+        "header_type": Field("string", "preserve", one_of=("preserve", "ignore", *TRACE_HEADERS)),
+        "sampling_rate": Field("number", between=(0, 1)), "propagation": Field("record", fields={
+            "extract": s.listed(), "clear": s.listed(), "inject": s.listed(),
+            "default_format": Field("string", "w3c", True, one_of=TRACE_HEADERS),
+        }),
+    }, _somewhere),
     "prometheus": Plugin(13, {
         "per_consumer": s.FLAG, "status_code_metrics": s.FLAG, "ai_metrics": s.FLAG, "latency_metrics": s.FLAG,
         "bandwidth_metrics": s.FLAG, "upstream_health_metrics": s.FLAG,

@@ -12,6 +12,7 @@ from sandbox.kong.node import Node
 from sandbox.kong.plugin_schemas import PERIODS
 from sandbox.kong.schemas import Row
 from sandbox.kong.tokens import authenticate
+from sandbox.kong.tracing import opentelemetry
 from sandbox.kong.wire import Headers, Response, first, without
 
 SECONDS = dict(zip(PERIODS, (1, 60, 3600, 86400, 2592000, 31536000), strict=True))
@@ -167,4 +168,5 @@ ACCESS: dict[str, Callable[[Call, Row, Node], Awaitable[None]]] = {
     "jwt": authenticate,
     "rate-limiting": rate_limiting,
     "request-transformer": request_transformer,
+    "opentelemetry": opentelemetry,
 }

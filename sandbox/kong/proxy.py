@@ -11,6 +11,7 @@ from sandbox.kong.node import BY_PRIORITY, Node
 from sandbox.kong.plugins import ACCESS, cors_headers, is_preflight
 from sandbox.kong.router import Match, normal, upstream_path
 from sandbox.kong.settings import TOKEN
+from sandbox.kong.tracing import send_span
 from sandbox.kong.wire import Headers, Request, Response, UnreachableError, first, without
 
 FORWARDED = ("proto", "host", "port", "path", "prefix")
@@ -48,6 +49,8 @@ class Proxy:
         response.headers = without(response.headers, "via") + added
         if "prometheus" in call.plugins:
             self.node.metrics.log(call, response, latencies)
+        if "opentelemetry" in call.plugins:
+            send_span(call, response, self.node)
         return response
 
     def _refuse_floods(self, call: Call) -> None:

@@ -124,5 +124,6 @@ ON, OFF, FLAG = Field("boolean", True, required=True), Field("boolean", False, r
 UPPER_CASE = matching("^[A-Z]+$", "invalid value: {}")
 HEADER_NAME = matching(r"^[\w-]+$", "bad header name '{}', allowed characters are A-Z, a-z, 0-9, '_', and '-'")
 HEADER, PATH = Field("string", check=HEADER_NAME), Field("string", check=_path)
+URL = Field("string", check=matching(r"^https?://.+$", "missing host in url"))
 HOST = Field("string", check=matching(r"^[\w.-]+$|^\[?[0-9a-fA-F:]+\]?$", "invalid value: {}"))
 PORT = (0, 65535)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from providers.one_shot import OneShotProvider
-from tests.program.engine import Engine
+from tests.program.engine import Engine, run_program
 
 CONTAINER, VOLUME = "container:Container", "volume:Volume"
 NODES = ["qdrant-0", "qdrant-1", "qdrant-2"]
@@ -123,6 +123,31 @@ def test_kong_starts_only_after_its_migrations_ran_to_their_end(dev: Engine) -> 
     assert migrations.is_secret("files")
     assert OneShotProvider().diff("", {**migrations.inputs, "image": "older"}, dict(migrations.inputs)).changes
     assert migrations.urn in dev.one("kong-0", CONTAINER).depends_on
+
+
+def test_the_database_has_an_exporter_whose_password_is_a_marked_file(dev: Engine) -> None:
+    exporter = dev.one("postgres-exporter-0", CONTAINER)
+    assert "DATA_SOURCE_URI=postgres:5432/kong?sslmode=disable" in exporter.inputs["envs"]
+    assert exporter.is_secret("uploads")
+    [config] = [u for u in dev.one("prometheus-0", CONTAINER).inputs["uploads"] if u["file"].endswith("prometheus.yml")]
+    assert "postgres-exporter:9187" in config["content"]
+
+
+def test_nobody_is_told_and_nothing_traced_until_somebody_asks_for_it(dev: Engine) -> None:
+    assert not [request for request in dev.of(CONTAINER) if request.name.startswith("alertmanager")]
+    envs = [env for request in dev.of(CONTAINER) for env in request.inputs.get("envs", [])]
+    assert not [env for env in envs if env.startswith(("TRACES_URL", "KONG_TRACING"))]
+    assert "opentelemetry" not in {request.inputs["name"] for request in dev.of("plugin:Plugin")}
+
+
+def test_alerts_and_traces_go_where_two_settings_say() -> None:
+    asked = run_program(
+        "dev", observabilityAlertWebhook="http://pager:8080/", observabilityTracesUrl="http://collector:4318"
+    )
+    assert asked.one("alertmanager-0", CONTAINER).inputs["uploads"][0]["file"] == "/etc/alertmanager/alertmanager.yml"
+    for name, env in (("rag-service-0", "TRACES_URL="), ("kong-0", "KONG_TRACING_SAMPLING_RATE=")):
+        assert [each for each in asked.one(name, CONTAINER).inputs["envs"] if each.startswith(env)]
+    assert "opentelemetry" in {request.inputs["name"] for request in asked.of("plugin:Plugin")}
 
 
 def test_every_image_is_pinned(dev: Engine) -> None:

@@ -254,6 +254,18 @@ def test_a_new_replication_factor_moves_nothing(cluster: Cluster, name: str) -> 
     assert len(cluster.servers[2].states(name)) == 2 * SHARDS
 
 
+def test_settings_of_a_collection_are_kept_and_told(cluster: Cluster, name: str) -> None:
+    one, other = cluster.servers[0], cluster.servers[2]
+    scalar = {"scalar": {"type": "int8"}}
+    body = {"hnsw_config": {"m": 32}, "quantization_config": scalar, "vectors": {"": {"on_disk": True}}}
+    one.web.patch(f"/collections/{name}", json=body)
+    config = other.get(f"/collections/{name}")["config"]
+    assert (config["hnsw_config"]["m"], config["hnsw_config"]["ef_construct"]) == (32, 100)
+    assert (config["quantization_config"], config["params"]["vectors"]["on_disk"]) == (scalar, True)
+    one.web.patch(f"/collections/{name}", json={"quantization_config": "Disabled"})
+    assert other.get(f"/collections/{name}")["config"]["quantization_config"] is None
+
+
 def test_a_replica_asked_for_has_all_points(cluster: Cluster, name: str) -> None:
     server = cluster.servers[0]
     server.upsert(name, *range(200))

@@ -1,13 +1,27 @@
-"""Prometheus and Grafana start from these files: every part is watched, and no secret stands in them."""
+"""Prometheus, Alertmanager and Grafana start from these files: every part is watched, and no secret stands in them."""
 
 import re
+import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
 
+from components.monitoring.alertmanager import FOLLOWS, alertmanager_config
 from components.monitoring.grafana import DASHBOARDS_DIR, grafana_env, grafana_files
-from components.monitoring.prometheus import CONFIG_FILE, QDRANT_KEY_FILE, ScrapeTargets, prometheus_files
+from components.monitoring.prometheus import (
+    CONFIG_DIR,
+    CONFIG_FILE,
+    KEPT_OF_POSTGRES,
+    QDRANT_KEY_FILE,
+    ScrapeTargets,
+    prometheus_files,
+)
 from components.monitoring.promises import Promises
+from components.monitoring.rules import rule_files, rule_groups
+from components.monitoring.rules.pace import duration_at_pace
+from components.monitoring.rules.rule import Alert
+from tests.unit.metric_catalogue import Catalogue
 
 TARGETS = ScrapeTargets(
     qdrant_cluster=("qdrant-0:6333", "qdrant-1.qdrant.rag.svc:6333"),
@@ -16,16 +30,26 @@ TARGETS = ScrapeTargets(
     rag_service=("rag-service:3000",),
     llamaindex_query=("rag-llamaindex-query:8000",),
     rag_ingest=("rag-ingest:8201",),
+    postgres=("postgres-exporter:9187",),
 )
-FILES = prometheus_files(TARGETS, Promises())
+FILES = prometheus_files(TARGETS, Promises(), ("alertmanager:9093",))
 CONFIG = yaml.safe_load(FILES[CONFIG_FILE])
 JOBS = {job["job_name"]: job for job in CONFIG["scrape_configs"]}
+ALERTS = {rule.name: rule for rules in rule_groups(Promises()).values() for rule in rules if isinstance(rule, Alert)}
+WEBHOOK = "http://pager.example:8080/alerts"
+
+
+def run(*command: str | Path) -> str:
+    """Return what a checker printed, or fail with it."""
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_every_part_is_scraped_every_15_seconds() -> None:
-    assert CONFIG["global"] == {"scrape_interval": "15s", "evaluation_interval": "15s"}
+    assert CONFIG["global"] == {"scrape_interval": "15s", "scrape_timeout": "10s", "evaluation_interval": "15s"}
     parts = ["qdrant-cluster", "haproxy", "kong", "rag-service", "llamaindex-query", "rag-ingest", "prometheus"]
-    assert list(JOBS) == parts
+    assert list(JOBS) == [*parts, "postgres"]
 
 
 def test_each_qdrant_node_is_scraped_by_itself_with_a_key_from_a_file() -> None:
@@ -44,6 +68,46 @@ def test_a_node_has_the_same_name_on_docker_and_on_kubernetes(address: str) -> N
     assert match[1] == address[: len("qdrant-n")]
 
 
+def test_what_is_kept_of_the_postgres_exporter_is_all_that_rules_and_panels_ask_for() -> None:
+    sent = [name for name in Catalogue.read().series if name.startswith("pg_")]
+    dropped = {name for name in sent if not re.fullmatch(KEPT_OF_POSTGRES, name)}
+    asked = " ".join((*rule_files(Promises()).values(), *grafana_files("http://p", Promises()).values()))
+    assert dropped
+    assert {name for name in dropped if re.search(rf"\b{name}\b", asked)} == set()
+
+
+def test_prometheus_accepts_its_configuration(promtool: str, tmp_path: Path) -> None:
+    for path, content in (FILES | {QDRANT_KEY_FILE: "a key"}).items():
+        placed = tmp_path / Path(path).relative_to(CONFIG_DIR)
+        placed.parent.mkdir(exist_ok=True)
+        placed.write_text(content)
+    files = len(rule_groups(Promises()))
+    assert f"{files} rule files found" in run(promtool, "check", "config", tmp_path / "prometheus.yml")
+
+
+@pytest.mark.parametrize("scrape_seconds", [1, 15])
+def test_prometheus_accepts_every_rule_at_any_pace(promtool: str, tmp_path: Path, scrape_seconds: int) -> None:
+    for name, content in rule_files(Promises(scrape_seconds=scrape_seconds)).items():
+        (tmp_path / name).write_text(content)
+    run(promtool, "check", "rules", "--lint=all", "--lint-fatal", *sorted(tmp_path.iterdir()))
+
+
+def test_a_rule_that_is_no_promql_is_refused(promtool: str, tmp_path: Path) -> None:
+    broken = tmp_path / "rag.yml"
+    broken.write_text(rule_files(Promises())["rag.yml"].replace("histogram_quantile(", "histogram_quantil("))
+    with pytest.raises(AssertionError, match="unknown function"):
+        run(promtool, "check", "rules", broken)
+
+
+@pytest.mark.parametrize(
+    ("text", "at_five_seconds"),
+    [("5m", "100s"), ("[1h]", "[1200s]"), ("offset 1m", "offset 20s"), ("0s", "1s"), ("p95_5m", "p95_5m")],
+)
+def test_durations_follow_the_pace(text: str, at_five_seconds: str) -> None:
+    assert duration_at_pace(text, 5) == at_five_seconds
+    assert duration_at_pace(text, 15) == text
+
+
 def test_grafana_reads_dashboards_only_from_files_and_from_our_prometheus() -> None:
     files = grafana_files("http://prometheus:9090", Promises())
     (source,) = yaml.safe_load(files["/etc/grafana/provisioning/datasources/prometheus.yml"])["datasources"]
@@ -58,3 +122,36 @@ def test_grafana_opens_a_dashboard_that_exists_and_takes_its_password_from_a_fil
     env = grafana_env(root_url="http://localhost:3001", admin_password_file="/run/secrets/admin")
     assert env["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] in grafana_files("http://prometheus:9090", Promises())
     assert [name for name in env if "PASSWORD" in name] == ["GF_SECURITY_ADMIN_PASSWORD__FILE"]
+
+
+@pytest.fixture
+def alertmanager(tmp_path: Path) -> Path:
+    """Alertmanager's configuration, as a file."""
+    file = tmp_path / "alertmanager.yml"
+    file.write_text(alertmanager_config(webhook=WEBHOOK))
+    return file
+
+
+def test_alertmanager_accepts_its_configuration(amtool: str, alertmanager: Path) -> None:
+    assert "SUCCESS" in run(amtool, "check-config", alertmanager)
+
+
+def test_a_configuration_that_is_wrong_is_refused(amtool: str, alertmanager: Path) -> None:
+    alertmanager.write_text(alertmanager.read_text().replace("receiver: nobody", "receiver: somebody", 1))
+    with pytest.raises(AssertionError, match="undefined receiver"):
+        run(amtool, "check-config", alertmanager)
+
+
+@pytest.mark.parametrize(("severity", "receiver"), [("page", "page"), ("ticket", "ticket"), ("none", "nobody")])
+def test_an_alert_goes_where_its_severity_says(amtool: str, alertmanager: Path, severity: str, receiver: str) -> None:
+    told = run(
+        amtool, "config", "routes", "test", f"--config.file={alertmanager}", f"severity={severity}", "alertname=X"
+    )
+    assert told.strip() == receiver
+
+
+def test_what_is_kept_quiet_are_alerts_that_exist_and_never_a_worse_one() -> None:
+    for worse, then in FOLLOWS:
+        for name in (*worse.split("|"), *then.split("|")):
+            assert name in ALERTS
+        assert {ALERTS[name].severity for name in worse.split("|")} == {"page"}

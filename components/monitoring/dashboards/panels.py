@@ -1,13 +1,20 @@
-"""The few words dashboards are written with, over grafana-foundation-sdk.
+"""The few words panels are written with, over grafana-foundation-sdk.
 
 The SDK is pinned to its 0.0.x line on purpose: what PyPI sorts highest is an older one, for Grafana 10.
 """
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from grafana_foundation_sdk.builders import common as build
-from grafana_foundation_sdk.builders import prometheus, timeseries
-from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.builders import prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import DashboardLink, ThresholdsConfig
 from grafana_foundation_sdk.models import common, dashboard
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from components.monitoring.dashboards.runbooks import runbook_url
+
+AnyPanel = TypeVar("AnyPanel", timeseries.Panel, stat.Panel, table.Panel)
 
 DATASOURCE_UID = "prometheus"
 DATASOURCE = common.DataSourceRef(type_val="prometheus", uid=DATASOURCE_UID)
@@ -33,16 +40,77 @@ def meanings(**words: tuple[int, str]) -> list[dashboard.ValueMapping]:
     return [dashboard.ValueMap(options=results)]
 
 
-def graph(title: str, description: str, unit: str, limit: float | None = None) -> timeseries.Panel:
-    """Return a graph from 0 with a legend, and a dashed line at `limit`."""
+def runbook(alert: str) -> DashboardLink:
+    """Return a panel's link to the runbook section of the alert it is looked at for."""
+    link = DashboardLink(f"Runbook: {alert}").type(dashboard.DashboardLinkType.LINK)
+    return link.url(runbook_url(alert)).target_blank(True)
+
+
+def graph(
+    title: str,
+    description: str,
+    unit: str,
+    lines: Mapping[str, str],
+    *,
+    alert: str = "",
+    limit: float | None = None,
+    nothing: str = "",
+) -> timeseries.Panel:
+    """Return a graph from 0 of legend -> expression, with a dashed line at `limit`.
+
+    `nothing` is what stands in a graph that may be empty; `alert` is whose runbook it links to.
+    """
     legend = build.VizLegendOptions().show_legend(True).display_mode(common.LegendDisplayMode.LIST)
     tooltip = build.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
     line = build.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
     steps = thresholds((None, "green")) if limit is None else thresholds((None, "green"), (limit, "red"))
     panel = timeseries.Panel().title(title).description(description).unit(unit).min(0)
-    return panel.legend(legend).tooltip(tooltip).thresholds(steps).thresholds_style(line)
+    panel.legend(legend).tooltip(tooltip).thresholds(steps).thresholds_style(line)
+    for ref, (words, expr) in zip("ABCDEFGH", lines.items(), strict=False):
+        panel.with_target(query(expr, words, ref).range())
+    return _noted(panel, alert, nothing)
 
 
-def to_json(board: dashboard.Dashboard) -> str:
-    """Return a dashboard as Grafana reads it from a file; sorted, so that a change is a small diff."""
-    return JSONEncoder(sort_keys=True, indent=2).encode(board)
+def number(
+    title: str,
+    description: str,
+    unit: str,
+    lines: Mapping[str, str],
+    steps: ThresholdsConfig,
+    *,
+    alert: str = "",
+    nothing: str = "",
+) -> stat.Panel:
+    """Return numbers of this moment, coloured by their steps."""
+    panel = stat.Panel().title(title).description(description).unit(unit).thresholds(steps)
+    for ref, (words, expr) in zip("ABCDEFGH", lines.items(), strict=False):
+        panel.with_target(query(expr, words, ref).instant())
+    return _noted(panel, alert, nothing)
+
+
+def rows(title: str, description: str, unit: str, columns: Mapping[str, str], *, alert: str = "") -> table.Panel:
+    """Return a table from column -> expression, one row for each combination of labels they share."""
+    panel = table.Panel().title(title).description(description).unit(unit).no_value("-")
+    panel.thresholds(thresholds((None, "text")))
+    for name, expr in columns.items():
+        panel.with_target(query(expr, ref=name).instant().format(PromQueryFormat.TABLE))
+    # Grafana calls the columns Time, the labels, and `Value #<ref>` in the order of the queries.
+    step = dashboard.DataTransformerConfig
+    panel.with_transformation(step(id_val="merge", options={}))
+    panel.with_transformation(step(id_val="organize", options={"excludeByName": {"Time": True}}))
+    panel.with_transformation(step(id_val="renameByRegex", options={"regex": "Value #(.*)", "renamePattern": "$1"}))
+    return _noted(panel, alert, "-")
+
+
+def lamp(**words: tuple[int, str]) -> list[dashboard.DynamicConfigValue]:
+    """Return how a column reads as coloured words, from text=(value, colour)."""
+    colored = dashboard.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-background"})
+    return [colored, dashboard.DynamicConfigValue(id_val="mappings", value=meanings(**words))]
+
+
+def _noted(panel: AnyPanel, alert: str, nothing: str) -> AnyPanel:
+    if alert:
+        panel.links([runbook(alert)])
+    if nothing:
+        panel.no_value(nothing)
+    return panel

@@ -1,23 +1,35 @@
-"""Recording rules and alerts as code."""
+"""Recording rules and alerts as code, one file per subject."""
 
 import yaml
 
 from components.monitoring.promises import Promises
 from components.monitoring.rules.gateway import gateway_rules
+from components.monitoring.rules.haproxy import haproxy_rules
+from components.monitoring.rules.pace import at_pace
+from components.monitoring.rules.postgres import postgres_rules
 from components.monitoring.rules.qdrant import qdrant_rules
+from components.monitoring.rules.qdrant_work import qdrant_work_rules
 from components.monitoring.rules.rag import rag_rules
 from components.monitoring.rules.rule import Rules
 from components.monitoring.rules.scraping import scraping_rules
+from components.monitoring.rules.slo import slo_rules
+from components.monitoring.rules.valkey import valkey_rules
 
 
 def rule_groups(promises: Promises) -> dict[str, Rules]:
     """Return group name -> rules; in a group each alert sees the recordings above it fresh."""
-    return {
+    groups = {
         "qdrant": qdrant_rules(promises),
+        "qdrant-work": qdrant_work_rules(promises),
         "gateway": gateway_rules(promises),
+        "haproxy": haproxy_rules(),
         "rag": rag_rules(promises),
+        "postgres": postgres_rules(),
+        "valkey": valkey_rules(),
         "scraping": scraping_rules(),
+        "slo": slo_rules(promises),
     }
+    return {name: at_pace(rules, promises.scrape_seconds) for name, rules in groups.items()}
 
 
 def rule_files(promises: Promises) -> dict[str, str]:

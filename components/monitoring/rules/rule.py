@@ -1,12 +1,14 @@
 """The words of a Prometheus rule file: recording and alert."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 RUNBOOKS = "docs/runbooks.md"
 
 # page: users feel it, or the next fault costs data or service; wake someone. ticket: look at it this working day.
-Severity = Literal["page", "ticket"]
+# none: nobody is told; it is there to be seen.
+Severity = Literal["page", "ticket", "none"]
 
 
 @dataclass(frozen=True)
@@ -15,10 +17,12 @@ class Recording:
 
     name: str
     expr: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def body(self) -> dict[str, object]:
         """Return the rule as Prometheus reads it."""
-        return {"record": self.name, "expr": self.expr}
+        rule: dict[str, object] = {"record": self.name, "expr": self.expr}
+        return rule | ({"labels": dict(self.labels)} if self.labels else {})
 
 
 @dataclass(frozen=True, kw_only=True)

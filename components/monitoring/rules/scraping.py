@@ -1,18 +1,81 @@
-"""Can Prometheus see what it is told to watch?"""
+"""Can Prometheus see what it is told to watch, and does it do its own work?"""
 
 from components.monitoring.rules.rule import Alert, Recording, Rules
 
+EXPECTED = ("qdrant-cluster", "haproxy", "kong", "rag-service", "llamaindex-query", "rag-ingest")
+OF_THEIR_OWN = "qdrant-cluster|kong|haproxy|rag-service|llamaindex-query"  # jobs that page by themselves
+
 
 def scraping_rules() -> Rules:
-    """Return the share of reachable targets per job, and the alert for jobs that do not page by themselves."""
+    """Return the share of reachable targets per job, and the alerts of whoever watches."""
+    return (*_targets(), *_prometheus())
+
+
+def _targets() -> Rules:
     return (
         Recording("job:up:ratio", "avg by (job) (up)"),
         Alert(
             name="PrometheusTargetMissing",
-            expr='up{job!~"qdrant-cluster|kong"} == 0',
+            expr=f'up{{job!~"{OF_THEIR_OWN}"}} == 0',
             wait="2m",
             summary="Prometheus cannot scrape a target",
             description="{{ $labels.instance }} of {{ $labels.job }} has failed every scrape for two minutes"
             " (up is {{ $value }}).",
+        ),
+        Alert(
+            name="PrometheusJobMissing",
+            expr=" or ".join(f'absent(up{{job="{job}"}})' for job in EXPECTED),
+            wait="5m",
+            summary="Prometheus does not even try to scrape a part of the stack",
+            description="The job {{ $labels.job }} has no target at all (absent is {{ $value }}).",
+        ),
+        # Always fires: who receives alerts knows from its absence that none would reach him.
+        Alert(
+            name="Watchdog",
+            expr="vector(1)",
+            wait="0s",
+            severity="none",
+            summary="Rules are evaluated and alerts are sent",
+            description="This alert always fires ({{ $value }}); when it stops, nobody is watching.",
+        ),
+    )
+
+
+def _prometheus() -> Rules:
+    return (
+        Alert(
+            name="PrometheusBadConfiguration",
+            expr="prometheus_config_last_reload_successful == 0",
+            summary="Prometheus runs on an old configuration: the new one is wrong",
+            description="{{ $labels.instance }} could not reload ({{ $value }}).",
+        ),
+        Alert(
+            name="PrometheusRulesFail",
+            expr="sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total[5m])) > 0",
+            wait="5m",
+            summary="Prometheus cannot evaluate rules: their alerts are silent",
+            description="{{ $value | humanize }} evaluations of {{ $labels.rule_group }} failed in five minutes.",
+        ),
+        Alert(
+            name="PrometheusRulesLate",
+            expr="sum by (rule_group) (increase(prometheus_rule_group_iterations_missed_total[5m])) > 0",
+            wait="5m",
+            summary="Prometheus takes longer to evaluate rules than it has time",
+            description="{{ $value | humanize }} evaluations of {{ $labels.rule_group }} were left out.",
+        ),
+        Alert(
+            name="PrometheusStorageFails",
+            expr="increase(prometheus_tsdb_compactions_failed_total[3h]) > 0"
+            " or increase(prometheus_tsdb_wal_corruptions_total[3h]) > 0",
+            wait="5m",
+            summary="Prometheus has trouble with its disk",
+            description="{{ $labels.instance }}: {{ $value | humanize }} failed compactions or corruptions.",
+        ),
+        Alert(
+            name="PrometheusNotificationsFail",
+            expr="sum by (alertmanager) (increase(prometheus_notifications_errors_total[5m])) > 0",
+            wait="5m",
+            summary="Alerts do not reach Alertmanager",
+            description="{{ $value | humanize }} alerts could not be sent to {{ $labels.alertmanager }}.",
         ),
     )

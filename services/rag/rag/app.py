@@ -44,7 +44,7 @@ def create_app(service: Service) -> Front:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
-    return Front(app, service.settings.service_token.get_secret_value(), service.metrics)
+    return Front(app, service.settings.service_token.get_secret_value(), service.metrics, service.traces)
 
 
 def _health(service: Service) -> APIRouter:

@@ -11,6 +11,7 @@ import httpx
 from rag.breakers import Breaker
 from rag.failures import http_failures
 from rag.minilm import MiniLM, WordPieces
+from rag.traces import step
 
 Vector = list[float]
 
@@ -97,7 +98,7 @@ class Embedding:
 
     async def of_texts(self, texts: Sequence[str]) -> list[Vector]:
         """Return one vector for each text, in order."""
-        with self._breaker.guard():
+        with step("embed", {"rag.texts": len(texts), "rag.model": self.model_name}), self._breaker.guard():
             return await self._model.embed(texts)
 
     async def of_query(self, query: str) -> Vector:

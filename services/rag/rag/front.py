@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag import logs
 from rag.metrics import Metrics
+from rag.traces import Traces
 
 log = logging.getLogger(__name__)
 
@@ -27,32 +28,49 @@ Headers = Sequence[tuple[bytes, bytes]]
 class Front:
     """Wraps a role's application."""
 
-    def __init__(self, app: ASGIApp, token: str, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, token: str, metrics: Metrics, traces: Traces) -> None:
         self._app = app
         self._token = token.encode()
         self._metrics = metrics
+        self.leaving = False  # about to stop: whoever asks after its health is told, so that he goes elsewhere
+        self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = time.perf_counter(), 500
         logs.request_id.set(request_id(scope["headers"]))
+        if scope["path"] in OPEN_PATHS:  # probes, all the time
+            await self._serve(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        with self._traces.request(f"{scope['method']} {scope['path']}", headers) as span:
+            status = await self._serve(scope, receive, send)
+            span.set_attributes({"http.response.status_code": status, "rag.request_id": logs.request_id.get()})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Answer, count and log; return the status."""
+        began, status = time.perf_counter(), 500
 
         async def answer(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-ID"] = logs.request_id.get()
+                if self.leaving:
+                    MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
         try:
             app = self._app if self._may_enter(scope) else _refuse
+            if self.leaving and scope["path"] == "/health":
+                app = _say_leaving
             await app(scope, receive, answer)
         except Exception:  # the application has answered 500; a caller learns no more than that
             log.exception("unexpected failure")
         finally:
             self._record(scope, status, time.perf_counter() - began)
+        return status
 
     def _may_enter(self, scope: Scope) -> bool:
         return scope["path"] in OPEN_PATHS or has_token(scope["headers"], self._token)
@@ -80,6 +98,11 @@ def request_id(headers: Headers) -> str:
     if len(given) == 1 and GOOD_ID.fullmatch(given[0]):
         return given[0].decode()
     return uuid.uuid4().hex
+
+
+async def _say_leaving(scope: Scope, receive: Receive, send: Send) -> None:
+    body = {"error": "leaving", "message": "this process is about to stop; ask another one"}
+    await JSONResponse(body, 503)(scope, receive, send)
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,10 +1,12 @@
-"""One JSON object a line, with the id of the request that caused it."""
+"""One JSON object a line, with the id of the request that caused it, and of its trace if there is one."""
 
 import json
 import logging
 import sys
 import time
 from contextvars import ContextVar
+
+from rag.traces import trace_id
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
@@ -26,6 +28,7 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             "request_id": request_id.get() or None,
+            "trace_id": trace_id() or None,
             **{key: value for key, value in vars(record).items() if key not in PLAIN},
             "exception": self.formatException(record.exc_info) if record.exc_info else None,
         }

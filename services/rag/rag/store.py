@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 from qdrant_client import AsyncQdrantClient, models
@@ -13,8 +14,9 @@ from tenacity import retry, retry_if_exception, stop_after_attempt
 from rag.breakers import Breaker
 from rag.contract import Collection, Passage
 from rag.embedding import Vector
-from rag.failures import Unavailable, refusal
+from rag.failures import LOST, Unavailable, refusal
 from rag.settings import Settings
+from rag.traces import step
 
 READY_SECONDS = 2
 SHOWN = ["text", "source", "title"]
@@ -50,8 +52,7 @@ def qdrant_failures() -> Iterator[None]:
 
 def _connection_lost(error: BaseException) -> bool:
     """Whether a call never reached Qdrant, or hit a kept-alive connection that was just being closed."""
-    lost = (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
-    return isinstance(error, ResponseHandlingException) and isinstance(error.source, lost)
+    return isinstance(error, ResponseHandlingException) and isinstance(error.source, LOST)
 
 
 # Reads are safe to repeat once; further retries, on other nodes, are the balancer's work.
@@ -66,21 +67,27 @@ class Store:
         self._name = collection
         self._breaker = breaker
 
+    def of(self, collection: str) -> "Store":
+        """Another collection of the same Qdrant."""
+        return Store(self._client, collection, self._breaker)
+
     @contextmanager
-    def _asking(self) -> Iterator[None]:
-        with self._breaker.guard(), qdrant_failures():
+    def _asking(self, what: str) -> Iterator[None]:
+        """One call of Qdrant. It makes no spans of its own: this one is where its time is seen."""
+        named = {"db.system.name": "qdrant", "db.collection.name": self._name, "db.operation.name": what}
+        with step(f"qdrant {what}", named, leaves=True), self._breaker.guard(), qdrant_failures():
             yield
 
     async def search(self, vector: Vector, limit: int) -> list[Passage]:
         """Return the nearest passages, nearest first."""
-        with self._asking():
+        with self._asking("query"):
             ask = once_more(self._client.query_points)
             found = await ask(self._name, query=vector, limit=limit, with_payload=SHOWN)
         return [_passage(point) for point in found.points]
 
     async def collections(self) -> list[Collection]:
         """Return all collections, by name, with their approximate sizes."""
-        with self._asking():
+        with self._asking("collections"):
             names = sorted(each.name for each in (await once_more(self._client.get_collections)()).collections)
             count = once_more(self._client.count)
             counts = await asyncio.gather(*(count(name, exact=False) for name in names))
@@ -100,26 +107,36 @@ class Store:
 
     async def prepare(self) -> None:
         """Index the field that stale chunks are found by."""
-        with self._asking():
+        with self._asking("prepare"):
             if "source" not in (await self._client.get_collection(self._name)).payload_schema:
                 await self._client.create_payload_index(self._name, "source", models.PayloadSchemaType.KEYWORD)
 
     async def digests(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the digests of those chunks that are stored already, by id."""
-        with self._asking():
+        with self._asking("retrieve"):
             found = await self._client.retrieve(self._name, ids, with_payload=["digest"])
         return {str(point.id): (point.payload or {}).get("digest", "") for point in found}
 
+    async def payloads(self, ids: Sequence[int | str]) -> dict[int | str, dict[str, Any]]:
+        """Return what is stored beside the vectors, of those points that there are."""
+        with self._asking("retrieve"):
+            found = await self._client.retrieve(self._name, ids, with_payload=True)
+        return {_plain(point.id): point.payload or {} for point in found}
+
     async def write(self, points: Sequence[models.PointStruct]) -> None:
         """Return when every point is acknowledged by every replica that is alive."""
-        with self._asking():
+        with self._asking("upsert"):
             _acknowledged(await self._client.upsert(self._name, points, wait=True))
 
     async def drop_stale(self, chunks: Mapping[str, int]) -> None:
         """Remove what each source had beyond the number of chunks it has now."""
         stale = models.Filter(should=[_beyond(source, count) for source, count in chunks.items()])
-        with self._asking():
+        with self._asking("delete"):
             _acknowledged(await self._client.delete(self._name, models.FilterSelector(filter=stale), wait=True))
+
+
+def _plain(point: models.ExtendedPointId) -> int | str:
+    return point if isinstance(point, int) else str(point)
 
 
 def _beyond(source: str, chunks: int) -> models.Filter:
