@@ -2,9 +2,11 @@
 STACK ?= dev
 PYTHON := .venv/bin/python
 OPS := $(PYTHON) -m ops
+PLAN = $(if $(DRY_RUN),--dry-run)
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
-.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts
+.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts \
+	load chaos roll breaker hops capacity prove backup restore migrate replace-node scale verify
 
 up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand
 	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh)
@@ -16,7 +18,7 @@ status: .venv/ready  ## what runs, and whether it is well
 	@$(OPS) status --stack $(STACK)
 
 preview: parts  ## what `make up` would do
-	@$(OPS) preview --stack $(STACK)
+	@$(OPS) preview --stack $(STACK) $(if $(REFRESH),--refresh)
 
 search: .venv/ready  ## make search Q="parse a JSON string"
 	@$(if $(Q),,$(error expected a question, found none: make search Q="parse a JSON string"))$(OPS) search --stack $(STACK) -- "$$Q"
@@ -33,8 +35,50 @@ qdrant-key: .venv/ready  ## print Qdrant's API key
 gateway-yaml: .venv/ready  ## the gateway as declarative YAML
 	@$(PYTHON) -m ops.gateway_yaml --stack $(STACK)
 
+backup: .venv/ready  ## make backup TO=folder
+	@$(if $(TO),,$(error expected a folder, found none: make backup TO=backups/today))$(OPS) backup --stack $(STACK) $(PLAN) -- "$(TO)"
+
+restore: .venv/ready  ## make restore FROM=folder [REPLACE=1] [INTO=name]
+	@$(if $(FROM),,$(error expected a backup, found none: make restore FROM=backups/today))$(OPS) restore --stack $(STACK) \
+		$(PLAN) $(if $(REPLACE),--replace) $(if $(INTO),--into "$(INTO)") -- "$(FROM)"
+
+migrate: .venv/ready  ## make migrate FROM=http://host:6333 [KEY_FILE=file] [COLLECTION=name], or ROLLBACK=1
+	@$(OPS) migrate --stack $(STACK) $(PLAN) $(if $(FROM),--from "$(FROM)") $(if $(KEY_FILE),--from-key-file "$(KEY_FILE)") \
+		$(if $(COLLECTION),--collection "$(COLLECTION)") $(if $(REINDEX),--reindex) $(if $(ROLLBACK),--rollback)
+
+replace-node: parts  ## make replace-node NODE=1: its disk is lost
+	@$(if $(NODE),,$(error expected a node, found none: make replace-node NODE=1))$(OPS) replace-node --stack $(STACK) \
+		$(PLAN) $(if $(FORCE_LIVING),--force-living) -- "$(NODE)"
+
+scale: parts  ## as many nodes as the stack file says; make scale NODES=5 DRY_RUN=1 shows a plan
+	@$(OPS) scale --stack $(STACK) $(PLAN) $(if $(NODES),--nodes "$(NODES)")
+
+verify: .venv/ready  ## every point on every copy; LEDGER=file: every acknowledged one
+	@$(OPS) verify --stack $(STACK) $(PLAN) $(if $(LEDGER),--ledger "$(LEDGER)")
+
 test: parts  ## every test, against the real engine and a running stack
 	@$(PYTHON) -m pytest
+
+load: parts  ## make load PROFILE=seed|slo|ratelimit|soak, on a stack of its own; KEEP=1 leaves that up
+	@$(OPS) load $(if $(PROFILE),--profile $(PROFILE)) $(if $(FACTOR),--factor $(FACTOR)) $(if $(KEEP),--keep)
+
+chaos: parts  ## every fault under load, or ONLY=kill-leader,freeze-node
+	@$(OPS) chaos $(if $(ONLY),--only $(ONLY)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
+
+roll: parts  ## every component changed under load, or ONLY=qdrant-image,kong-setting; TIMES=10
+	@$(OPS) roll $(if $(ONLY),--only $(ONLY)) $(if $(TIMES),--times $(TIMES)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
+
+breaker: parts  ## the embedder stops and comes back: the circuit breaker opens and closes
+	@$(OPS) breaker $(if $(KEEP),--keep)
+
+hops: parts  ## what each hop adds to a bare query
+	@$(OPS) hops $(if $(KEEP),--keep)
+
+capacity: parts  ## a bare cluster of 1, 3 and 5 nodes: queries a second, memory
+	@$(OPS) capacity $(if $(POINTS),--points $(POINTS))
+
+prove: test  ## every test, every load but the long one, every fault, ten rolling runs, breaker, hops, capacity
+	@$(OPS) prove $(if $(PACE),--pace $(PACE))
 
 check: .venv/ready  ## style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy . \

@@ -13,7 +13,7 @@ from components.monitoring.prometheus import ScrapeTargets
 from components.monitoring.promises import Promises
 from components.observability import GRAFANA, PROMETHEUS, ObservabilityStack, ObservabilityStackArgs
 from components.qdrant import REST, QdrantCluster, QdrantClusterArgs, QdrantKeys
-from components.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, rag_image
+from components.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, locate_ingest, rag_image
 from platforms.connect import connect
 from providers.collection import ReplicatedCollection
 from settings import PROJECT, Settings
@@ -40,11 +40,26 @@ qdrant = QdrantCluster(
         ),
     ),
 )
+rag_args = RagServiceArgs(
+    platform=platform,
+    settings=settings.rag,
+    image=rag_image(settings.image.rag, base=settings.image.python),
+    collection=settings.collection.alias,
+    qdrant_url=qdrant.url,
+    qdrant_api_key=api_key,
+    qdrant_read_only_api_key=read_only_key,
+    service_token=service_token,
+    traces_url=settings.observability.traces_url,
+)
 collection = ReplicatedCollection(
     "collection",
     settings.collection,
     node_urls=qdrant.node_urls,
     api_key=api_key,
+    ingest_url=locate_ingest(rag_args),
+    ingest_token=service_token,
+    embedder=settings.rag.embedder,
+    guarded=settings.stack.protect_data,
     # A destroyed stack keeps its volumes, and with them the collection: the next one adopts it.
     opts=ResourceOptions(
         parent=qdrant,
@@ -53,21 +68,7 @@ collection = ReplicatedCollection(
         deleted_with=qdrant.nodes.data[0],
     ),
 )
-rag = RagService(
-    "rag",
-    RagServiceArgs(
-        platform=platform,
-        settings=settings.rag,
-        image=rag_image(settings.image.rag, base=settings.image.python),
-        collection=settings.collection.name,
-        qdrant_url=qdrant.url,
-        qdrant_api_key=api_key,
-        qdrant_read_only_api_key=read_only_key,
-        service_token=service_token,
-        traces_url=settings.observability.traces_url,
-    ),
-    ResourceOptions(depends_on=[collection]),
-)
+rag = RagService("rag", rag_args, ResourceOptions(depends_on=[collection]))
 gateway = KongGateway(
     "gateway",
     KongGatewayArgs(
@@ -101,8 +102,8 @@ observability = ObservabilityStack(
             qdrant_cluster=tuple(qdrant.nodes.replica_addresses(REST)),
             haproxy=(qdrant.balancer.address(haproxy.STATISTICS),),
             kong=(gateway.kong.address(STATUS),),
-            rag_service=(rag.services[API].address(PORTS[API]),),
-            llamaindex_query=(rag.services[QUERY].address(PORTS[QUERY]),),
+            rag_service=tuple(rag.services[API].replica_addresses(PORTS[API])),
+            llamaindex_query=tuple(rag.services[QUERY].replica_addresses(PORTS[QUERY])),
             rag_ingest=(rag.services[INGEST].address(PORTS[INGEST]),),
         ),
         promises=Promises(
@@ -135,7 +136,8 @@ for name, value in {
     "qdrantReadOnlyApiKey": read_only_key,
     "balancerUrl": qdrant.balancer.public_url(haproxy.STATISTICS),
     "balancerPassword": credentials.secret("haproxyPassword"),
-    "collection": settings.collection.name,
+    "collection": settings.collection.alias,
+    "physicalCollection": collection.physical_name,
     "ingestUrl": rag.ingest_url,
     "prometheusUrl": observability.prometheus.public_url(PROMETHEUS),
     "grafanaUrl": observability.grafana.public_url(GRAFANA),

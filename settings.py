@@ -17,7 +17,7 @@ from components.qdrant import QdrantSettings
 from components.rag import RagSettings
 from platforms.connect import StackSettings
 from proof.promises import Promises
-from providers.collection import CollectionSettings
+from providers.collection_settings import CollectionSettings
 
 PROJECT = "rag-platform"
 OLDEST_QDRANT = (1, 19, 1)

@@ -26,6 +26,7 @@ class RagSettings(BaseModel):
     llm: Literal["extractive", "ollama"]
     ollama_url: str
     memory_mib: int = Field(ge=384)
+    replicas: int = Field(ge=1, description="of each role that answers")
     ingest_port: int = Field(ge=1, le=65535)
 
 
@@ -65,6 +66,11 @@ class RagService(pulumi.ComponentResource):
         return self.services[INGEST].public_url(PORTS[INGEST])
 
 
+def locate_ingest(args: RagServiceArgs) -> str:
+    """Where the ingest role will answer from outside, before it runs."""
+    return args.platform.locate(INGEST, role_workload(INGEST, args)).public_url(PORTS[INGEST])
+
+
 def rag_image(reference: str, *, base: str) -> str | ImageBuild:
     """The image that is named, else one built from the service's folder on `base`."""
     return reference or ImageBuild(name="rag-platform/rag", context="services/rag", build_args={"BASE": base})
@@ -82,9 +88,16 @@ def role_workload(name: str, args: RagServiceArgs) -> Workload:
             f"{SECRETS}/qdrant-api-key": key,
             f"{SECRETS}/service-token": args.service_token,
         },
+        replicas=replicas_of(name, args.settings),
         readiness=HttpProbe(port=port, path="/health"),
+        grace_seconds=30,
         resources=Resources(memory_mib=args.settings.memory_mib),
     )
+
+
+def replicas_of(name: str, settings: RagSettings) -> int:
+    """One that writes: its jobs are its own, and a second one would not know of them."""
+    return 1 if name == INGEST else settings.replicas
 
 
 def role_env(name: str, args: RagServiceArgs) -> Mapping[str, str]:

@@ -26,5 +26,5 @@ if [ -e storage/may-found ]; then
     exec ./qdrant --uri "$own"
 fi
 echo "$HOSTNAME: expected a living peer to join, found none, and this node may not found a cluster." \
-    "Start the other nodes first; if its disk was lost, replace the node (docs/qdrant-ha.md)." >&2
+    "Start the other nodes first; if its disk was lost, replace the node (docs/day-two.md)." >&2
 exit 1

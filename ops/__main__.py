@@ -10,14 +10,17 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ops import corpus, deployment, gateway, lifecycle, status
+from ops import corpus, gateway, lifecycle, proving, status
+from ops.daytwo import commands as daytwo
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts, load_parts
-from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, use_parts
+from ops.stack import OperatorError, StackFiles, open_stack, outputs, use_parts
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 console = Console(highlight=False)
+proving.add_to(app)
+app.add_typer(daytwo.app)
 Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.yaml")]
 
 
@@ -44,12 +47,13 @@ def up(
 
 
 @app.command()
-def preview(stack: Stack = "dev") -> None:
+def preview(
+    stack: Stack = "dev",
+    *,
+    refresh: Annotated[bool, typer.Option(help="against what is really there: shows what was changed by hand")] = False,
+) -> None:
     """Show what `up` would do."""
-    files = StackFiles(name=stack, parts=_parts())
-    files.settings()
-    with only_one():
-        _, progress = deployment.run(console, "pulumi preview", open_stack(files).preview, diff=True)
+    progress = lifecycle.preview(StackFiles(name=stack, parts=_parts()), console, refresh=refresh)
     console.print(f"{len(progress.changes)} steps would be taken.")
 
 

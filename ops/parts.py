@@ -27,7 +27,7 @@ class Parts:
     """The environment to run in, overrides of the stack file, and the list of parts; all empty when none is written."""
 
     env: dict[str, str] = field(default_factory=dict)
-    config: dict[str, str] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
 
     def of(self, name: str) -> Part | None:

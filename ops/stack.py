@@ -47,7 +47,7 @@ class StackFiles:
             raise OperatorError(f"expected a stack file {path.name}, found none; try STACK=dev")
         return path
 
-    def with_config(self, **config: str) -> Self:
+    def with_config(self, **config: Any) -> Self:
         """The same stack with keys of its file set otherwise."""
         return replace(self, parts=replace(self.parts, config=self.parts.config | config))
 

@@ -10,9 +10,8 @@ from ops.balancer import balancer_of, servers_of
 from ops.parts import Part, Parts
 from providers.balancer_api import BalancerUnreachable
 from providers.canary import look as look_through
-from providers.cluster_view import look, unsettled
-from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
-from providers.replication import observe
+from providers.cluster_view import look, physical_factor, unsettled
+from providers.qdrant_api import QdrantApi
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +68,8 @@ def cluster_table(outputs: dict[str, Any]) -> tuple[Table, bool]:
         raft = view.cluster["raft_info"] if view.cluster else None
         cells = [raft["role"], str(raft["term"]), str(raft["commit"])] if raft else ["[red]silent[/red]", "", ""]
         table.add_row(view.url, *cells, str(len(view.cluster["peers"])) if view.cluster else "", state)
-    collection = _collection(outputs["collection"], urls, key)
+    factor = physical_factor({view.url: view.collections.get(outputs["physicalCollection"]) for view in views})
     reasons = unsettled(views)
-    factor = collection["physical_replication_factor"] if collection else 0
     table.caption = f"collection {outputs['collection']}: {factor} Active replicas of every shard; " + (
         "settled" if not reasons else f"not settled: {'; '.join(reasons[:3])}"
     )
@@ -85,14 +83,6 @@ def _traffic(outputs: dict[str, Any]) -> list[str]:
         return [", ".join(sorted(set(balancer.states(server).values()))) for server in servers]
     except (BalancerUnreachable, RuntimeError):
         return ["no balancer"] * len(servers)
-
-
-def _collection(name: str, urls: list[str], key: str) -> dict[str, Any] | None:
-    """What the cluster says of the collection; nothing when no node answers."""
-    try:
-        return observe({"name": name, "node_urls": urls, "api_key": key})
-    except (NodeUnreachable, QdrantError):
-        return None
 
 
 def parts_note(parts: Parts) -> str:

@@ -64,6 +64,16 @@ def active_peers(view: Mapping[str, Any], shard: int) -> set[int]:
     return {peer for peer, state in replicas(view).get(shard, {}).items() if state == "Active"}
 
 
+def physical_factor(views: Mapping[str, Mapping[str, Any] | None], declared: int = 0) -> int:
+    """Active replicas of the shard that is furthest from what is declared, in the gloomiest node's view.
+
+    The fewest that any shard has; the most, when that is too many and none has too few.
+    """
+    counts = [len(active_peers(view, shard)) for view in views.values() if view for shard in replicas(view)]
+    fewest, most = min(counts, default=0), max(counts, default=0)
+    return most if 0 < declared <= fewest else fewest
+
+
 def _disagreements(views: list[NodeView]) -> list[str]:
     clusters = [view.cluster for view in views if view.cluster]
     reasons = []

@@ -1,79 +1,81 @@
-"""A replicated collection as a resource: created once, adopted if it fits, done only when physically replicated."""
+"""A replicated collection as a resource; the work is in `providers.collection_life`, which knows nothing of Pulumi."""
 
-from typing import Any, Literal
+from typing import Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from providers.replication import FIXED
+from providers.collection_params import CHANGEABLE, FIXED
+from providers.collection_settings import CollectionSettings
 
-DECLARED = (*FIXED, "replication_factor", "write_consistency_factor")
-
-
-class CollectionSettings(BaseModel):
-    """The collection that the stack serves; defaults stand in Pulumi.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,255}$")
-    vector_size: int = Field(ge=1, le=65536)
-    distance: Literal["Cosine", "Dot", "Euclid", "Manhattan"]
-    shard_number: int = Field(ge=1)
-    replication_factor: int = Field(ge=1)
-    write_consistency_factor: int = Field(ge=1)
-
-    @model_validator(mode="after")
-    def consistent(self) -> "CollectionSettings":
-        if self.write_consistency_factor > self.replication_factor:
-            raise ValueError(
-                f"expected a write consistency factor of at most the replication factor "
-                f"({self.replication_factor}), found {self.write_consistency_factor}"
-            )
-        return self
+DECLARED = ("name", "alias", *FIXED, *CHANGEABLE)
+WAYS = ("node_urls", "api_key", "ingest_url", "ingest_token")  # a later refresh or update goes by what the state has
+OBSERVED = ("physical_name", "physical_replication_factor", "previous", "racing", "adopted", "python")
 
 
 class CollectionProvider(ResourceProvider):
-    """Create or adopt, verify, report; the work is in `providers.replication`, which knows nothing of Pulumi."""
+    """Create or adopt, verify, report, change, replace behind the alias, repair, drop."""
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        from providers.replication import create_or_adopt
-        from providers.wire import whole
+        from providers.collection_life import bring
+        from providers.wire import python_minor, tell, whole
 
-        return CreateResult(id_=props["name"], outs={**props, **create_or_adopt(whole(props))})
+        seen = bring(whole(props), tell)
+        if seen["adopted"]:
+            tell(f"adopted the collection {seen['physical_name']}, which was there already and fits")
+        return CreateResult(id_=props["name"], outs={**props, **seen, "python": python_minor()})
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
-        """What is really there, physical replication included; gone when the collection is."""
-        from providers.replication import observe
-        from providers.wire import whole
+        """What is really there, as it would be declared, physical replication included; gone when the collection is."""
+        from providers.collection_life import observe
+        from providers.wire import reachable, whole
 
-        seen = observe({**whole(props), "name": id_})
-        return ReadResult(id_=id_, outs={**props, **seen}) if seen else ReadResult(id_="", outs={})
+        known = {**reachable(whole(props)), "name": id_}
+        seen = observe(known)
+        if seen is None:
+            return ReadResult(id_="", outs={})
+        found = {**known, **seen}
+        return ReadResult(
+            id_=id_, outs=found, inputs={key: value for key, value in found.items() if key not in OBSERVED}
+        )
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """What is declared against what was seen; and an address or key that a later refresh would go by."""
-        different = [key for key in (*DECLARED, "node_urls", "api_key") if olds.get(key) != news.get(key)]
-        under_replicated = olds.get("physical_replication_factor", 0) < news["replication_factor"]
-        another = ["name"] if "name" in different else []
-        return DiffResult(changes=bool(different) or under_replicated, replaces=another)
+        """What is declared against what was seen; the provider's own code, and its patience, are no difference."""
+        changed = any(olds.get(key) != news.get(key) for key in (*DECLARED, *WAYS))
+        astray = olds.get("physical_replication_factor") != news["replication_factor"] or bool(olds.get("racing"))
+        confirmed = bool(olds.get("previous")) and not news["keep_previous"]
+        return DiffResult(
+            changes=changed or astray or confirmed or olds.get("guarded") != news.get("guarded"),
+            replaces=["name"] if olds.get("name") != news["name"] else [],
+        )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        from providers.replication import change
-        from providers.wire import whole
+        from providers.collection_life import bring
+        from providers.wire import python_minor, tell, whole
 
-        return UpdateResult(outs={**news, **change(whole(olds), whole(news))})
+        forget = frozenset(olds.get("payload_indexes") or ()) - frozenset(news["payload_indexes"])
+        seen = bring(whole(news), tell, forget_indexes=forget)
+        return UpdateResult(outs={**news, **seen, "adopted": olds.get("adopted", False), "python": python_minor()})
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        from providers.replication import drop
+        """RuntimeError while the state says that its data is guarded: who means it has to say so twice."""
+        from providers.collection_life import drop
         from providers.wire import whole
 
+        if props.get("guarded"):
+            raise RuntimeError(
+                f"expected the data of {props['name']} to be given up before it is deleted, found it protected; set "
+                "protectData to false, run make up, and then delete again. Nothing was deleted"
+            )
         drop(whole(props))
 
 
 class ReplicatedCollection(Resource, module="providers", name="ReplicatedCollection"):
-    """A collection whose shards are known to stand, Active, on as many peers as it declares."""
+    """A collection, served by its alias, whose shards are known to stand, Active, on as many peers as it declares."""
 
+    physical_name: pulumi.Output[str]
     physical_replication_factor: pulumi.Output[int]
+    previous: pulumi.Output[list[str]]
     adopted: pulumi.Output[bool]
 
     def __init__(
@@ -83,15 +85,24 @@ class ReplicatedCollection(Resource, module="providers", name="ReplicatedCollect
         *,
         node_urls: list[str],
         api_key: pulumi.Input[str],
-        timeout_seconds: int = 120,
+        ingest_url: str = "",
+        ingest_token: pulumi.Input[str] = "",
+        embedder: str = "",
+        guarded: bool = False,
+        timeout_seconds: int = 3600,
+        stalled_seconds: int = 60,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        props = settings.model_dump() | {
+        props = settings.declared() | dict.fromkeys(OBSERVED)
+        props |= {
             "node_urls": node_urls,
             "api_key": pulumi.Output.secret(api_key),
+            "ingest_url": ingest_url,
+            "ingest_token": pulumi.Output.secret(ingest_token),
+            "embedder": embedder,
+            "guarded": guarded,
             "timeout_seconds": timeout_seconds,
-            "physical_replication_factor": None,
-            "adopted": None,
+            "stalled_seconds": stalled_seconds,
         }
-        secrets = pulumi.ResourceOptions(additional_secret_outputs=["api_key"])
+        secrets = pulumi.ResourceOptions(additional_secret_outputs=["api_key", "ingest_token"])
         super().__init__(CollectionProvider(), name, props, pulumi.ResourceOptions.merge(opts, secrets))

@@ -11,12 +11,20 @@ from sandbox.qdrant.wire import ServiceError
 DEFAULTS = {"replication_factor": 1, "write_consistency_factor": 1, "on_disk_payload": True}
 HNSW = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000, "max_indexing_threads": 0}
 OPTIMIZER = {"deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0}
+# What the stand-in writes down, says again, and does nothing about: sections by their names in a request.
+SECTIONS = {
+    "hnsw_config": HNSW,
+    "optimizers_config": OPTIMIZER | {"flush_interval_sec": 5},
+    "quantization_config": None,
+    "strict_mode_config": None,
+}
 
 
 async def collection(call: Call) -> Any:
     found, points = call.collection, sum(await call.node.read(call.name, "count", {}))
     counts = {"points_count": points, "indexed_vectors_count": 0, "segments_count": len(found.shards)}
-    config = {"params": found.params, "hnsw_config": HNSW, "optimizer_config": OPTIMIZER | {"flush_interval_sec": 5}}
+    config = {key.replace("optimizers", "optimizer"): found.sections.get(key, was) for key, was in SECTIONS.items()}
+    config["params"] = found.params
     schema = {key: {"data_type": kind, "points": points} for key, kind in found.indexes.items()}
     return {"status": "green", "optimizer_status": "ok", **counts, "config": config, "payload_schema": schema}
 
@@ -29,7 +37,10 @@ async def create(call: Call) -> Any:
     params = {"vectors": call.body["vectors"], "shard_number": len(metadata.peers)} | DEFAULTS
     params |= {key: value for key, value in call.body.items() if key in params and value is not None}
     placed = metadata.placed(params["shard_number"], params["replication_factor"])
-    await call.propose("create", name=call.name, uid=uuid.uuid4().hex, params=params, placed=placed)
+    sections = _sections(call.body, {})
+    await call.propose(
+        "create", name=call.name, uid=uuid.uuid4().hex, params=params, placed=placed, sections=sections
+    )
     while time.monotonic() < deadline and {s for r in call.collection.shards for s in r.values()} != {"Active"}:
         await call.node.raft.news(0.1)
     return True
@@ -37,7 +48,16 @@ async def create(call: Call) -> Any:
 
 async def patch(call: Call) -> Any:
     changes = {k: v for k, v in (call.body.get("params") or {}).items() if k in DEFAULTS and v is not None}
-    return await call.propose("patch", name=call.name, params=changes)
+    if unnamed := (call.body.get("vectors") or {}).get(""):
+        changes["vectors"] = call.collection.params["vectors"] | unnamed
+    sections = _sections(call.body, call.collection.sections)
+    return await call.propose("patch", name=call.name, params=changes, sections=sections)
+
+
+def _sections(body: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
+    given = {key: body[key] for key in SECTIONS if body.get(key)}
+    merged = {key: (before.get(key, SECTIONS[key]) or {}) | each for key, each in given.items() if each != "Disabled"}
+    return before | merged | {key: None for key, each in given.items() if each == "Disabled"}
 
 
 async def change_index(call: Call) -> Any:

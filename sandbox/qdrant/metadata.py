@@ -30,6 +30,7 @@ class Collection(BaseModel):
     shards: list[dict[int, str]]  # the state of each peer's replica
     transfers: list[Transfer] = []
     indexes: dict[str, str] = {}
+    sections: dict[str, Any] = {}  # HNSW, optimizers and the like: written down, and that is all
 
     def active(self, shard: int) -> list[int]:
         return [peer for peer, state in self.shards[shard].items() if state == "Active"]
@@ -99,14 +100,17 @@ class Metadata(BaseModel):
                 collection.forget(peer, shard)
                 del collection.shards[shard][peer]
 
-    def create(self, *, name: str, uid: str, params: dict[str, Any], placed: list[list[int]]) -> None:
+    def create(
+        self, *, name: str, uid: str, params: dict[str, Any], placed: list[list[int]], sections: dict[str, Any]
+    ) -> None:
         if name in self.collections or name in self.aliases:
             raise ServiceError(409, f"Wrong input: Collection `{name}` already exists!")
         shards = [dict.fromkeys(peers, "Initializing") for peers in placed]
-        self.collections[name] = Collection(name=name, uid=uid, params=params, shards=shards)
+        self.collections[name] = Collection(name=name, uid=uid, params=params, shards=shards, sections=sections)
 
-    def patch(self, *, name: str, params: dict[str, Any]) -> None:
+    def patch(self, *, name: str, params: dict[str, Any], sections: dict[str, Any]) -> None:
         self.collection(name).params.update(params)  # a new replication_factor is written down and moves nothing
+        self.collection(name).sections = sections
 
     def drop(self, *, name: str) -> None:
         self.collections.pop(name, None)

@@ -22,7 +22,7 @@ class Node:
     """What a peer does for clients and other peers; the caretaker keeps its replicas whole meanwhile."""
 
     def __init__(self, storage: Path, clustered: bool) -> None:
-        self.clustered = clustered
+        self.clustered, self.snapshots = clustered, storage / "snapshots"
         self.peers = Peers()
         self.raft = Raft(storage / "raft_state.json", self.peers)
         self.shards: dict[tuple[str, int], Shard] = {}

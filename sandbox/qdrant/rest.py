@@ -99,9 +99,14 @@ def app(node: Node, caretaker: Caretaker, keys: Keys, reads: Actions, writes: Ac
             if refusal := keys.refuse(request, changes):
                 return refusal
             try:
-                body = orjson.loads(await request.body() or b"{}")
+                body = await request.body()
+                if "multipart" not in request.headers.get("content-type", ""):
+                    body = orjson.loads(body or b"{}")
                 call = Call(node, request.path_params, request.query_params, body)
-                status, answer = 200, {"status": "ok", "result": await _result(call, action, path, changes)}
+                result = await _result(call, action, path, changes)
+                if isinstance(result, bytes):
+                    return Response(result)
+                status, answer = 200, {"status": "ok", "result": result}
             except ServiceError as error:
                 status, answer = error.status, {"status": {"error": str(error)}}
             except (LookupError, ValueError, TypeError) as error:

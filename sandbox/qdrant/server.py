@@ -14,7 +14,7 @@ from typing import Any
 import uvicorn
 import yaml
 
-from sandbox.qdrant import admin, points, rest, wire
+from sandbox.qdrant import admin, points, rest, snapshots, wire
 from sandbox.qdrant.caretaker import Caretaker
 from sandbox.qdrant.node import JOIN_SECONDS, Node
 
@@ -70,7 +70,8 @@ async def main(uri: str, bootstrap: str | None) -> None:
     node = Node(storage, clustered=str(setting("cluster", "enabled")).lower() == "true")
     caretaker = Caretaker(node, storage, await enter(node, uri, bootstrap if node.clustered else None))
     keys = rest.Keys(setting("service", "api_key"), setting("service", "read_only_api_key"))
-    app = rest.app(node, caretaker, keys, points.READS | admin.READS, points.WRITES | admin.WRITES)
+    reads, writes = (points.READS | admin.READS | snapshots.READS, points.WRITES | admin.WRITES | snapshots.WRITES)
+    app = rest.app(node, caretaker, keys, reads, writes)
     http_port = int(setting("service", "http_port", default=6333))
     idle_seconds = int(setting("service", "http_keep_alive_timeout_sec", default=5))
     http = Http(uvicorn.Config(app, EVERYWHERE, http_port, timeout_keep_alive=idle_seconds, log_level="warning"))

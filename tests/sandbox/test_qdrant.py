@@ -1,6 +1,7 @@
 """The stand-in for Qdrant keeps the promises of a real cluster, and its traps."""
 
 import asyncio
+import hashlib
 import os
 import random
 import shutil
@@ -253,6 +254,18 @@ def test_a_new_replication_factor_moves_nothing(cluster: Cluster, name: str) -> 
     assert len(cluster.servers[2].states(name)) == 2 * SHARDS
 
 
+def test_settings_of_a_collection_are_kept_and_told(cluster: Cluster, name: str) -> None:
+    one, other = cluster.servers[0], cluster.servers[2]
+    scalar = {"scalar": {"type": "int8"}}
+    body = {"hnsw_config": {"m": 32}, "quantization_config": scalar, "vectors": {"": {"on_disk": True}}}
+    one.web.patch(f"/collections/{name}", json=body)
+    config = other.get(f"/collections/{name}")["config"]
+    assert (config["hnsw_config"]["m"], config["hnsw_config"]["ef_construct"]) == (32, 100)
+    assert (config["quantization_config"], config["params"]["vectors"]["on_disk"]) == (scalar, True)
+    one.web.patch(f"/collections/{name}", json={"quantization_config": "Disabled"})
+    assert other.get(f"/collections/{name}")["config"]["quantization_config"] is None
+
+
 def test_a_replica_asked_for_has_all_points(cluster: Cluster, name: str) -> None:
     server = cluster.servers[0]
     server.upsert(name, *range(200))
@@ -469,3 +482,32 @@ def test_replicas_are_placed_on_the_peers_known_at_that_moment() -> None:
     three = Metadata(peers={n: Peer(uri=str(n)) for n in (1, 2, 3)}).placed(6, factor=2)
     assert all(len(set(peers)) == 2 for peers in three)
     assert {peer: sum(peer in peers for peers in three) for peer in (1, 2, 3)} == {1: 4, 2: 4, 3: 4}
+
+
+def test_a_snapshot_brings_a_shard_back_and_its_other_copy_follows(cluster: Cluster, name: str) -> None:
+    first = cluster.servers[0]
+    first.upsert(name, *range(60))
+    shard = first.get(f"/collections/{name}/cluster")["local_shards"][0]
+    path = f"/collections/{name}/shards/{shard['shard_id']}/snapshots"
+    made = first.web.post(path).json()["result"]
+    content = first.web.get(f"{path}/{made['name']}").content
+    assert (len(content), hashlib.sha256(content).hexdigest()) == (made["size"], made["checksum"])
+    assert first.web.delete(f"{path}/{made['name']}").json()["result"] is True
+    assert first.web.get(f"{path}/{made['name']}").status_code == 404
+    first.web.post(f"/collections/{name}/points/delete?wait=true", json={"points": list(range(60))})
+
+    def upload(checksum: str) -> httpx.Response:
+        params = {"priority": "snapshot", "wait": "true", "checksum": checksum}
+        return first.web.post(f"{path}/upload", params=params, files={"snapshot": ("s", content)})
+
+    assert upload("0" * 64).status_code == 400
+    assert upload(made["checksum"]).status_code == 200
+    until(lambda: cluster.counts(name)[shard["shard_id"]] == [shard["points_count"]] * 2)
+    cluster.mend()
+
+
+def test_a_snapshot_of_a_shard_that_is_elsewhere_is_refused(cluster: Cluster, name: str) -> None:
+    first = cluster.servers[0]
+    held = {shard["shard_id"] for shard in first.get(f"/collections/{name}/cluster")["local_shards"]}
+    elsewhere = min(set(range(SHARDS)) - held)
+    assert first.web.post(f"/collections/{name}/shards/{elsewhere}/snapshots").status_code == 404

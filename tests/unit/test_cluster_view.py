@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from providers.cluster_view import NodeView, founded_size, unsettled
-from providers.replication import physical_factor, under_replicated
+from providers.cluster_view import NodeView, founded_size, physical_factor, unsettled
 from providers.settling import _reasons_at_first_start, _reasons_later
 
 PEERS = (11, 12, 13)
@@ -97,21 +96,17 @@ def test_nodes_that_never_joined_are_not_waited_for_but_joined_ones_are() -> Non
     assert _reasons_later([*settled_views()[:2], never]) == ["n13 does not answer"]
 
 
-def test_a_collection_is_replicated_when_every_node_sees_every_shard_on_enough_peers() -> None:
+def test_a_collection_is_as_replicated_as_its_worst_shard_in_the_gloomiest_view() -> None:
     views: dict[str, Any] = {f"n{p}": collection(p) for p in PEERS}
-    assert under_replicated(views, shards=2, factor=2) == []
     assert physical_factor(views) == 2
+    views["n13"] = collection(13, {(1, 13): "Initializing"})
+    assert physical_factor(views) == 1, "parameters do not count, and neither does a replica that is not Active"
 
 
-def test_parameters_do_not_count_only_active_replicas_do() -> None:
-    views: dict[str, Any] = {f"n{p}": collection(p, {(1, 13): "Initializing"}) for p in PEERS}
-    assert "shard 1 has 1 of 2 Active replicas, seen from n11" in under_replicated(views, shards=2, factor=2)
-    assert physical_factor(views) == 1
-
-
-def test_a_node_that_does_not_know_the_collection_is_named() -> None:
-    views: dict[str, Any] = {"n11": collection(11), "n12": None}
-    assert under_replicated(views, shards=2, factor=2) == ["n12 does not know the collection"]
+def test_more_replicas_than_declared_are_no_better_than_fewer() -> None:
+    views: dict[str, Any] = {f"n{p}": collection(p, {(0, 13): "Active"}) for p in PEERS}
+    assert physical_factor(views, declared=2) == 3
+    assert physical_factor(views, declared=3) == 2
 
 
 def test_a_node_that_refuses_the_key_is_not_called_silent() -> None:

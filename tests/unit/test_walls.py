@@ -10,7 +10,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {".venv", ".state", ".git"}
 COUNTED = ("*.py", "*.sh", "*.j2", "Dockerfile", "*.yaml")
-PLAIN = ("balancer_api", "canary", "cluster_view", "engine", "qdrant_api", "replication", "settling", "wire")
+PLAIN = (
+    *("balancer_api", "blue_green", "canary", "cluster_view", "collection_life", "collection_params", "engine"),
+    *("generations", "nodes", "point_copy", "points_api", "qdrant_api", "reach", "reindexing", "replica_look"),
+    *("node_points", "replica_contents", "replica_moves", "replica_plan", "same_point", "settling", "snapshot_api"),
+    "wire",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ def main(arguments: list[str]) -> int:
     import uvicorn
 
     from rag import app, logs, service
+    from rag.leaving import LeavingServer
     from rag.settings import SettingsError, load_settings
 
     try:
@@ -19,8 +20,9 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)
         return 2
     logs.log_as_json(settings.role, settings.log_level)
-    uvicorn.run(
-        app.create_app(service.assemble(settings)),
+    front = app.create_app(service.assemble(settings))
+    config = uvicorn.Config(
+        front,
         host="0.0.0.0",  # noqa: S104  a container's own network
         port=settings.listens_on,
         log_config=None,
@@ -29,6 +31,7 @@ def main(arguments: list[str]) -> int:
         proxy_headers=False,
         timeout_graceful_shutdown=5,
     )
+    LeavingServer(config, front, settings.leaving_seconds).run()
     return 0
 
 

@@ -109,6 +109,28 @@ class Progress(BaseModel):
     error: str | None = None
 
 
+class Embedder(BaseModel):
+    """A model, and how many dimensions its vectors have."""
+
+    model: str
+    vector_size: int
+
+
+class ReembedRequest(Asked):
+    """Points of one collection to be written to another, with vectors of an embedder, everything else as it is."""
+
+    source: str = Field(min_length=1, max_length=255)
+    target: str = Field(min_length=1, max_length=255)
+    ids: list[int | str] = Field(min_length=1, max_length=1000)
+    embedder: Literal["minilm", "ollama"]
+
+
+class Reembedded(BaseModel):
+    """How many points were written; the rest is not in the source any more."""
+
+    points: int
+
+
 class JobsAnswer(BaseModel):
     """The jobs of this process, latest first."""
 

@@ -5,6 +5,9 @@ from contextlib import contextmanager
 
 import httpx
 
+# A call that never arrived, or hit a kept-alive connection that was just being closed.
+LOST = (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
+
 
 class Unavailable(Exception):
     """A neighbour did not do its work; the caller is told to come again."""

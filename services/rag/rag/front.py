@@ -32,6 +32,7 @@ class Front:
         self._app = app
         self._token = token.encode()
         self._metrics = metrics
+        self.leaving = False  # about to stop: whoever asks after its health is told, so that he goes elsewhere
         self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -56,10 +57,14 @@ class Front:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 MutableHeaders(scope=message)["X-Request-ID"] = logs.request_id.get()
+                if self.leaving:
+                    MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
         try:
             app = self._app if self._may_enter(scope) else _refuse
+            if self.leaving and scope["path"] == "/health":
+                app = _say_leaving
             await app(scope, receive, answer)
         except Exception:  # the application has answered 500; a caller learns no more than that
             log.exception("unexpected failure")
@@ -93,6 +98,11 @@ def request_id(headers: Headers) -> str:
     if len(given) == 1 and GOOD_ID.fullmatch(given[0]):
         return given[0].decode()
     return uuid.uuid4().hex
+
+
+async def _say_leaving(scope: Scope, receive: Receive, send: Send) -> None:
+    body = {"error": "leaving", "message": "this process is about to stop; ask another one"}
+    await JSONResponse(body, 503)(scope, receive, send)
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:

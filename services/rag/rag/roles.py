@@ -5,24 +5,30 @@ from collections.abc import Callable
 import httpx
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from rag import logs
 from rag.answering import PASSAGES
 from rag.contract import (
     Accepted,
     CollectionsAnswer,
+    Embedder,
     JobsAnswer,
     Progress,
     QueryAnswer,
     QueryRequest,
+    Reembedded,
+    ReembedRequest,
     ReindexRequest,
     SearchAnswer,
     SearchRequest,
 )
-from rag.failures import Refused, http_failures
+from rag.failures import LOST, Refused, http_failures
 from rag.indexing import Indexer
 from rag.jobs import Jobs
+from rag.reembedding import reembed, try_out
 from rag.service import Service
+from rag.settings import EmbedderKind
 from rag.traces import outgoing, step
 
 PREFIX = "/api/v1/rag"  # as callers see it through the gateway
@@ -57,8 +63,9 @@ async def _ask_query_role(service: Service, body: QueryRequest) -> QueryAnswer:
     settings = service.settings
     thinking = settings.llm_timeout_seconds if settings.llm == "ollama" else 0
     headers = {"X-Service-Token": settings.service_token.get_secret_value(), "X-Request-ID": logs.request_id.get()}
+    ask = once_more(service.http.post)
     with step("ask query role", leaves=True), service.breakers.query.guard(), http_failures("query"):
-        answer = await service.http.post(
+        answer = await ask(
             f"{settings.query_url.rstrip('/')}/query",
             json=body.model_dump(),
             headers=headers | outgoing(),
@@ -66,6 +73,10 @@ async def _ask_query_role(service: Service, body: QueryRequest) -> QueryAnswer:
         )
         _pass_on(answer)
         return QueryAnswer.model_validate(answer.raise_for_status().json())
+
+
+# A question only reads: where the replica that it was sent to has just gone, another one answers it.
+once_more = retry(retry=retry_if_exception_type(LOST), stop=stop_after_attempt(2), reraise=True)
 
 
 def _pass_on(answer: httpx.Response) -> None:
@@ -112,6 +123,17 @@ def ingest(service: Service) -> APIRouter:
         if found := jobs.find(job):
             return found
         raise HTTPException(404, "expected a job of this process, found none by this id; send its documents again")
+
+    @router.get("/embedders/{kind}")
+    async def embedder(kind: EmbedderKind) -> Embedder:
+        """Return what an embedder makes, by trying it."""
+        return await try_out(service.embedder(kind))
+
+    @router.post("/reembed")
+    async def reembed_points(body: ReembedRequest) -> Reembedded:
+        """Write points of one collection to another, with other vectors; safe to repeat."""
+        source, target = service.store.of(body.source), service.store.of(body.target)
+        return Reembedded(points=await reembed(source, target, body.ids, service.embedder(body.embedder)))
 
     return router
 

@@ -21,6 +21,7 @@ def read_secret(path: object) -> object:
 
 
 Secret = Annotated[SecretStr, BeforeValidator(read_secret)]
+EmbedderKind = Literal["minilm", "ollama"]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+/?$")]
 
 
@@ -34,12 +35,12 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     qdrant_url: Url = "http://haproxy:6333"
-    collection: str = Field("docs_index_mxbai", min_length=1)
+    collection: str = Field("docs_index", min_length=1)
     query_url: Url = Field("http://rag-llamaindex-query:8000", description="where the api role finds the query role")
     qdrant_api_key: Secret = Field(validation_alias="QDRANT_API_KEY_FILE")
     service_token: Secret = Field(validation_alias="SERVICE_TOKEN_FILE")
 
-    embedder: Literal["minilm", "ollama"] = "minilm"
+    embedder: EmbedderKind = "minilm"
     llm: Literal["extractive", "ollama"] = "extractive"
     ollama_url: Url = "http://ollama:11434"
     ollama_embed_model: str = Field("all-minilm", description="must make vectors of the collection's size, 384")
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     traces_url: str = Field("", pattern="^(https?://.+)?$", description="of an OTLP collector; empty: no traces")
     breaker_failures: int = Field(5, ge=1, description="failures in a row that open a breaker")
     breaker_open_seconds: float = Field(10, gt=0, description="how long it then refuses before it tries again")
+    leaving_seconds: float = Field(4, ge=0, description="how long it says that it leaves before it does")
 
     @property
     def listens_on(self) -> int:

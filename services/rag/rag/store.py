@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 from qdrant_client import AsyncQdrantClient, models
@@ -13,7 +14,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt
 from rag.breakers import Breaker
 from rag.contract import Collection, Passage
 from rag.embedding import Vector
-from rag.failures import Unavailable, refusal
+from rag.failures import LOST, Unavailable, refusal
 from rag.settings import Settings
 from rag.traces import step
 
@@ -51,8 +52,7 @@ def qdrant_failures() -> Iterator[None]:
 
 def _connection_lost(error: BaseException) -> bool:
     """Whether a call never reached Qdrant, or hit a kept-alive connection that was just being closed."""
-    lost = (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
-    return isinstance(error, ResponseHandlingException) and isinstance(error.source, lost)
+    return isinstance(error, ResponseHandlingException) and isinstance(error.source, LOST)
 
 
 # Reads are safe to repeat once; further retries, on other nodes, are the balancer's work.
@@ -66,6 +66,10 @@ class Store:
         self._client = client
         self._name = collection
         self._breaker = breaker
+
+    def of(self, collection: str) -> "Store":
+        """Another collection of the same Qdrant."""
+        return Store(self._client, collection, self._breaker)
 
     @contextmanager
     def _asking(self, what: str) -> Iterator[None]:
@@ -113,6 +117,12 @@ class Store:
             found = await self._client.retrieve(self._name, ids, with_payload=["digest"])
         return {str(point.id): (point.payload or {}).get("digest", "") for point in found}
 
+    async def payloads(self, ids: Sequence[int | str]) -> dict[int | str, dict[str, Any]]:
+        """Return what is stored beside the vectors, of those points that there are."""
+        with self._asking("retrieve"):
+            found = await self._client.retrieve(self._name, ids, with_payload=True)
+        return {_plain(point.id): point.payload or {} for point in found}
+
     async def write(self, points: Sequence[models.PointStruct]) -> None:
         """Return when every point is acknowledged by every replica that is alive."""
         with self._asking("upsert"):
@@ -123,6 +133,10 @@ class Store:
         stale = models.Filter(should=[_beyond(source, count) for source, count in chunks.items()])
         with self._asking("delete"):
             _acknowledged(await self._client.delete(self._name, models.FilterSelector(filter=stale), wait=True))
+
+
+def _plain(point: models.ExtendedPointId) -> int | str:
+    return point if isinstance(point, int) else str(point)
 
 
 def _beyond(source: str, chunks: int) -> models.Filter:

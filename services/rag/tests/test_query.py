@@ -118,8 +118,22 @@ async def test_a_dead_query_role_opens_its_breaker_and_searches_go_on(
         for _ in range(6):
             problem = await caller.post("/api/v1/rag/query", json={"question": "x"})
             assert (problem.status_code, problem.json()["error"]) == (503, "query_unavailable")
-        assert len(network.asked) == 5
+        assert len(network.asked) == 10  # five failures, each of them asked once more
         assert (await caller.post("/api/v1/rag/search", json={"query": "x"})).status_code == 200
+
+
+async def test_a_question_to_a_replica_that_has_just_gone_is_asked_once_more(
+    assemble: Role, client: Callable, network: Network
+) -> None:
+    def gone_then_well(request: httpx.Request) -> httpx.Response:
+        if len(network.asked) == 1:
+            raise httpx.RemoteProtocolError("closed without an answer", request=request)
+        return httpx.Response(200, json=ANSWER)
+
+    network.answers["query"] = gone_then_well
+    async with client(assemble(role="api")) as caller:
+        answer = await caller.post("/api/v1/rag/query", json={"question": "x"})
+    assert (answer.status_code, len(network.asked)) == (200, 2)
 
 
 async def test_what_the_query_role_lacks_is_told_in_its_words_and_its_breaker_stays_closed(

@@ -136,7 +136,7 @@ async def test_collections_are_listed_under_both_paths(
     async with client(await with_collection(assemble(role="api"))) as caller:
         for path in ("/collections", "/api/v1/rag/collections"):
             answer = (await caller.get(path)).json()
-            assert answer == {"collections": [{"name": "docs_index_mxbai", "points": 0}]}
+            assert answer == {"collections": [{"name": "docs_index", "points": 0}]}
 
 
 async def test_what_was_asked_is_counted_and_only_good_answers_are_timed(

@@ -1,0 +1,134 @@
+"""Taking a backup: a snapshot of every shard from one of its copies, and the manifest when all of them are here."""
+
+import datetime
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from ops.daytwo import bars
+from ops.daytwo.manifest import MANIFEST, CollectionCopy, File, Manifest, Range, ShardCopy
+from ops.daytwo.running import Running, plainly, spread
+from ops.stack import OperatorError
+from providers.node_points import NodePoints, Point
+from providers.qdrant_api import NodeUnreachable, QdrantError
+from providers.same_point import fault
+
+SAMPLED = 128  # points of each collection, kept in plain, to be found again after a restore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Collection -> shard -> the node that its snapshot is taken from."""
+
+    sources: dict[str, dict[int, str]]
+
+    def table(self) -> Table:
+        table = Table("collection", "shard", "from", title="Snapshots to take")
+        for name, shards in self.sources.items():
+            for shard, url in shards.items():
+                table.add_row(name, str(shard), url)
+        return table
+
+
+def plan_backup(running: Running, wanted: Sequence[str]) -> Plan:
+    """Which snapshots a backup of these collections, or of all, would take; OperatorError when one cannot be taken."""
+    with plainly("planning the backup"):
+        known = sorted(running.living()[0].collections())
+        if unknown := sorted(set(wanted) - set(known)):
+            raise OperatorError(f"expected one of the collections {', '.join(known)}, found {', '.join(unknown)}")
+        return Plan(sources={name: spread(running.holders(name)) for name in (wanted or known)})
+
+
+def back_up(running: Running, plan: Plan, folder: Path, console: Console) -> Manifest:
+    """Take the backup into a folder that holds no whole one; what an interrupted run left there is taken again."""
+    if (folder / MANIFEST).exists():
+        raise OperatorError(f"expected a folder without a backup, found a whole one in {folder}; name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    version = running.version()
+    with plainly("the backup"), bars.of_bytes(console) as bar:
+        taker = _Taker(running, folder, bar)
+        copies = [taker.take(name, shards) for name, shards in plan.sources.items()]
+    made_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    manifest = Manifest(made_at=made_at, qdrant_version=version, collections=tuple(copies))
+    manifest.write(folder)
+    return manifest
+
+
+class _Taker:
+    """Takes the copies of one backup."""
+
+    def __init__(self, running: Running, folder: Path, bar: Progress) -> None:
+        self._running, self._folder, self._bar = running, folder, bar
+
+    def take(self, name: str, shards: dict[int, str]) -> CollectionCopy:
+        node = self._running.living()[0]
+        found = node.collection(name)
+        if found is None:
+            raise OperatorError(f"expected collection {name}, found that it was deleted meanwhile; take another backup")
+        (self._folder / name).mkdir(exist_ok=True)
+        before, early = node.count(name), list(islice(node.points(name), SAMPLED))
+        copies = [self._shard(name, shard, url) for shard, url in shards.items()]
+        return CollectionCopy(
+            name=name,
+            config=found["config"],
+            payload_schema=found["payload_schema"],
+            aliases=tuple(self._running.aliases_of(name)),
+            points=Range.of(before, node.count(name)),
+            shards=tuple(copies),
+            sample=self._sample(node, name, early),
+        )
+
+    def _shard(self, name: str, shard: int, url: str) -> ShardCopy:
+        """Made there, brought here, compared with what the node says of it, and removed there, whatever comes."""
+        node, path = self._running.snapshots(url), self._folder / name / f"shard-{shard}.snapshot"
+        before = _points_of(node.collection_cluster(name), shard)
+        task = self._bar.add_task(f"{name}, shard {shard}", total=None)
+        made = node.create_shard_snapshot(name, shard)
+        try:
+            self._bar.update(task, total=made["size"])
+            found = node.download(name, shard, made["name"], path, lambda size: self._bar.advance(task, size))
+        finally:
+            with suppress(QdrantError, NodeUnreachable):  # what matters is the error that led here
+                node.delete_shard_snapshot(name, shard, made["name"])
+        if made.get("checksum") and found != made["checksum"]:
+            raise OperatorError(
+                f"shard {shard} of {name}: expected SHA-256 {made['checksum']} of its snapshot, found {found}; "
+                "it was damaged on its way: take another backup"
+            )
+        after = _points_of(node.collection_cluster(name), shard)
+        return ShardCopy(shard=shard, points=Range.of(before, after), snapshot=File.of(self._folder, path))
+
+    def _sample(self, node: NodePoints, name: str, early: list[Point]) -> File:
+        """The first points in the order of ids (their shards have nothing to do with it) that stayed as they were."""
+        late = node.retrieve(name, [point["id"] for point in early])
+        path = self._folder / name / "sample.json"
+        path.write_bytes(orjson.dumps([point for point in early if not fault(point, late.get(point["id"]))]))
+        return File.of(self._folder, path)
+
+
+def _points_of(view: dict[str, object], shard: int) -> int:
+    local = view["local_shards"]
+    assert isinstance(local, list)
+    return next(int(found["points_count"]) for found in local if found["shard_id"] == shard)
+
+
+def summary(manifest: Manifest, folder: Path, seconds: float) -> str:
+    """What was done, in one line for each collection, and how fast."""
+    lines = [
+        f"{copy.name}: {copy.points} points in {len(copy.shards)} shards, aliases: {', '.join(copy.aliases) or 'none'}"
+        for copy in manifest.collections
+    ]
+    size = sum(file.size_bytes for copy in manifest.collections for file in copy.files)
+    rate = size / seconds / 1e6 if seconds else 0
+    lines.append(
+        f"Backup in {folder}: {size / 1e6:.1f} MB in {seconds:.1f} s ({rate:.1f} MB/s); "
+        f"every file's SHA-256 is in {MANIFEST}. It is not encrypted: keep it where the data may be."
+    )
+    return "\n".join(lines)

@@ -1,0 +1,36 @@
+"""What is known of a migration when its run has ended, however it did."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ops.paths import STATE
+
+
+@dataclass(kw_only=True)
+class Journal:
+    """Where a migration goes on after an interruption, and the way back; kept in a file of this checkout."""
+
+    source_url: str
+    source: str
+    target: str
+    alias: str
+    snapshot: str = ""
+    before: str | None = None  # what the alias meant before it was cut over
+    cut_over: bool = False
+
+    @staticmethod
+    def path(alias: str) -> Path:
+        return STATE / "migrations" / f"{alias}.json"
+
+    def write(self) -> None:
+        path = self.path(self.alias)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps(asdict(self), indent=1))
+        fresh.replace(path)
+
+    @classmethod
+    def read(cls, alias: str) -> "Journal | None":
+        path = cls.path(alias)
+        return cls(**json.loads(path.read_text())) if path.exists() else None

@@ -1,0 +1,113 @@
+"""Who is a member of the cluster at a node's address, and the ways in and out; seen from the nodes that stay."""
+
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from urllib.parse import urlsplit
+
+from components.haproxy import SERVER_PREFIX
+from ops.daytwo.running import Running, await_true
+from ops.stack import OperatorError
+from providers.cluster_view import NodeView, replicas, unsettled
+from providers.qdrant_api import NodeUnreachable, QdrantError
+
+PATIENCE_SECONDS = 180
+LOOKS = 3  # in a row that must find the cluster settled
+
+
+def peers_at(views: Sequence[NodeView], ordinals: Collection[int]) -> dict[int, int]:
+    """Peer id -> ordinal of the members that are registered at these nodes' addresses, in anybody's view."""
+    hosts = {f"{SERVER_PREFIX}{ordinal}": ordinal for ordinal in ordinals}
+    return {
+        int(peer): hosts[host]
+        for view in views
+        if view.cluster
+        for peer, entry in view.cluster["peers"].items()
+        if (host := str(urlsplit(entry["uri"]).hostname)) in hosts
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Membership:
+    """The cluster as the nodes see it that are there before, during and after a change."""
+
+    running: Running
+    staying: tuple[int, ...]  # ordinals
+
+    @property
+    def seen(self) -> Running:
+        """The cluster, seen from the nodes that stay."""
+        return self.running.only(self.staying)
+
+    def views(self) -> list[NodeView]:
+        return self.seen.views()
+
+    def only_copies(self, leaving: Collection[int]) -> list[str]:
+        """Shards that have no Active copy but on these peers."""
+        view = self.views()[0]
+        return [
+            f"{name}, shard {shard}"
+            for name, collection in view.collections.items()
+            for shard, states in replicas(collection).items()
+            if not {peer for peer, state in states.items() if state == "Active"} - set(leaving)
+        ]
+
+    def await_leader(self, *, that_stays: bool = True) -> None:
+        """Return when the nodes that stay agree on a leader, without whom nobody can be removed.
+
+        One that `that_stays`, when the others are dead: they may have been led by one of those, and not know it yet.
+        """
+        reasons = partial(self._without_leader, that_stays)
+        await_true(reasons, "a leader of the nodes that stay", PATIENCE_SECONDS, "See make status")
+
+    def _without_leader(self, that_stays: bool) -> list[str]:
+        views = self.views()
+        if silent := [f"{view.url} {view.trouble}" for view in views if view.cluster is None]:
+            return silent
+        members = {view.cluster["peer_id"] for view in views if view.cluster}
+        leaders = {view.cluster["raft_info"]["leader"] for view in views if view.cluster}
+        found = len(leaders) == 1 and None not in leaders and (leaders <= members or not that_stays)
+        return [] if found else [f"leaders {sorted(map(str, leaders))}"]
+
+    def forget(self, ordinals: Collection[int], *, force: bool) -> None:
+        """Have the cluster forget who is registered at these addresses, and ask again until nobody knows them."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while known := peers_at(self.views(), ordinals):
+            self.await_leader(that_stays=force)
+            refusals = [self._refusal_to_forget(peer, force=force) for peer in known]
+            if time.monotonic() > deadline:
+                raise OperatorError(
+                    f"expected {sorted(known)} to be forgotten within {PATIENCE_SECONDS} s, found: {refusals[0]}. "
+                    "See make status, then run the same command again"
+                )
+
+    def _refusal_to_forget(self, peer: int, *, force: bool) -> str:
+        """What the node says; what became of it, only the next look tells."""
+        try:
+            self.seen.nodes[0].remove_peer(peer, force=force)
+        except (QdrantError, NodeUnreachable) as error:
+            if isinstance(error, QdrantError) and error.status < 500 and not force:
+                raise  # it holds shards: only moving these helps
+            time.sleep(0.5)
+            return str(error)
+        return "that it is still known"
+
+    def await_joined(self) -> None:
+        """Return when all nodes, the new one too, are one cluster that has settled."""
+        await_true(lambda: unsettled(self.running.views()), "one settled cluster", PATIENCE_SECONDS, "See make status")
+
+    def await_whole(self) -> None:
+        """Return when the nodes that stay are one settled cluster with every copy declared, several looks in a row."""
+        calm = 0
+
+        def reasons() -> list[str]:
+            nonlocal calm
+            left = self._not_whole()
+            calm = 0 if left else calm + 1
+            return left or ([] if calm >= LOOKS else [f"settled for {calm} looks only"])
+
+        await_true(reasons, "every copy of every shard, Active", PATIENCE_SECONDS, "Run the same command again")
+
+    def _not_whole(self) -> list[str]:
+        return unsettled(self.views()) or self.seen.missing_copies()

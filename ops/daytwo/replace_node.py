@@ -1,0 +1,122 @@
+"""Replacing a node whose disk is lost: forgotten, emptied, joined anew, and every copy it held made again."""
+
+from dataclasses import dataclass
+from functools import partial
+
+from rich.console import Console
+
+from components.haproxy import SERVER_PREFIX
+from ops import lifecycle
+from ops.daytwo.membership import Membership, peers_at
+from ops.daytwo.node_disk import NodeDisk
+from ops.daytwo.running import Running, plainly
+from ops.daytwo.steps import Step
+from ops.stack import OperatorError, StackFiles, only_one
+from providers.balancer_api import BalancerApi, BalancerUnreachable
+from providers.replica_moves import move_replicas
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replacement:
+    """One node of a running stack, and all that has to do with it."""
+
+    files: StackFiles
+    running: Running
+    balancer: BalancerApi
+    disk: NodeDisk
+    console: Console
+
+    @property
+    def ordinal(self) -> int:
+        return self.disk.ordinal
+
+    @property
+    def membership(self) -> Membership:
+        others = (other for other in range(len(self.running.node_urls)) if other != self.ordinal)
+        return Membership(running=self.running, staying=tuple(others))
+
+    def steps(self, *, force_living: bool = False) -> list[Step]:
+        """What is left to be done; OperatorError when the node needs no replacing, or must not be replaced."""
+        with plainly("looking at the cluster"):
+            views = self.running.views()
+            mine, others = views[self.ordinal], self.membership.views()
+            registered = peers_at(others, {self.ordinal})
+            lives = mine.cluster is not None and mine.cluster["peer_id"] in registered
+            if lives and not force_living:
+                return self._only_copies_are_missing()
+            if not force_living and registered and not self.disk.trouble():
+                raise OperatorError(
+                    f"expected a node whose disk is lost, found that {self.disk.name} only does not answer and its "
+                    "volume is a member's; make up starts it. If it is to be given up all the same: --force-living"
+                )
+            self._refuse_last_copies(set(registered))
+        return [*self._forget_and_empty(), *self._join_and_copy()]
+
+    def _only_copies_are_missing(self) -> list[Step]:
+        """It is a member: nothing is wrong with it, or an earlier run was cut off before the copies were made."""
+        if not self.membership.seen.missing_copies():
+            raise OperatorError(
+                f"expected a node whose disk is lost, found that {self.disk.name} lives and that no copy is missing. "
+                "If it is to be given up all the same: --force-living"
+            )
+        return self._copy()
+
+    def _refuse_last_copies(self, peers: set[int]) -> None:
+        if bare := self.membership.only_copies(peers):
+            raise OperatorError(
+                f"expected an Active copy of every shard on another node, found none of {'; '.join(bare[:4])}: with "
+                "this node they would be gone. Bring it back, or restore from a backup first (make restore)"
+            )
+
+    def _forget_and_empty(self) -> list[Step]:
+        name, membership = self.disk.name, self.membership
+        return [
+            Step(f"take {name} out of traffic", self._drain),
+            Step(f"end {name}, so that it cannot answer with an empty disk", self.disk.kill),
+            Step("wait for a leader among the others", membership.await_leader),
+            Step(
+                f"have the cluster forget who was at {SERVER_PREFIX}{self.ordinal}, and the copies there",
+                lambda: membership.forget({self.ordinal}, force=True),
+            ),
+            Step(f"empty volume {name}", self.disk.empty),
+        ]
+
+    def _join_and_copy(self) -> list[Step]:
+        return [
+            Step(f"start {self.disk.name}, which joins as a new peer", self._start),
+            Step("wait until it is a voter and all agree", self.membership.await_joined),
+            *self._copy(),
+        ]
+
+    def _copy(self) -> list[Step]:
+        collections = sorted(self.membership.views()[0].collections)
+        everyone = Membership(running=self.running, staying=tuple(range(len(self.running.node_urls))))
+        return [
+            *(Step(f"make the missing copies of {name}", partial(self._make_copies, name)) for name in collections),
+            Step("see every copy Active, from every node", everyone.await_whole),
+            Step(f"give {self.disk.name} traffic again", self._readmit),
+        ]
+
+    def _make_copies(self, name: str) -> None:
+        move_replicas(self.running.peers(), name, self.running.goal(name), told=self.console.print)
+
+    def _start(self) -> None:
+        """Its container, if it is there; else as every `up` makes what is missing."""
+        if container := self.disk.container():
+            with only_one():
+                container.start()
+        else:
+            lifecycle.bring_up(self.files, self.console)
+            self._drain()  # the gate gave it traffic; it has no copies yet
+
+    def _drain(self) -> None:
+        try:
+            self.balancer.drain(f"{SERVER_PREFIX}{self.ordinal}")
+        except BalancerUnreachable:
+            self.console.print("no balancer answers: nobody is sent to the node")
+
+    def _readmit(self) -> None:
+        try:
+            self.balancer.readmit(f"{SERVER_PREFIX}{self.ordinal}")
+        except BalancerUnreachable:
+            self.console.print("no balancer answers: it will begin with every node in traffic")

@@ -1,0 +1,176 @@
+"""Restoring a backup: everything checked before anything is touched, aliases moved only when all is verified."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+
+from ops.daytwo import bars
+from ops.daytwo.declared import creation_body, indexes, later_params
+from ops.daytwo.manifest import CollectionCopy, Manifest, digest_of
+from ops.daytwo.running import Running, await_true, plainly, spread
+from ops.paths import STATE
+from ops.stack import OperatorError
+from providers.cluster_view import replicas
+from providers.replica_moves import move_replicas
+from providers.same_point import fault
+
+VERIFY_SECONDS = 120
+FIRST_NAME = re.compile(r"-[0-9a-f]{8}$")  # what is before it
+UNTOUCHED = "Its aliases were not touched; look at the nodes' logs, then run the same command again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restoration:
+    """One collection: what it is restored from, under which name, and where its aliases point when all is verified."""
+
+    copy: CollectionCopy
+    folder: Path
+    digest: str
+    target: str
+    aliases: Mapping[str, str | None]
+
+    @property
+    def begun(self) -> Path:
+        """There while a restoration has begun and not ended; holds which backup it is of."""
+        return STATE / "restoring" / self.target
+
+
+def plan_restore(
+    running: Running, folder: Path, wanted: str | None, *, into: str | None = None, replace: bool = False
+) -> list[Restoration]:
+    """What would be restored; OperatorError when anything of it cannot be, before anything is touched."""
+    manifest = Manifest.read(folder)
+    copies = [manifest.collection(wanted)] if wanted else list(manifest.collections)
+    if into and len(copies) != 1:
+        raise OperatorError(f"expected one collection to restore into {into}, found {len(copies)}; name it")
+    broken = [reason for copy in copies for file in copy.files if (reason := file.broken(folder))]
+    if broken:
+        raise OperatorError("\n".join(["the backup is damaged; nothing was touched:", *broken]))
+    with plainly("planning the restoration"):
+        _refuse_other_minor(manifest.qdrant_version, running.version())
+        planned = [_planned(running, copy, folder, into, replace) for copy in copies]
+        for restoration in planned:
+            _refuse_misfit(running, restoration)
+    return planned
+
+
+def _planned(running: Running, copy: CollectionCopy, folder: Path, into: str | None, replace: bool) -> Restoration:
+    digest, now = digest_of(folder), running.living()[0].aliases()
+    # Named as a generation of the declared collection is, so that the next `up` knows whose it is.
+    target = f"{FIRST_NAME.sub('', copy.name)}-{digest[:8]}" if replace else into or copy.name
+    moving = {*copy.aliases, *running.aliases_of(copy.name)} if replace else set()
+    if replace and not moving:
+        raise OperatorError(
+            f"expected an alias by which clients call {copy.name}, found none: without one it cannot be replaced "
+            "without an empty moment. Use --into, and let clients call the new name"
+        )
+    free = set() if into or replace else {alias for alias in copy.aliases if now.get(alias) in (None, copy.name)}
+    aliases = dict.fromkeys(sorted(moving | free), target)
+    return Restoration(copy=copy, folder=folder, digest=digest, target=target, aliases=aliases)
+
+
+def _refuse_other_minor(made_with: str, running: str) -> None:
+    if made_with.split(".")[:2] != running.split(".")[:2]:
+        raise OperatorError(
+            f"expected Qdrant {'.'.join(made_with.split('.')[:2])}.x, which made the backup, found {running}: only the "
+            "same minor version takes its snapshots over. Restore with that one, then upgrade minor by minor"
+        )
+
+
+def _refuse_misfit(running: Running, wanted: Restoration) -> None:
+    node, factor = running.living()[0], wanted.copy.config["params"]["replication_factor"]
+    if factor > len(running.url_of_peer()):
+        raise OperatorError(
+            f"expected {factor} nodes that answer for {factor} copies of each shard of {wanted.copy.name}, found "
+            f"{len(running.url_of_peer())}; start the others first, see make status"
+        )
+    if wanted.target in node.aliases():
+        raise OperatorError(f"expected {wanted.target} to be free, found an alias of that name; restore --into another")
+    ours = wanted.begun.exists() and wanted.begun.read_text() == wanted.digest
+    if node.collection(wanted.target) is not None and not ours:
+        raise OperatorError(
+            f"expected no collection {wanted.target}, found one; nothing was touched. --into NAME restores beside it, "
+            "--replace restores beside it and then moves its aliases"
+        )
+
+
+def restore(running: Running, wanted: Restoration, console: Console) -> str:
+    """Restore one collection; says what was verified. What an interrupted run of the same backup made is made anew."""
+    with plainly(f"restoring {wanted.target}"):
+        _make(running, wanted)
+        _fill(running, wanted, console)
+        move_replicas(running.peers(), wanted.target, running.goal(wanted.target), told=console.print)
+        verified = _verify(running, wanted)
+        running.living()[0].point_aliases(wanted.aliases)
+    wanted.begun.unlink()
+    return verified
+
+
+def _make(running: Running, wanted: Restoration) -> None:
+    """The empty collection as it was declared; readers do not see it yet, unless it has the old one's own name."""
+    node, config = running.living()[0], wanted.copy.config
+    wanted.begun.parent.mkdir(parents=True, exist_ok=True)
+    wanted.begun.write_text(wanted.digest)
+    if node.collection(wanted.target) is not None:
+        node.delete_collection(wanted.target, 60)
+    node.create_collection(wanted.target, creation_body(config), 60)
+    if later := later_params(config):
+        node.update_collection(wanted.target, {"params": later}, 60)
+    for field, schema in indexes(wanted.copy.payload_schema).items():
+        node.create_index(wanted.target, field, schema, 60)
+
+
+def _fill(running: Running, wanted: Restoration, console: Console) -> None:
+    """Each shard to one of its holders: the others follow it."""
+    holders = spread(running.holders(wanted.target))
+    with bars.of_bytes(console) as bar:
+        for shard in wanted.copy.shards:
+            task = bar.add_task(f"{wanted.target}, shard {shard.shard}", total=shard.snapshot.size_bytes)
+            node, path = running.snapshots(holders[shard.shard]), wanted.folder / shard.snapshot.path
+            node.upload(wanted.target, shard.shard, path, shard.snapshot.sha256, partial(bar.advance, task))
+
+
+def _verify(running: Running, wanted: Restoration) -> str:
+    """Counts of every copy of every shard, the exact count, and the sample as each node has it."""
+    copy, expected = wanted.copy, {shard.shard: shard.points for shard in wanted.copy.shards}
+
+    def wrong() -> list[str]:
+        found = [
+            f"shard {shard} has {points} points on {url}, not {expected[shard]}"
+            for url, counts in _counts(running, wanted.target).items()
+            for shard, points in counts.items()
+            if points not in expected[shard]
+        ]
+        return found + [
+            f"{node.url} counts {points}, not {copy.points}"
+            for node in running.living()
+            if (points := node.count(wanted.target)) not in copy.points
+        ]
+
+    await_true(wrong, f"{copy.points} points in {wanted.target}", VERIFY_SECONDS, UNTOUCHED)
+    sample = orjson.loads((wanted.folder / copy.sample.path).read_bytes())
+    for node in running.living():
+        found = node.retrieve(wanted.target, [point["id"] for point in sample])
+        if bad := [point["id"] for point in sample if fault(point, found.get(point["id"]))]:
+            raise OperatorError(
+                f"expected the {len(sample)} sampled points in {wanted.target} as they were, found {len(bad)} missing "
+                f"or changed when asked through {node.url}, such as {bad[0]}; its aliases were not touched"
+            )
+    copies = sum(len(states) for states in replicas(running.living()[0].collection_cluster(wanted.target)).values())
+    return (
+        f"{wanted.target}: {copy.points} points in {len(expected)} shards, {copies} Active copies; the count of each "
+        f"and {len(sample)} sampled points through each node are as they were. "
+        f"Aliases: {', '.join(wanted.aliases) or 'none'}"
+    )
+
+
+def _counts(running: Running, name: str) -> dict[str, dict[int, int]]:
+    views = {node.url: node.collection_cluster(name) for node in running.living()}
+    return {
+        url: {shard["shard_id"]: shard["points_count"] for shard in view["local_shards"]} for url, view in views.items()
+    }

@@ -1,0 +1,168 @@
+"""Another number of nodes: out, the new ones get their share of the copies; in, those that go are emptied first."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+from rich.console import Console
+from rich.table import Table
+
+from components.haproxy import SERVER_PREFIX
+from ops import lifecycle
+from ops.daytwo.membership import Membership, peers_at
+from ops.daytwo.node_disk import NodeDisk
+from ops.daytwo.protection import let_go
+from ops.daytwo.running import Running, plainly
+from ops.daytwo.steps import Step
+from ops.preflight import connect_engine
+from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs
+from providers.balancer_api import BalancerApi, BalancerUnreachable
+from providers.replica_look import Look, take_look
+from providers.replica_moves import Goal, move_replicas, plan_for
+from providers.replica_plan import Drop, ReplicaPlan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scaling:
+    """A running stack, and how many nodes its stack file wants."""
+
+    files: StackFiles
+    running: Running
+    balancer: BalancerApi
+    prefix: str
+    nodes: int
+    console: Console
+
+    @property
+    def now(self) -> int:
+        return len(self.running.node_urls)
+
+    @property
+    def leaving(self) -> range:
+        """Ordinals of the nodes that go: the last ones."""
+        return range(self.nodes, self.now)
+
+    def registered(self) -> dict[int, int]:
+        """Peer id -> ordinal of the nodes that go and are members yet."""
+        return peers_at(self.running.views()[: self.nodes], self.leaving)
+
+    def table(self) -> Table:
+        """Which copy moves where, in which order, with how many points; the nodes that come have no peer id yet."""
+        table = Table("collection", "", "shard", "points", "step", title=f"{self.now} → {self.nodes} nodes")
+        with plainly("planning"):
+            leaving = self.registered()
+            running = self.running if leaving else self.running.only(range(min(self.now, self.nodes)))
+            called = {peer: f"{SERVER_PREFIX}{n}" for peer, n in peers_at(running.views(), range(self.now)).items()}
+            called |= {-n: f"{SERVER_PREFIX}{n}" for n in range(self.now, self.nodes)}
+            for name in sorted(self.running.living()[0].collections()):
+                look = take_look(running.peers(), name)
+                plan = self._plan(look, frozenset(leaving))
+                self._refuse_unmet(name, plan)
+                for number, (shard, words) in enumerate(_words(plan, called), start=1):
+                    table.add_row(name, str(number), str(shard), str(_points(look, shard)), words)
+        return table
+
+    def _plan(self, look: Look, leaving: frozenset[int]) -> ReplicaPlan:
+        coming = frozenset(-n for n in range(self.now, self.nodes))
+        return plan_for(replace(look, peers=look.peers | coming), self._goal(look.name, leaving))
+
+    def _goal(self, name: str, leaving: frozenset[int]) -> Goal:
+        return replace(self.running.goal(name), leaving=leaving, rebalance=True)
+
+    def _refuse_unmet(self, name: str, plan: ReplicaPlan) -> None:
+        if plan.unmet:
+            raise OperatorError(
+                f"expected {self.nodes} nodes to be enough for {name}, found: {'; '.join(plan.unmet)}. Nothing was "
+                "changed; lower its replication factor first, or keep more nodes"
+            )
+
+    def steps(self) -> list[Step]:
+        """What is to be done; OperatorError when there is nothing."""
+        if self.nodes > self.now:
+            return [
+                Step(f"make up with {self.nodes} nodes: every node is changed, one after another", self._up),
+                Step("give the new nodes their share of the copies", self._rebalance),
+                Step("see every copy Active, from every node", self._await_whole),
+            ]
+        if self.nodes < self.now:
+            return self._inwards()
+        return [  # an interrupted run, or nodes that a plain make up has added
+            Step("give every node its share of the copies", self._rebalance),
+            Step("see every copy Active, from every node", self._await_whole),
+        ]
+
+    def _inwards(self) -> list[Step]:
+        """An interrupted run may have had the nodes forgotten already: then they are not asked any more."""
+        names = ", ".join(f"{SERVER_PREFIX}{n}" for n in self.leaving)
+        return [
+            *(self._out_of_the_cluster(names) if self.registered() else []),
+            Step(f"end {names}: they must not go on as if they were members", self._kill),
+            Step(f"make up with {self.nodes} nodes, which deletes the volumes of {names}", self._down_to),
+            Step("see every copy Active, from every node that stays", self._await_whole),
+        ]
+
+    def _out_of_the_cluster(self, names: str) -> list[Step]:
+        staying = Membership(running=self.running, staying=tuple(range(self.nodes)))
+        return [
+            Step(f"move all copies away from {names}", self._empty),
+            Step(f"take {names} out of traffic", self._drain),
+            Step(
+                f"have the cluster forget {names}, which it refuses while they hold a shard",
+                partial(staying.forget, self.leaving, force=False),
+            ),
+        ]
+
+    def _move(self, running: Running, leaving: frozenset[int]) -> None:
+        for name in sorted(running.living()[0].collections()):
+            move_replicas(running.peers(), name, self._goal(name, leaving), told=self.console.print)
+
+    def _empty(self) -> None:
+        self._move(self.running, frozenset(self.registered()))
+
+    def _rebalance(self) -> None:
+        self._move(self._current(), frozenset())
+
+    def _current(self) -> Running:
+        """The cluster as it is after `up`, with the nodes that came and without those that went."""
+        return Running.of(outputs(open_stack(self.files)))
+
+    def _await_whole(self) -> None:
+        running = self._current()
+        Membership(running=running, staying=tuple(range(len(running.node_urls)))).await_whole()
+
+    def _up(self) -> None:
+        lifecycle.bring_up(self.files, self.console)
+
+    def _drain(self) -> None:
+        try:
+            for ordinal in self.leaving:
+                self.balancer.drain(f"{SERVER_PREFIX}{ordinal}")
+        except BalancerUnreachable:
+            self.console.print("no balancer answers: nobody is sent to the nodes")
+
+    def _kill(self) -> None:
+        for disk in self._disks():
+            disk.kill()
+
+    def _disks(self) -> Iterator[NodeDisk]:
+        engine = connect_engine()
+        return (NodeDisk(engine=engine, prefix=self.prefix, ordinal=ordinal) for ordinal in self.leaving)
+
+    def _down_to(self) -> None:
+        with only_one():
+            let_go(open_stack(self.files), [f"{SERVER_PREFIX}{ordinal}" for ordinal in self.leaving])
+        lifecycle.bring_up(self.files, self.console, emptied=self.leaving)
+
+
+def _words(plan: ReplicaPlan, called: dict[int, str]) -> Iterator[tuple[int, str]]:
+    for step in plan.steps:
+        if isinstance(step, Drop):
+            yield step.shard, f"drop from {called.get(step.peer, step.peer)}"
+        else:
+            ends = f"{called.get(step.from_peer, step.from_peer)} to {called.get(step.to_peer, step.to_peer)}"
+            yield step.shard, f"copy from {ends}"
+
+
+def _points(look: Look, shard: int) -> int:
+    counts = (s["points_count"] for view in look.answered for s in view["local_shards"] if s["shard_id"] == shard)
+    return max(counts, default=0)

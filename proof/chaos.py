@@ -1,0 +1,110 @@
+"""Run faults, one after another, each on a stack that is whole again."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.stack import OperatorError
+from proof.clients import READ
+from proof.judge import Observed, Verdict, judge, kept, limits_of_fault
+from proof.ledger import Ledger
+from proof.own_stack import OwnStack
+from proof.promises import Promises
+from proof.report import Section
+from proof.scenarios import Scenario
+from proof.setting import Pace, cluster_of, streams, unwhole_after
+from proof.traffic import Traffic
+from proof.wholeness import audit
+
+AFTERWARDS_SECONDS = 3  # the clients go on a little, to see that it stays well
+
+
+@dataclass
+class Chaos:
+    """A stack to break, who watches, and where what was seen is kept."""
+
+    stack: OwnStack
+    pace: Pace
+    promises: Promises
+    folder: Path
+    say: Callable[[str], None]
+
+    def run(self, scenarios: Sequence[Scenario]) -> list[Section]:
+        """A section of the report for each scenario; after one that left the stack broken, the rest is not run."""
+        sections: list[Section] = []
+        for number, scenario in enumerate(scenarios, start=1):
+            self.say(f"[{number}/{len(scenarios)}] {scenario.title}")
+            if reasons := unwhole_after(self.stack, 60):
+                sections.append(not_run(scenario, reasons))
+                continue
+            observed = self.observe(scenario)
+            limits = limits_of_fault(self.promises, getattr(self.promises.recovery, scenario.recovery))
+            verdicts = judge(observed, limits)
+            self.say("    kept" if kept(verdicts) else f"    NOT kept: {_broken(verdicts)}")
+            sections.append(Section(observed=observed, verdicts=verdicts))
+            if observed.trouble or observed.unwhole:
+                self._bring_back()
+        return sections
+
+    def observe(self, scenario: Scenario) -> Observed:
+        """Break, heal, wait until all is whole, and ask every replica for everything that was acknowledged."""
+        trouble, path = "", self.folder / f"{scenario.name}.jsonl"
+        path.unlink(missing_ok=True)
+        with Ledger(path) as ledger:
+            with Traffic(streams(self.stack, self.pace, ledger)) as traffic:
+                calm = traffic.wait_for(50, READ)
+                time.sleep(self.pace.calm_seconds)  # what is measured, and no wait for anything
+                fault = healed = time.monotonic()
+                try:
+                    heal = scenario.fault(self.stack)
+                    try:
+                        time.sleep(scenario.away_seconds)  # this is the fault
+                    finally:  # an operator who has seen enough leaves no frozen node behind
+                        healed = time.monotonic()
+                        heal()
+                except Exception as error:  # whatever it was, the stack must be looked at, and brought back
+                    trouble = f"{type(error).__name__}: {error}"
+                unwhole = unwhole_after(self.stack, 2 * getattr(self.promises.recovery, scenario.recovery))
+                whole = time.monotonic()
+                time.sleep(AFTERWARDS_SECONDS)
+                ended = time.monotonic()
+            entries = ledger.entries
+        found = audit(cluster_of(self.stack), entries)
+        return Observed(
+            name=scenario.name,
+            title=scenario.title,
+            calls=traffic.calls,
+            calm=calm,
+            fault=fault,
+            healed=healed,
+            whole=whole,
+            ended=ended,
+            acknowledged=len(entries),
+            missing=found.missing,
+            altered=found.altered,
+            unwhole=unwhole,
+            trouble=trouble,
+            may_fail=scenario.may_fail,
+            slow=scenario.slow,
+        )
+
+    def _bring_back(self) -> None:
+        """As the operator would: what was stopped by hand comes back with an `up`."""
+        with suppress(OperatorError):
+            for container in self.stack.engine.containers.list(filters={"status": "paused", "name": self.stack.prefix}):
+                container.unpause()
+            self.stack.up()
+
+
+def not_run(scenario: Scenario, reasons: Sequence[str]) -> Section:
+    """The section of a scenario for which there was no whole stack: it proves nothing, and so it fails."""
+    verdict = Verdict(
+        promise="run", expected="on a whole stack", found=f"not run: {'; '.join(reasons[:3])}", kept=False
+    )
+    return Section(title=scenario.title, name=scenario.name, verdicts=[verdict])
+
+
+def _broken(verdicts: Sequence[Verdict]) -> str:
+    return "; ".join(f"{verdict.promise}: {verdict.found}" for verdict in verdicts if not verdict.kept)

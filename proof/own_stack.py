@@ -1,0 +1,113 @@
+"""A stack to be broken: dev's settings under another name and other ports, so that nobody's own stack is touched."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import docker
+from pulumi import automation
+from rich.console import Console
+
+from ops import gateway, lifecycle
+from ops.deployment import Progress
+from ops.ingest import IngestClient
+from ops.parts import load_parts
+from ops.paths import STATE
+from ops.preflight import connect_engine
+from ops.stack import OperatorError, StackFiles, open_stack, outputs, resources, use_parts
+from providers.engine import of_stack
+from settings import PROJECT
+
+TOKEN_SECONDS = 12 * 3600
+
+
+@dataclass
+class OwnStack:
+    """A described stack, up or not; `prefix` names its containers."""
+
+    files: StackFiles
+    console: Console
+    prefix: str
+
+    def up(self, refresh: bool = False, **changed: Any) -> tuple[Progress, float]:
+        """`up` with changed settings; what it did, and how many seconds it took."""
+        self.files = self.files.with_config(**changed)
+        self.__dict__.pop("outputs", None)
+        began = time.monotonic()
+        return lifecycle.bring_up(self.files, self.console, refresh=refresh), time.monotonic() - began
+
+    def down(self, *, purge: bool) -> list[str]:
+        return lifecycle.take_down(self.files, self.console, purge=purge)
+
+    def clear_away(self) -> None:
+        """Remove all of it. Where the engine cannot any more, because a run was killed half way, so is its state."""
+        try:
+            self.down(purge=True)
+        except (OperatorError, automation.CommandError) as error:
+            self.console.print(f"{self.prefix} is removed by hand, and its state forgotten: {error}", markup=False)
+            self._remove_by_hand()
+            for file in (STATE / "backend" / ".pulumi" / "stacks" / PROJECT).glob(f"{self.files.name}.json*"):
+                file.unlink()
+
+    def _remove_by_hand(self) -> None:
+        for container in self.engine.containers.list(all=True, filters=of_stack(self.prefix)):
+            container.remove(force=True)
+        for volume in self.engine.volumes.list(filters={"name": f"{self.prefix}-"}):
+            if volume.name.startswith(f"{self.prefix}-"):
+                volume.remove(force=True)
+        for network in self.engine.networks.list(names=[f"^{self.prefix}$"]):
+            network.remove()
+
+    @cached_property
+    def outputs(self) -> dict[str, Any]:
+        return outputs(open_stack(self.files))
+
+    @cached_property
+    def engine(self) -> docker.DockerClient:
+        return connect_engine()
+
+    def container(self, name: str) -> Any:
+        """The container of a replica, as it is now: qdrant-0, kong-0, …"""
+        return self.engine.containers.get(f"{self.prefix}-{name}")
+
+    def token(self, valid_seconds: int = 600) -> str:
+        return gateway.mint_token(self.outputs["gatewayJwtKey"], self.outputs["gatewayJwtSecret"], valid_seconds)
+
+    def ingest(self) -> IngestClient:
+        return IngestClient(self.outputs["ingestUrl"], self.outputs["gatewayServiceToken"])
+
+    def trust_this_machine(self) -> None:
+        """Let the gateway believe this machine's X-Forwarded-For, so that one machine can stand for many clients.
+
+        Whatever comes in through a published port reaches Kong from the bridge's own address: that one, and no
+        network, is trusted, and only here. Dev does not trust it (docs/decisions/0023-a-stack-to-be-broken.md).
+        """
+        [address] = self.engine.networks.get(self.prefix).attrs["IPAM"]["Config"]
+        self.up(gatewayTrustedProxies=[address["Gateway"]])
+
+
+def described(name: str, prefix: str, ports: Mapping[str, int], **config: Any) -> OwnStack:
+    """A stack of that name, as yet only described."""
+    parts = load_parts()
+    use_parts(parts)
+    keys = {key: str(port) for key, port in ports.items()}
+    files = StackFiles(name=name, source="dev", parts=parts).with_config(namePrefix=prefix, **keys, **config)
+    return OwnStack(files=files, console=Console(stderr=True, highlight=False, width=150), prefix=prefix)
+
+
+def is_up(stack: OwnStack) -> bool:
+    """Whether an earlier run left it running."""
+    try:
+        return bool(outputs(open_stack(stack.files)))
+    except (OperatorError, automation.CommandError):
+        return False
+
+
+def was_used(stack: OwnStack) -> bool:
+    """Whether an earlier run left a state, well or not."""
+    try:
+        return bool(resources(open_stack(stack.files)))
+    except automation.CommandError:
+        return True  # the engine cannot read it any more

@@ -1,0 +1,97 @@
+"""Change everything under load, through `pulumi up` itself."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops.stack import OperatorError
+from proof.changes import Change
+from proof.clients import READ
+from proof.judge import WORDS, Observed, Verdict, judge, limits_of_rolling
+from proof.ledger import Ledger
+from proof.own_stack import OwnStack
+from proof.promises import Promises
+from proof.report import Figures, Measure, Section
+from proof.setting import Pace, cluster_of, streams, unwhole_after
+from proof.traffic import Traffic
+from proof.wholeness import audit
+
+SETTLE_SECONDS = 120
+
+
+@dataclass
+class Rolling:
+    """A stack to change, who watches, and where what was seen is kept."""
+
+    stack: OwnStack
+    pace: Pace
+    promises: Promises
+    folder: Path
+    say: Callable[[str], None]
+
+    def run(self, changes: Sequence[Change], times: int = 1) -> list[Section]:
+        """A section for each change, all of them so many times over."""
+        sections = []
+        for turn in range(1, times + 1):
+            for change in changes:
+                self.say(f"[{turn}/{times}] {change.title}")
+                section = self.change(change, f"{change.name}-{turn}")
+                self.say("    kept" if section.kept else "    NOT kept")
+                sections.append(section)
+        return sections
+
+    def change(self, change: Change, name: str) -> Section:
+        """Make one change while clients read and write, and ask every replica for all that was acknowledged."""
+        keys, trouble, made = change.keys(self.stack), "", list[tuple[str, str]]()
+        with Ledger(self.folder / f"{name}.jsonl") as ledger:
+            with Traffic(streams(self.stack, self.pace, ledger)) as traffic:
+                calm = traffic.wait_for(50, READ)
+                time.sleep(self.pace.calm_seconds)  # what is measured, and no wait for anything
+                begun = time.monotonic()
+                try:
+                    made = self.stack.up(**keys)[0].changes
+                except OperatorError as error:
+                    trouble = str(error)
+                done = time.monotonic()
+                unwhole = unwhole_after(self.stack, SETTLE_SECONDS)
+                ended = time.monotonic()
+            entries = ledger.entries
+        found = audit(cluster_of(self.stack), entries)
+        observed = Observed(
+            name=name,
+            title=change.title,
+            calls=traffic.calls,
+            calm=calm,
+            fault=begun,
+            healed=done,
+            whole=done,
+            ended=ended,
+            acknowledged=len(entries),
+            missing=found.missing,
+            altered=found.altered,
+            unwhole=unwhole,
+            trouble=trouble,
+            may_fail=change.may_fail,
+            slow=change.slow,
+        )
+        verdicts = [replaced(change, made), *judge(observed, limits_of_rolling(self.promises))]
+        return Section(observed=observed, verdicts=verdicts, figures=[gaps(observed)])
+
+
+def replaced(change: Change, made: Sequence[tuple[str, str]]) -> Verdict:
+    """Whether the change replaced what it was to replace, one after another: else nothing was tried."""
+    names = [name for operation, name in made if operation == "create-replacement" and name in change.replaces]
+    found = ", ".join(names) or "none"
+    expected = ", ".join(change.replaces) or "none"
+    return Verdict(promise="replaced, in this order", expected=expected, found=found, kept=found == expected)
+
+
+def gaps(observed: Observed) -> Figures:
+    """How long each kind of client went without a success."""
+    rows = [
+        Measure(name=words, cells=[f"{observed.longest_gap(stream):.2f} s"])
+        for stream, words in WORDS.items()
+        if any(call.stream == stream for call in observed.calls)
+    ]
+    return Figures(title="Longest time without a success", columns=["seconds"], rows=rows)

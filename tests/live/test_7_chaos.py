@@ -1,0 +1,82 @@
+"""A short chaos run, judged as the long one is: faults that nobody may notice, and a platform that must be caught."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from proof.chaos import Chaos
+from proof.ledger import Ledger
+from proof.promises import Promises
+from proof.report import Section
+from proof.scenarios import Scenario, named
+from proof.setting import Pace, cluster_of
+from proof.vectors import fingerprint, signs
+from proof.wholeness import audit
+from providers.qdrant_api import QdrantApi
+from tests.live.clients import wait_until_settled
+from tests.live.conftest import LiveStack
+
+pytestmark = [pytest.mark.live, pytest.mark.slow]
+GENTLE = Pace(read=15, search=4, ask=1, write=3, connections=10, calm_seconds=6)
+NOISE = ("p99", "worst read")  # of a busy machine: judged by `make chaos`, where nothing else runs
+UNREPLICATED = "proof_unreplicated"
+
+
+@pytest.fixture(scope="module")
+def chaos(stack: LiveStack, tmp_path_factory: pytest.TempPathFactory) -> Chaos:
+    """On a gateway that believes this machine who calls: the run is many clients."""
+    stack.trust_this_machine()
+    return Chaos(stack, GENTLE, Promises.read(), tmp_path_factory.mktemp("chaos"), print)
+
+
+def broken(section: Section) -> list[str]:
+    return [
+        f"{verdict.promise}: {verdict.found}"
+        for verdict in section.verdicts
+        if not verdict.kept and not any(word in verdict.promise for word in NOISE)
+    ]
+
+
+def shortly(name: str) -> Scenario:
+    """The scenario, with its fault over sooner."""
+    [scenario] = named(name)
+    return replace(scenario, away_seconds=7)
+
+
+@pytest.mark.parametrize("name", ["kill-leader", "wipe-follower"])
+def test_a_fault_is_noticed_by_nobody(chaos: Chaos, name: str) -> None:
+    [section] = chaos.run([shortly(name)])
+    assert broken(section) == []
+
+
+def test_a_lost_point_is_found(stack: LiveStack, tmp_path: Path) -> None:
+    cluster, size = cluster_of(stack), stack.files.settings().collection.vector_size
+    never_written = 2**52 + 1
+    with Ledger(tmp_path / "ledger.jsonl") as ledger:
+        ledger.acknowledge({never_written: fingerprint(signs(never_written, size))})
+        assert audit(cluster, ledger.entries).lost == {never_written}
+
+
+@pytest.fixture
+def without_copies(stack: LiveStack) -> Iterator[LiveStack]:
+    """The same stack as if it served a collection of which every shard stands on one node only."""
+    api = QdrantApi(stack.outputs["qdrantUrl"], stack.outputs["qdrantApiKey"], timeout_seconds=60)
+    size = stack.files.settings().collection.vector_size
+    body = {"vectors": {"size": size, "distance": "Cosine"}, "shard_number": 6, "replication_factor": 1}
+    api.create_collection(UNREPLICATED, body, 60)
+    bare = replace(stack, files=stack.files.with_config(collectionReplicationFactor=1))
+    vars(bare)["outputs"] = stack.outputs | {"collection": UNREPLICATED, "physicalCollection": UNREPLICATED}
+    yield bare
+    api.delete_collection(UNREPLICATED, 60)
+    wait_until_settled(stack)
+
+
+def test_the_same_fault_breaks_the_promises_where_there_is_no_second_copy(
+    chaos: Chaos, without_copies: LiveStack
+) -> None:
+    """The harness must catch a platform that does not keep what this one promises."""
+    [section] = replace(chaos, stack=without_copies).run([shortly("kill-follower")])
+    assert not section.kept
+    assert any(reason.startswith("reads: failed calls") for reason in broken(section)), broken(section)

@@ -1,0 +1,32 @@
+"""The inputs of a ReplicatedCollection for the tests' cluster, with hardly any patience."""
+
+from typing import Any
+
+from tests.unit.fake_qdrant import ALIAS, KEY, NAME, FakeCluster
+
+
+def declared(cluster: FakeCluster, **changes: Any) -> dict[str, Any]:
+    return {
+        "name": NAME,
+        "alias": ALIAS,
+        "vector_size": 4,
+        "distance": "Cosine",
+        "vectors_on_disk": False,
+        "shard_number": 2,
+        "replication_factor": 2,
+        "write_consistency_factor": 1,
+        "hnsw": {},
+        "optimizers": {},
+        "quantization": {},
+        "payload_indexes": {},
+        "strict_mode": {},
+        "keep_previous": True,
+        "node_urls": cluster.urls,
+        "api_key": KEY,
+        "ingest_url": "",
+        "ingest_token": "",
+        "embedder": "minilm",
+        "guarded": False,
+        "timeout_seconds": 10,
+        "stalled_seconds": 0.2,
+    } | changes

@@ -1,0 +1,236 @@
+"""Who leaves the cluster, and when: never with the last copy of a shard, never a node that only sleeps."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from ops import lifecycle
+from ops.daytwo import membership, running
+from ops.daytwo.membership import Membership, peers_at
+from ops.daytwo.node_disk import NodeDisk
+from ops.daytwo.replace_node import Replacement
+from ops.daytwo.scale import Scaling
+from ops.daytwo.steps import Step, show, take
+from ops.stack import OperatorError
+from providers.balancer_api import BalancerApi
+from providers.qdrant_api import QdrantError
+from tests.unit.fake_contents import PEERS, FakeContents, contents
+
+NAME = "docs"
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeContents]:
+    monkeypatch.setattr(running, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with contents() as fake:
+        fake.add(NAME, 20, shards=3)
+        yield fake
+
+
+@dataclass(frozen=True, kw_only=True)
+class Disk(NodeDisk):
+    """A node's disk of which a test says what is wrong with it."""
+
+    wrong: str = ""
+
+    def trouble(self) -> str:
+        return self.wrong
+
+
+def replacement(fake: FakeContents, node: int = 1, wrong: str = "volume is gone") -> Replacement:
+    disk = Disk(engine=None, prefix="rag", ordinal=node, wrong=wrong)
+    balancer = BalancerApi("http://127.0.0.1:9", "operator", "")
+    return Replacement(files=None, running=fake.running, balancer=balancer, disk=disk, console=QUIET)  # type: ignore[arg-type]
+
+
+def scaling(fake: FakeContents, nodes: int) -> Scaling:
+    balancer = BalancerApi("http://127.0.0.1:9", "operator", "")
+    return Scaling(
+        files=None, running=fake.running, balancer=balancer, prefix="rag", nodes=nodes, console=QUIET  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def words(planned: list[Step]) -> list[str]:
+    return [step.words for step in planned]
+
+
+def test_members_are_known_by_the_address_they_are_registered_at(fake: FakeContents) -> None:
+    assert peers_at(fake.running.views(), {1, 2}) == {PEERS[1]: 1, PEERS[2]: 2}
+
+
+def test_a_dead_node_is_forgotten_when_the_others_have_a_leader(fake: FakeContents) -> None:
+    fake.deaf, fake.leaderless_looks, fake.removals_refused = {1}, 8, [500, 500]
+    Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
+    assert fake.removals == [(PEERS[1], True)]
+
+
+def test_a_peer_that_is_never_forgotten_ends_in_qdrants_words(
+    fake: FakeContents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "PATIENCE_SECONDS", 0.2)
+    fake.deaf, fake.removals_refused = {1}, [500] * 10_000
+    with pytest.raises(OperatorError, match="leader is not established"):
+        Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
+
+
+def test_nobody_is_forgotten_while_the_others_have_no_leader(
+    fake: FakeContents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "PATIENCE_SECONDS", 0.2)
+    fake.deaf, fake.leaderless_looks = {1}, 10_000
+    with pytest.raises(OperatorError, match="expected a leader of the nodes that stay"):
+        Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
+    assert fake.removals == []
+
+
+def test_a_leader_may_be_among_those_that_go_alive(fake: FakeContents, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.collections.clear()
+    monkeypatch.setattr(membership, "PATIENCE_SECONDS", 0.2)
+    Membership(running=fake.running, staying=(1, 2)).forget({0}, force=False)  # node 0 leads
+    assert fake.removals == [(PEERS[0], False)]
+
+
+def test_a_dead_leader_that_is_not_missed_yet_is_waited_for(
+    fake: FakeContents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "PATIENCE_SECONDS", 0.2)
+    with pytest.raises(OperatorError, match="expected a leader of the nodes that stay"):
+        Membership(running=fake.running, staying=(1, 2)).await_leader()
+
+
+def test_without_force_a_peer_that_holds_shards_stays(fake: FakeContents) -> None:
+    with pytest.raises(QdrantError, match="there are shards on it"):
+        Membership(running=fake.running, staying=(0, 1)).forget({2}, force=False)
+    assert fake.removals == []
+
+
+def test_a_lost_node_is_forgotten_before_it_is_emptied_and_has_traffic_only_with_its_copies(
+    fake: FakeContents,
+) -> None:
+    fake.deaf = {1}
+    planned = words(replacement(fake).steps())
+    order = [
+        "out of traffic",
+        "end rag-qdrant-1",
+        "a leader",
+        "forget",
+        "empty volume",
+        "start",
+        "voter",
+        "copies of docs",
+    ]
+    order += ["see every copy", "traffic again"]
+    assert [next(step for step in planned if each in step) for each in order] == planned
+
+
+def test_a_node_that_lives_is_not_replaced_unless_it_is_given_up(fake: FakeContents) -> None:
+    with pytest.raises(OperatorError, match="lives and that no copy is missing"):
+        replacement(fake).steps()
+    assert len(replacement(fake).steps(force_living=True)) == 10
+
+
+def test_a_node_that_was_only_stopped_is_not_replaced(fake: FakeContents) -> None:
+    fake.deaf = {1}
+    with pytest.raises(OperatorError, match="make up starts it"):
+        replacement(fake, wrong="").steps()
+
+
+def test_a_run_that_was_cut_off_after_the_node_joined_goes_on_with_its_copies(fake: FakeContents) -> None:
+    del fake.collections[NAME].copies[0][1], fake.collections[NAME].states[0][1]
+    planned = words(replacement(fake).steps())
+    assert planned[0] == "make the missing copies of docs"
+    assert not [step for step in planned if "empty" in step]
+
+
+def test_a_run_that_was_cut_off_after_the_node_was_forgotten_goes_on(fake: FakeContents) -> None:
+    fake.deaf = {1}
+    Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
+    assert len(replacement(fake, wrong="").steps()) == 10
+
+
+def test_the_last_copy_of_a_shard_is_never_forgotten(fake: FakeContents) -> None:
+    fake.collections[NAME].states[0] = {0: "Dead", 1: "Active"}
+    fake.deaf = {1}
+    with pytest.raises(OperatorError, match="found none of docs, shard 0: with this node they would be gone"):
+        replacement(fake).steps(force_living=True)
+
+
+def test_a_plan_out_moves_copies_to_the_nodes_that_come_and_changes_nothing(fake: FakeContents) -> None:
+    planned = scaling(fake, 5)
+    moves = list(planned.table().columns[4].cells)
+    assert any("to qdrant-3" in str(move) for move in moves)
+    assert any("to qdrant-4" in str(move) for move in moves)
+    assert words(planned.steps())[0].startswith("make up with 5 nodes")
+    assert fake.asked == []
+
+
+def test_nodes_that_go_are_emptied_before_they_are_forgotten_and_forgotten_before_they_end(fake: FakeContents) -> None:
+    for held in fake.collections.values():
+        held.config["params"]["replication_factor"] = 1
+    planned = words(scaling(fake, 1).steps())
+    order = [
+        "move all copies away",
+        "out of traffic",
+        "forget",
+        "end qdrant-1, qdrant-2",
+        "make up with 1",
+        "see every",
+    ]
+    assert [next(step for step in planned if each in step) for each in order] == planned
+
+
+def test_fewer_nodes_than_copies_are_refused(fake: FakeContents) -> None:
+    with pytest.raises(OperatorError, match=r"expected 1 nodes to be enough for docs.*2 copies need as many peers"):
+        scaling(fake, 1).table()
+    assert fake.asked == []
+
+
+def test_a_run_that_was_cut_off_after_the_nodes_were_forgotten_asks_them_nothing(fake: FakeContents) -> None:
+    fake.collections.clear()
+    Membership(running=fake.running, staying=(0, 1)).forget({2}, force=False)
+    fake.deaf = {2}
+    assert words(scaling(fake, 2).steps())[0].startswith("end qdrant-2")
+
+
+def resource(name: str, kind: str = "docker:index/volume:Volume") -> dict[str, Any]:
+    return {"urn": f"urn:pulumi:dev::rag-platform::{kind}::{name}", "type": kind}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "leaving"),
+    [
+        (["qdrant-0", "qdrant-2", "qdrant-settled-4", "qdrant-founding", "kong-0"], set()),
+        (["qdrant-0", "qdrant-3", "qdrant-4"], {3, 4}),
+    ],
+)
+def test_nodes_that_the_stack_file_no_longer_wants_are_seen_by_their_volumes(
+    recorded: list[str], leaving: set[int]
+) -> None:
+    assert lifecycle.leaving_nodes(3, [resource(name) for name in recorded]) == leaving
+
+
+def test_fewer_nodes_by_a_plain_up_are_refused_with_the_way_to_do_it() -> None:
+    with pytest.raises(OperatorError, match=r"at least the 5 that hold data, found 3; .* make scale does that"):
+        lifecycle.refuse_to_lose_shards({3, 4}, emptied=(), nodes=3)
+    lifecycle.refuse_to_lose_shards({3, 4}, emptied=(3, 4), nodes=3)
+    with pytest.raises(OperatorError, match="make scale"):
+        lifecycle.refuse_to_lose_shards({3, 4}, emptied=(4,), nodes=3)
+
+
+def test_steps_are_taken_in_order_and_the_first_error_ends_them() -> None:
+    done: list[int] = []
+
+    def fail() -> None:
+        raise OperatorError("no")
+
+    planned = [Step("one", lambda: done.append(1)), Step("two", fail), Step("three", lambda: done.append(3))]
+    show(planned, QUIET)
+    assert done == []
+    with pytest.raises(OperatorError, match="no"):
+        take(planned, QUIET)
+    assert done == [1]

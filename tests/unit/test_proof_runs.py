@@ -1,0 +1,71 @@
+"""What is tried is declared, and a change that replaced nothing, or in another order, has proven nothing."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from proof import capacity, changes, scenarios
+from proof.promises import Promises
+from proof.rolling import gaps, replaced
+from tests.unit.observations import FAULT, WHOLE, observed
+
+ROLLED = [
+    (operation, f"qdrant-{n}") for n in range(3) for operation in ("delete-replaced", "create-replacement", "update")
+]
+
+
+@pytest.mark.parametrize("named", [scenarios.named, changes.named])
+def test_what_is_not_known_is_refused_and_what_is_known_is_listed(named: Callable[..., Any]) -> None:
+    with pytest.raises(ValueError, match=r"expected .* out of .*kill-leader|qdrant-image.*; found no-such"):
+        named("no-such")
+    first = named()[0]
+    assert named(first.name) == (first,)
+
+
+@pytest.mark.parametrize("run", [*scenarios.SCENARIOS, *changes.CHANGES], ids=lambda run: run.name)
+def test_what_may_fail_may_only_with_a_reason(run: scenarios.Scenario | changes.Change) -> None:
+    assert all(run.may_fail.values())
+    assert "write" not in run.may_fail  # a writer tries again until it is acknowledged, whatever happens
+
+
+def test_each_scenario_has_a_time_to_recover_in() -> None:
+    recovery = Promises.read().recovery
+    assert all(getattr(recovery, scenario.recovery) > 0 for scenario in scenarios.SCENARIOS)
+
+
+def test_one_lost_node_never_excuses_a_failed_read() -> None:
+    one_node = [s for s in scenarios.SCENARIOS if s.name.startswith(("kill-follower", "kill-leader", "freeze", "cut"))]
+    assert len(one_node) == 4
+    assert all(not scenario.may_fail and not scenario.slow for scenario in one_node)
+
+
+@pytest.mark.parametrize(
+    ("made", "kept"),
+    [
+        (ROLLED, True),
+        ([], False),
+        (ROLLED[:6], False),
+        (list(reversed(ROLLED)), False),
+    ],
+)
+def test_a_change_that_did_not_roll_all_of_it_in_order_has_not_been_kept(
+    made: list[tuple[str, str]], kept: bool
+) -> None:
+    [change] = changes.named("qdrant-setting")
+    assert replaced(change, made).kept is kept
+
+
+def test_the_time_without_a_success_is_told() -> None:
+    silent = [call for call in observed().calls if not (call.stream == "read" and FAULT <= call.due < WHOLE)]
+    rows = {row.name: row.cells[0] for row in gaps(observed(calls=silent)).rows}
+    assert rows["reads"] == f"{WHOLE - FAULT + 0.05:.2f} s"
+    assert float(rows["writes"].split()[0]) < 0.5
+
+
+def test_memory_is_told_for_a_hundred_thousand_points() -> None:
+    measured = capacity.Measured(
+        nodes=3, copies=2, queries_per_second=100, failed=0, empty_mib=300, full_mib=340, points=20_000
+    )
+    assert measured.mib_per_100_000 == pytest.approx(200)
+    assert capacity.figures([measured]).rows[0].cells == ["100", "1.00", "0", "300 MiB", "200 MiB"]

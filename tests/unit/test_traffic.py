@@ -1,0 +1,93 @@
+"""The harness sees what an impatient client would see."""
+
+import itertools
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from proof.calls import failed, quantile, within
+from proof.ledger import Ledger, read
+from proof.traffic import Answer, Stream, Traffic
+from proof.vectors import fingerprint, signs
+
+
+class Stalling:
+    """Answers at once, but for one call that takes its time."""
+
+    def __init__(self, stalled: int, seconds: float) -> None:
+        self.stalled, self.seconds = stalled, seconds
+
+    def __call__(self, number: int, stopped: threading.Event) -> Answer:
+        if number == self.stalled:
+            time.sleep(self.seconds)
+        return Answer(answered=True)
+
+
+def run(client: Stalling, *, calls: int, per_second: float = 100, connections: int = 1) -> Traffic:
+    stream = Stream(name="read", per_second=per_second, connections=connections, connect=lambda: client)
+    with Traffic([stream]) as traffic:
+        traffic.wait_for(calls, "read")
+    return traffic
+
+
+def test_a_stall_is_felt_by_every_call_that_was_due_meanwhile() -> None:
+    calls = run(Stalling(20, 0.5), calls=100).calls
+    waited = [call for call in calls if call.seconds > 0.1]
+    assert len(waited) >= 30  # 40 were due more than 0.1 s before it was over
+    assert quantile(calls, 0.9) > 0.1
+
+
+def test_without_a_stall_nobody_waits() -> None:
+    calls = run(Stalling(-1, 0), calls=100, connections=4).calls
+    assert quantile(calls, 0.5) < 0.05
+
+
+def test_measured_from_when_it_was_sent_the_same_stall_would_hide() -> None:
+    calls = sorted(run(Stalling(20, 0.5), calls=100).calls, key=lambda call: call.ended - call.began)
+    assert calls[int(len(calls) * 0.9)].ended - calls[int(len(calls) * 0.9)].began < 0.1
+
+
+def test_calls_that_were_due_and_never_made_have_failed() -> None:
+    stream = Stream(name="read", per_second=100, connections=1, connect=lambda: Stalling(0, 0.5))
+    with Traffic([stream]) as traffic:
+        time.sleep(0.5)  # 0.3 s after the first call was due: some thirty more are due, and nobody is free
+    assert len(failed(traffic.calls)) >= 20
+    assert all("every client was still waiting" in call.detail for call in failed(traffic.calls))
+
+
+def test_calls_are_made_at_their_rate_whoever_makes_them() -> None:
+    calls = run(Stalling(-1, 0), calls=50, per_second=100, connections=8).calls
+    dues = sorted(call.due for call in calls)
+    assert all(later - earlier == pytest.approx(0.01, abs=1e-6) for earlier, later in itertools.pairwise(dues))
+    assert len(within(calls, dues[0], dues[0] + 0.2)) in (20, 21)
+
+
+def test_traffic_that_does_not_come_is_not_waited_for_for_ever() -> None:
+    stream = Stream(name="read", per_second=1, connections=1, connect=lambda: Stalling(-1, 0))
+    with Traffic([stream]) as traffic, pytest.raises(TimeoutError, match="expected 9 calls of read"):
+        traffic.wait_for(9, "read", seconds=0.1)
+
+
+def test_a_ledger_outlives_its_writer_and_a_line_cut_short_was_never_relied_on(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    with Ledger(path) as ledger:
+        ledger.acknowledge({1: "a", 2: "b"})
+        assert read(path) == {1: "a", 2: "b"}  # before anybody closed it
+    with path.open("a") as file:
+        file.write('{"id": 3, "sha')
+    assert read(path) == {1: "a", 2: "b"}
+    with Ledger(path) as ledger:
+        ledger.acknowledge({4: "d"})
+    assert read(path) == {1: "a", 2: "b", 4: "d"}
+
+
+def test_a_fingerprint_survives_a_database_and_not_a_changed_vector() -> None:
+    vector = signs(7, 384)
+    assert sum(component**2 for component in vector) == pytest.approx(1)
+    stored = [component * 1.0001 + 1e-6 for component in vector]  # normalised again, and kept in four bytes
+    assert fingerprint(stored) == fingerprint(vector)
+    assert fingerprint(vector) != fingerprint(signs(8, 384))
+    vector[100] *= -1
+    assert fingerprint(vector) != fingerprint(signs(7, 384))
