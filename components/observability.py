@@ -139,7 +139,10 @@ def grafana_workload(args: ObservabilityStackArgs, prometheus: Service) -> Workl
 
 
 def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Workload:
-    """Alertmanager; its silences outlive it, and it looks for no others of its kind."""
+    """Alertmanager; it looks for no others of its kind, and its silences go with it.
+
+    It keeps no data on purpose: a volume is protected, and what a setting turns on a setting must turn off again.
+    """
     return Workload(
         image=image,
         args=(
@@ -149,8 +152,6 @@ def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Worklo
         ),
         ports=(Port(number=alertmanager.PORT, published=settings.alertmanager_port),),
         files={alertmanager.CONFIG_FILE: alertmanager.alertmanager_config(webhook=settings.alert_webhook)},
-        data_dir="/alertmanager",
-        data_gib=1,
         user=65534,
         readiness=HttpProbe(port=alertmanager.PORT, path="/-/ready"),
         resources=Resources(memory_mib=128),

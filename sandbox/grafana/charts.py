@@ -128,7 +128,7 @@ def colour(value: float, panel: Tree) -> str:
     chosen = _mapped(value, panel).get("color", "")
     for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"] if not chosen else []:
         chosen = step["color"] if step.get("value") is None or value >= step["value"] else chosen
-    return NAMED.get(chosen, chosen)
+    return str(NAMED.get(chosen, chosen))
 
 
 def _mapped(value: float, panel: Tree) -> Tree:

@@ -36,10 +36,10 @@ class Prometheus:
             time.sleep(0.5)
         return time.monotonic() - began
 
-    def wait_until_quiet(self, within_seconds: float, but: Collection[str] = ()) -> float:
-        """Wait until nothing fires; the seconds it took."""
+    def wait_until_quiet(self, within_seconds: float, *, of: Collection[str] = (), but: Collection[str] = ()) -> float:
+        """Wait until neither these nor any page fires, `but` for those; the seconds it took."""
         began = time.monotonic()
-        while loud := self.firing() - set(but):
-            assert time.monotonic() - began < within_seconds, f"expected nothing to fire, found {loud}"
+        while loud := (self.firing() & set(of) | self.firing("page")) - set(but):
+            assert time.monotonic() - began < within_seconds, f"expected silence, found {loud} firing"
             time.sleep(0.5)
         return time.monotonic() - began

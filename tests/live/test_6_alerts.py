@@ -1,8 +1,9 @@
 """Each fault fires the alert that is meant for it, and no page besides; when it is over, all is quiet again.
 
 What is shortened: scrapes and rules run every 5 s and not every 15, so that every window and waiting time is a third (a
-minute is 20 s); what is waited for is the same number of scrapes. Not judged: the budget for latency, whose alert says
-what other work this machine had, and not what the fault did.
+minute is 20 s); what is waited for is the same number of scrapes. Not judged: the budget for latency, and tickets that
+the fault is not meant to open (HAProxyServerFlaps, RagLatencyHigh, QdrantElectionsRepeat): they say truly what other
+work this machine had, and not what the fault did.
 """
 
 import json
@@ -28,7 +29,7 @@ pytestmark = pytest.mark.live
 SCRAPE_SECONDS = 5
 PROMISES = Promises(scrape_seconds=SCRAPE_SECONDS)
 ALERTS = {rule.name: rule for rules in rule_groups(PROMISES).values() for rule in rules if isinstance(rule, Alert)}
-NOT_JUDGED = {"LatencyBudgetBurnsFast", "LatencyBudgetBurnsSlow", "RagLatencyHigh"}
+NOT_JUDGED = {"LatencyBudgetBurnsFast"}
 SEEN_LATE_SECONDS = 40  # a probe that must fail, a scrape and an evaluation, on a machine with other work
 RECOVERY_SECONDS = 180
 
@@ -119,7 +120,7 @@ def test_a_fault_fires_its_alerts_and_no_other_page_and_all_of_them_end(
         prometheus.wait_until(fault.fires, max(waits) + SEEN_LATE_SECONDS)
     finally:
         fault.undo(container)
-    prometheus.wait_until_quiet(RECOVERY_SECONDS, but=NOT_JUDGED)
+    prometheus.wait_until_quiet(RECOVERY_SECONDS, of=fault.fires, but=NOT_JUDGED)
     pages = prometheus.fired(time.monotonic() - began, "page")
     assert pages - NOT_JUDGED <= fault.fires | fault.may
 

@@ -15,11 +15,12 @@ from ops.corpus import Document
 from ops.parts import load_parts
 from ops.stack import StackFiles, use_parts
 from providers.cluster_view import look, unsettled
+from providers.node_points import NodePoints
 from providers.qdrant_api import QdrantApi
+from providers.replica_contents import Entry, check_ledger
 from providers.tunnel import local
 from tests.live.cluster import Nodes, Prober, allow, befall, pod, remove, until
 from tests.live.conftest import SLOT, LiveStack
-from tests.live.traffic import missing
 
 pytestmark = pytest.mark.live
 SPACE = f"rag-k8s-test{SLOT or ''}"
@@ -44,7 +45,7 @@ def nodes() -> Nodes:
 def prod(nodes: Nodes) -> Iterator[LiveStack]:
     """The prod stack, smaller and under a name of its own; gone after the last test."""
     files = StackFiles(name="k8s-test", source="prod", parts=load_parts()).with_config(namePrefix=SPACE, **SMALL)
-    live = LiveStack(files=files, console=Console(stderr=True, highlight=False, width=150))
+    live = LiveStack(files=files, console=Console(stderr=True, highlight=False, width=150), prefix=SPACE)
     live.down(purge=True)  # whatever an earlier run left
     live.up()
     yield live
@@ -75,7 +76,9 @@ def wait_until_settled(prod: LiveStack) -> None:
 def nothing_lost(prod: LiveStack, seen: Prober) -> None:
     assert seen.acknowledged, "no write was acknowledged: nothing can have been lost, and nothing was tried"
     wait_until_settled(prod)
-    assert missing(peers(prod), prod.outputs["qdrantApiKey"], prod.outputs["collection"], seen.acknowledged) == {}
+    copies = [NodePoints(url, prod.outputs["qdrantApiKey"]) for url in peers(prod)]
+    ledger = [Entry(id=point) for point in seen.acknowledged]
+    assert check_ledger(copies, prod.outputs["collection"], ledger) == []
 
 
 def test_a_question_is_answered_through_the_gateway(prod: LiveStack) -> None:

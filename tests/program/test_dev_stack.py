@@ -96,6 +96,7 @@ def test_alerts_and_traces_go_where_two_settings_say() -> None:
         "dev", observabilityAlertWebhook="http://pager:8080/", observabilityTracesUrl="http://collector:4318"
     )
     assert asked.one("alertmanager-0", CONTAINER).inputs["uploads"][0]["file"] == "/etc/alertmanager/alertmanager.yml"
+    assert "alertmanager-0" not in {request.name for request in asked.of(VOLUME)}  # else it could not be turned off
     for name, env in (("rag-service-0", "TRACES_URL="), ("kong-0", "KONG_TRACING_SAMPLING_RATE=")):
         assert [each for each in asked.one(name, CONTAINER).inputs["envs"] if each.startswith(env)]
     assert "opentelemetry" in {request.inputs["name"] for request in asked.of("plugin:Plugin")}
