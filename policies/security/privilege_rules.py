@@ -17,11 +17,9 @@ PRIVILEGES = "no-new-privileges"
 )
 def containers_are_unprivileged(subject: Subject) -> Violations:
     """No container is privileged."""
-    if subject.inputs.get("privileged"):
-        yield Violation(subject.name, "privileged is true; leave it out and add the one capability that is needed")
     for where, _, security in _contexts(subject):
         if security.get("privileged"):
-            yield Violation(where, "securityContext.privileged is true; leave it out")
+            yield Violation(where, "is privileged; leave it out and add the one capability that is needed")
 
 
 @rule(

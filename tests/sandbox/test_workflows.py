@@ -1,4 +1,4 @@
-"""The workflows are right before GitHub reads them: actionlint, pinned actions, and no secret where a fork's code runs."""
+"""The workflows are right before GitHub reads them: actions are pinned, and no code of a fork may write."""
 
 import re
 import subprocess
