@@ -12,7 +12,7 @@ CONFIG_FILE = "/etc/kong/kong.yml"
 
 
 def run_dbless(args: KongGatewayArgs, opts: pulumi.ResourceOptions) -> tuple[Service, None]:
-    """Kong, and no database. A node loads routes and their guards in one piece, so that no route is ever served without them."""
+    """Kong, and no database. A node loads routes and guards in one piece: no route is ever served without them."""
     after_backends = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(args.backends)))
     return args.platform.run(NAME, dbless_workload(args), after_backends), None
 
