@@ -190,7 +190,18 @@ class Settings(BaseModel):
         """What one platform keeps and the other has no means for: refused, and not passed over."""
         if self.stack.platform == "kubernetes":
             built = "" if self.image.rag else "imageRag: expected a pushed image, found none: Kubernetes builds nothing"
-            return [built] if built else []
+            # Declared, and read by nothing yet: who sets one must not believe that it does something.
+            unread = {
+                "kubernetesSecretName": self.kubernetes.secret_name,
+                "kubernetesMonitoringOperator": self.kubernetes.monitoring_operator,
+                "kubernetesMonitoringLabels": self.kubernetes.monitoring_labels,
+                "kubernetesMonitoringNamespace": self.kubernetes.monitoring_namespace,
+            }
+            return [built] * bool(built) + [
+                f"{key}: expected it unset, found {found!r}, which is not built yet"
+                for key, found in unread.items()
+                if found
+            ]
         several = {
             "gatewayNodes": self.gateway.nodes,
             "qdrantBalancers": self.qdrant.balancers,

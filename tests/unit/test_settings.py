@@ -137,3 +137,19 @@ def test_a_file_without_keys_is_a_mistake_and_not_a_crash(tmp_path: Path, text: 
     stack_file.write_text(text)
     with pytest.raises(pulumi.RunError, match=r"expected `config:`"):
         read_stack_file(stack_file)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("kubernetesSecretName", "our-secrets"),
+        ("kubernetesMonitoringOperator", True),
+        ("kubernetesMonitoringLabels", {"release": "prometheus"}),
+        ("kubernetesMonitoringNamespace", "monitoring"),
+    ],
+)
+def test_a_key_that_nothing_reads_yet_is_refused_and_prod_without_it_is_not(key: str, value: object) -> None:
+    prod = Path("Pulumi.prod.yaml")
+    assert Settings.from_file(prod, {})
+    with pytest.raises(pulumi.RunError, match=f"{key}: .*not built yet"):
+        Settings.from_file(prod, {key: value})
