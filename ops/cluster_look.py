@@ -34,7 +34,6 @@ class ClusterLook:
     storage_classes: dict[str, str] | None = None  # class -> who makes its volumes
     default_storage_class: str = ""
     missing_secrets: dict[str, str] = field(default_factory=dict)  # key of the stack file -> name
-    has_monitoring: bool = False
 
 
 def look_at(settings: Settings) -> ClusterLook:
@@ -62,7 +61,6 @@ def look_at(settings: Settings) -> ClusterLook:
         storage_classes=None if classes is None else {each.metadata.name: each.provisioner for each in classes},
         default_storage_class=next((each.metadata.name for each in classes or [] if _is_default(each)), ""),
         missing_secrets=asked.missing_secrets(core, cluster.namespace, settings),
-        has_monitoring=asked.or_none(lambda: _monitoring(api)) is not None,
     )
 
 
@@ -121,7 +119,3 @@ def takes_pods(node: Any) -> bool:
 def _is_default(storage_class: Any) -> bool:
     marked = (storage_class.metadata.annotations or {}).get("storageclass.kubernetes.io/is-default-class")
     return bool(marked == "true")
-
-
-def _monitoring(api: Any) -> Any:
-    return client.CustomObjectsApi(api).get_api_resources("monitoring.coreos.com", "v1")

@@ -14,6 +14,7 @@ IMAGES = {
     "imageKong": "kong:3.9.3",
     "imagePrometheus": "prom/prometheus:v3.5.0",
     "imageGrafana": "grafana/grafana:12.1.0",
+    "imagePostgresExporter": "quay.io/prometheuscommunity/postgres-exporter:v0.17.1",
 }
 
 

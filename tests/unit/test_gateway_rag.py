@@ -171,7 +171,7 @@ def test_counting_in_a_database_that_is_not_there_is_refused() -> None:
         for plugin in service.plugins
     )
     with pytest.raises(ValueError, match="found 'cluster'"):
-        declarative.document(
+        declarative.render(
             gateway.model_copy(update={"services": (service.model_copy(update={"plugins": clustered}),)})
         )
 

@@ -41,7 +41,6 @@ def test_a_cluster_that_has_everything_lacks_nothing() -> None:
         ({}, replace(GOOD, machines=2), "expected 3 that take pods, so that no two nodes of Qdrant share one, found 2"),
         ({"qdrantNodes": 5}, GOOD, "expected 5 that take pods"),
         ({}, replace(GOOD, missing_secrets={"kubernetesPullSecret": "pull"}), "Secret pull"),
-        ({"kubernetesMonitoringOperator": True}, GOOD, "ServiceMonitor"),
     ],
 )
 def test_what_is_missing_is_named_with_what_to_do(overrides: dict[str, object], look: ClusterLook, said: str) -> None:
