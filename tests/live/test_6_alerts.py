@@ -21,7 +21,7 @@ from components.monitoring.rules import rule_groups
 from components.monitoring.rules.pace import UNITS
 from components.monitoring.rules.rule import Alert
 from tests.live.alerts import Prometheus
-from tests.live.callers import Callers
+from tests.live.callers import WITH_LIMITS, Callers, without_limits
 from tests.live.conftest import LiveStack
 
 pytestmark = pytest.mark.live
@@ -98,15 +98,13 @@ FAULTS = [
 @pytest.fixture(scope="module")
 def prometheus(stack: LiveStack) -> Iterator[Prometheus]:
     """The stack at its quick pace, quiet, with callers that keep it at work."""
-    stack.up(
-        observabilityScrapeSeconds=str(SCRAPE_SECONDS), gatewayRateLimitPerMinute="100000", gatewayFloodBurst="100000"
-    )
+    stack.up(observabilityScrapeSeconds=str(SCRAPE_SECONDS), **without_limits())
     watched = Prometheus(stack.outputs["prometheusUrl"])
     with Callers(stack.outputs["gatewayUrl"], stack.token(3600)) as callers:
         callers.answered_at_least(20)
         watched.wait_until_quiet(RECOVERY_SECONDS, but=NOT_JUDGED)
         yield watched
-    stack.up(observabilityScrapeSeconds="15", gatewayRateLimitPerMinute="100", gatewayFloodBurst="200")
+    stack.up(observabilityScrapeSeconds="15", **WITH_LIMITS)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -1,5 +1,6 @@
 """What a component hands over of a workload: all of it in plain data, and no secret."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -35,6 +36,9 @@ def test_everything_else_is_plain_data() -> None:
 
 
 def test_what_is_known_only_later_is_left_out() -> None:
+    asyncio.set_event_loop(
+        asyncio.new_event_loop()
+    )  # another test may have ended its own
     later: Any = pulumi.Output.from_input("known later")
     assert declared(Workload(image="x", env={"URL": later}))["env"] == {"URL": None}
 
