@@ -36,9 +36,7 @@ def test_everything_else_is_plain_data() -> None:
 
 
 def test_what_is_known_only_later_is_left_out() -> None:
-    asyncio.set_event_loop(
-        asyncio.new_event_loop()
-    )  # another test may have ended its own
+    asyncio.set_event_loop(asyncio.new_event_loop())  # another test may have ended its own
     later: Any = pulumi.Output.from_input("known later")
     assert declared(Workload(image="x", env={"URL": later}))["env"] == {"URL": None}
 
