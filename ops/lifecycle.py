@@ -11,6 +11,7 @@ from components.haproxy import SERVER_PREFIX
 from ops import deployment, preflight, strays
 from ops.balancer import balancer_of, servers_of
 from ops.deployment import Progress
+from ops.pickled_code import refuse_foreign_code
 from ops.restore import restore_containers
 from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, resources
 from providers.balancer_api import BalancerUnreachable
@@ -30,7 +31,7 @@ def bring_up(files: StackFiles, console: Console, *, refresh: bool = False, empt
         preflight.check_ports(settings, engine)
         stack = open_stack(files)
         clear_interrupted(stack)
-        recorded = resources(stack)
+        recorded = readable(resources(stack))
         _refuse_anothers(engine, settings, recorded)
         leaving = leaving_nodes(settings.qdrant.nodes, recorded)
         refuse_to_lose_shards(leaving, emptied=emptied, nodes=settings.qdrant.nodes)
@@ -48,11 +49,19 @@ def bring_up(files: StackFiles, console: Console, *, refresh: bool = False, empt
     return progress
 
 
+def readable(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is in the state; OperatorError when this Python cannot run the code in it."""
+    if reason := refuse_foreign_code(recorded):
+        raise OperatorError(reason)
+    return recorded
+
+
 def preview(files: StackFiles, console: Console, *, refresh: bool = False) -> Progress:
     """Show what `bring_up` would do; with `refresh`, to what is really there and not to what the state remembers."""
     files.settings()
     with only_one():
         stack = open_stack(files)
+        readable(resources(stack))
         _, progress = deployment.run(console, "pulumi preview", stack.preview, diff=True, refresh=refresh)
     return progress
 
@@ -76,7 +85,7 @@ def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> li
     with only_one():
         stack = open_stack(files)
         clear_interrupted(stack)
-        recorded = resources(stack)
+        recorded = readable(resources(stack))
         if not recorded:
             return []
         if _network(recorded):  # what an interrupted run left on it, or on a volume, would keep that from going
