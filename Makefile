@@ -5,19 +5,19 @@ OPS := $(PYTHON) -m ops
 PLAN = $(if $(DRY_RUN),--dry-run)
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
-.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts \
-	load chaos roll breaker hops capacity prove backup restore migrate replace-node scale verify
+.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts k8s-up k8s-down \
+	test-k8s load chaos roll breaker hops capacity prove backup restore migrate replace-node scale verify
 
-up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand
-	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh)
+up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand; YES=1 asks nothing
+	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh) $(if $(YES),--yes)
 
 down: .venv/ready  ## remove what runs; PURGE=1 removes data and secrets too
-	@$(OPS) down --stack $(STACK) $(if $(PURGE),--purge)
+	@$(OPS) down --stack $(STACK) $(if $(PURGE),--purge) $(if $(YES),--yes)
 
 status: .venv/ready  ## what runs, and whether it is well
 	@$(OPS) status --stack $(STACK)
 
-preview: parts  ## what `make up` would do
+preview: parts  ## what `make up` would do, and whether policies let it: make preview STACK=prod; REFRESH=1 as with up
 	@$(OPS) preview --stack $(STACK) $(if $(REFRESH),--refresh)
 
 search: .venv/ready  ## make search Q="parse a JSON string"
@@ -87,6 +87,15 @@ check: .venv/ready  ## style and types
 # Each part of the stack: what is on this machine, else what can be pulled, else a named stand-in.
 parts: .venv/ready
 	@$(PYTHON) -m sandbox
+
+k8s-up: parts  ## a Kubernetes of three nodes on this machine, unless a kubeconfig points at one
+	@$(PYTHON) -m sandbox.kubernetes up
+
+k8s-down: .venv/ready  ## remove that Kubernetes; nothing of it stays
+	@$(PYTHON) -m sandbox.kubernetes down
+
+test-k8s: k8s-up  ## the prod stack on that Kubernetes, or on the one that KUBECONFIG names
+	@$(PYTHON) -m pytest tests/live/test_8_kubernetes.py tests/sandbox/test_kubernetes.py
 
 .venv/ready: requirements.lock
 	@test -x .venv/bin/pip || python3 -m venv .venv

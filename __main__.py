@@ -3,11 +3,11 @@
 import pulumi
 from pulumi import ResourceOptions
 
-from components import haproxy, postgres
+from components import haproxy
 from components.credentials import Credentials
 from components.gateway.database import CANARY
-from components.gateway.rag import SERVICE_TOKEN, jwt_secret, rag_gateway
-from components.kong import ADMIN, PROXY, STATUS, KongGateway, KongGatewayArgs
+from components.gateway.rag import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret, rag_gateway
+from components.kong import PROXY, STATUS, KongGateway, KongGatewayArgs
 from components.monitoring.exporters import PostgresSource
 from components.monitoring.prometheus import ScrapeTargets
 from components.monitoring.promises import Promises
@@ -19,12 +19,14 @@ from providers.collection import ReplicatedCollection
 from settings import PROJECT, Settings
 
 settings = Settings.from_stack()
-platform = connect(settings.stack)
+platform = connect(settings.stack, settings.kubernetes)
 credentials = Credentials("credentials", config=pulumi.Config(PROJECT), protect=settings.stack.protect_data)
 api_key = credentials.secret("qdrantApiKey")
 read_only_key = credentials.secret("qdrantReadOnlyApiKey")
 service_token = credentials.secret("gatewayServiceToken")
 jwt_secrets = {key: credentials.secret(f"gatewayJwt-{key}", rotates=True) for key in settings.gateway.jwt_keys}
+counted_in_redis = settings.gateway.rate_limit_policy == "redis"
+counter_secrets = {REDIS_PASSWORD: credentials.secret("gatewayRedisPassword")} if counted_in_redis else {}
 
 qdrant = QdrantCluster(
     "qdrant",
@@ -46,6 +48,7 @@ rag_args = RagServiceArgs(
     image=rag_image(settings.image.rag, base=settings.image.python),
     collection=settings.collection.alias,
     qdrant_url=qdrant.url,
+    qdrant=qdrant.balancer.call(haproxy.HTTP),
     qdrant_api_key=api_key,
     qdrant_read_only_api_key=read_only_key,
     service_token=service_token,
@@ -76,15 +79,18 @@ gateway = KongGateway(
         settings=settings.gateway,
         kong_image=settings.image.kong,
         postgres_image=settings.image.postgres,
+        valkey_image=settings.image.valkey,
         postgres_password=credentials.secret("postgresPassword"),
         gateway=rag_gateway(
             settings.gateway, (rag.services[API].address(PORTS[API]),), settings.observability.traces_url
         ),
         traces=bool(settings.observability.traces_url),
         backends=rag.ready,
+        calls=(rag.services[API].call(PORTS[API]),),
         secrets={
             SERVICE_TOKEN: service_token,
             CANARY: credentials.secret("gatewayCanary"),
+            **counter_secrets,
             **{jwt_secret(key): secret for key, secret in jwt_secrets.items()},
         },
     ),
@@ -100,11 +106,17 @@ observability = ObservabilityStack(
         postgres_exporter_image=settings.image.postgres_exporter,
         targets=ScrapeTargets(
             qdrant_cluster=tuple(qdrant.nodes.replica_addresses(REST)),
-            haproxy=(qdrant.balancer.address(haproxy.STATISTICS),),
-            kong=(gateway.kong.address(STATUS),),
+            haproxy=tuple(qdrant.balancer.replica_addresses(haproxy.STATISTICS)),
+            kong=tuple(gateway.kong.replica_addresses(STATUS)),
             rag_service=tuple(rag.services[API].replica_addresses(PORTS[API])),
             llamaindex_query=tuple(rag.services[QUERY].replica_addresses(PORTS[QUERY])),
-            rag_ingest=(rag.services[INGEST].address(PORTS[INGEST]),),
+            rag_ingest=tuple(rag.services[INGEST].replica_addresses(PORTS[INGEST])),
+        ),
+        calls=(
+            qdrant.nodes.call(REST),
+            qdrant.balancer.call(haproxy.STATISTICS),
+            gateway.kong.call(STATUS),
+            *(service.call(PORTS[role]) for role, service in rag.services.items()),
         ),
         promises=Promises(
             qdrant_nodes=settings.qdrant.nodes,
@@ -114,19 +126,14 @@ observability = ObservabilityStack(
         ),
         qdrant_read_only_api_key=read_only_key,
         grafana_password=credentials.secret("grafanaPassword"),
-        postgres=PostgresSource(
-            address=gateway.database.address(postgres.PORT),
-            database=postgres.DATABASE,
-            user=postgres.USER,
-            password=credentials.secret("postgresPassword"),
-        ),
+        postgres=PostgresSource.of(gateway.database, credentials.secret("postgresPassword")),
     ),
 )
 
 signing_key = settings.gateway.jwt_keys[0]
 for name, value in {
-    "gatewayUrl": gateway.kong.public_url(PROXY),
-    "gatewayAdminUrl": gateway.kong.public_url(ADMIN),
+    "gatewayUrl": gateway.kong.world_url(PROXY),
+    "gatewayAdminUrl": gateway.admin_url,
     "gatewayJwtKey": signing_key,
     "gatewayJwtSecret": jwt_secrets[signing_key],
     "gatewayServiceToken": service_token,

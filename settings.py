@@ -16,6 +16,7 @@ from components.observability import ObservabilitySettings
 from components.qdrant import QdrantSettings
 from components.rag import RagSettings
 from platforms.connect import StackSettings
+from platforms.kubernetes.settings import KubernetesSettings
 from proof.promises import Promises
 from providers.collection_settings import CollectionSettings
 
@@ -29,6 +30,7 @@ SECRET_KEYS = frozenset(
         "haproxyPassword",
         "postgresPassword",
         "gatewayServiceToken",
+        "gatewayRedisPassword",
         "grafanaPassword",
     }
 )
@@ -52,6 +54,7 @@ class ImageSettings(BaseModel):
     haproxy: str
     postgres: str
     kong: str
+    valkey: str = Field(description="needed where calls are counted in a Valkey of our own")
     prometheus: str
     grafana: str
     alertmanager: str
@@ -62,7 +65,7 @@ class ImageSettings(BaseModel):
     @field_validator("*")
     @classmethod
     def pinned(cls, reference: str, info: ValidationInfo) -> str:
-        if info.field_name == "rag" and not reference:
+        if info.field_name in ("rag", "valkey") and not reference:
             return reference
         name, _, digest = reference.partition("@sha256:")
         _, _, tag = name.rpartition("/")[2].partition(":")
@@ -82,14 +85,24 @@ class ImageSettings(BaseModel):
         return reference
 
 
+class PolicySettings(BaseModel):
+    """Written exceptions from the policies, which read and judge them by themselves (policies/exceptions.py)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exceptions: tuple[dict[str, Any], ...]
+
+
 SECTIONS: dict[str, type[BaseModel]] = {
     "": StackSettings,
+    "kubernetes": KubernetesSettings,
     "image": ImageSettings,
     "qdrant": QdrantSettings,
     "collection": CollectionSettings,
     "gateway": GatewaySettings,
     "observability": ObservabilitySettings,
     "rag": RagSettings,
+    "policy": PolicySettings,
 }
 
 
@@ -104,12 +117,14 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=AliasGenerator(alias=str))
 
     stack: StackSettings
+    kubernetes: KubernetesSettings
     image: ImageSettings
     qdrant: QdrantSettings
     collection: CollectionSettings
     gateway: GatewaySettings
     observability: ObservabilitySettings
     rag: RagSettings
+    policy: PolicySettings
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], encrypted: Collection[str] = ()) -> Self:
@@ -166,20 +181,24 @@ class Settings(BaseModel):
                 f"observabilityRetentionDays: expected at least {window}, the longest window of proof/promises.yaml, "
                 f"found {self.observability.retention_days}: nobody could tell how much of a budget is left"
             )
-        return found + self._not_built_yet() + _port_clashes(self.published_ports())
+        found += self._not_of_this_platform()
+        if self.gateway.rate_limit_policy == "redis" and not (self.gateway.redis_address or self.image.valkey):
+            found.append("imageValkey: expected an image, or gatewayRedisAddress, with the policy redis; found neither")
+        return found + (_port_clashes(self.published_ports()) if self.stack.platform == "docker" else [])
 
-    def _not_built_yet(self) -> list[str]:
-        """What the description of the gateway knows, but no platform runs yet: refused, and not passed over."""
-        gateway = self.gateway
+    def _not_of_this_platform(self) -> list[str]:
+        """What one platform keeps and the other has no means for: refused, and not passed over."""
+        if self.stack.platform == "kubernetes":
+            built = "" if self.image.rag else "imageRag: expected a pushed image, found none: Kubernetes builds nothing"
+            return [built] if built else []
+        several = {
+            "gatewayNodes": self.gateway.nodes,
+            "qdrantBalancers": self.qdrant.balancers,
+        }
         return [
-            f"{key}: expected {wanted}, found {found}, which is not built yet"
-            for key, wanted, found in (
-                ("platform", "docker", self.stack.platform),
-                ("gatewayBackend", "database", gateway.backend),
-                ("gatewayNodes", "1", str(gateway.nodes)),
-                ("gatewayRateLimitPolicy", "local", gateway.rate_limit_policy),
-            )
-            if found != wanted
+            f"{key}: expected 1 with platform docker, which publishes one port of this machine for it; found {count}"
+            for key, count in several.items()
+            if count != 1
         ]
 
     def published_ports(self) -> dict[str, int]:

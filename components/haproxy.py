@@ -1,5 +1,6 @@
 """HAProxy's configuration: the balancer in front of the Qdrant nodes; pure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, StrictUndefined
@@ -21,13 +22,13 @@ TEMPLATE = Environment(undefined=StrictUndefined, autoescape=False, keep_trailin
 )
 
 
-def haproxy_config(nodes: int, *, password: str, query_timeout_ms: int) -> str:
-    """The configuration file for `nodes` Qdrant nodes named qdrant-0, qdrant-1, …
+def haproxy_config(hosts: Sequence[str], *, password: str, query_timeout_ms: int) -> str:
+    """The configuration file for the Qdrant nodes of these hosts, by their full names: HAProxy knows no search list.
 
     A dead or frozen node costs a reader nothing but a retry on another node, and the time-out of a query.
     """
     return TEMPLATE.render(
-        nodes=nodes,
+        hosts=hosts,
         password=password,
         query_timeout_ms=query_timeout_ms,
         http=HTTP,

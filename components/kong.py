@@ -1,120 +1,65 @@
-"""Kong as the gateway: PostgreSQL, its migrations, Kong itself, and what our gateway says of routes and guards."""
+"""Kong as the gateway: with PostgreSQL or without a database, from the same description of routes and guards."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import pulumi
-import pulumi_kong as kong
 from pulumi import ResourceOptions
 
-from components import postgres
-from components.gateway.database import AdminApi, publish, span_seconds, update_env
-from components.gateway.description import Gateway
-from components.gateway.flood import flood_env
-from components.gateway.settings import GatewaySettings
-from platforms.base import Platform, Service
-from platforms.workload import HttpProbe, Port, Resources, Workload
+from components import postgres, valkey
+from components.gateway.declarative import document
+from components.gateway.rag import REDIS_PASSWORD
+from components.kong_args import KongGatewayArgs
+from components.kong_database import BEFORE, database_workload, migrations_workload, run_with_database
+from components.kong_dbless import dbless_workload, run_dbless
+from components.kong_node import ADMIN, NAME, PROXY, PROXY_TLS, STATUS
+from platforms.base import Service
+from platforms.declared import declared
+from platforms.workload import Workload
 
-PROXY, PROXY_TLS, ADMIN, STATUS = 8000, 8443, 8001, 8100
-WORKERS = 2
-# Without these the opentelemetry plugin has no spans to send: a call's own, and one for each target tried.
-TRACING = {"KONG_TRACING_INSTRUMENTATIONS": "request,balancer", "KONG_TRACING_SAMPLING_RATE": "1"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class KongGatewayArgs:
-    """Where it runs, what it is and publishes, and its secrets (by the names the description uses)."""
-
-    platform: Platform
-    settings: GatewaySettings
-    kong_image: str
-    postgres_image: str
-    postgres_password: pulumi.Input[str]
-    gateway: Gateway
-    backends: Sequence[pulumi.Resource]  # what the routes lead to: published only when it is ready
-    secrets: Mapping[str, pulumi.Input[str]]
-    traces: bool = False  # whether the gateway makes any
+__all__ = ["ADMIN", "PROXY", "PROXY_TLS", "STATUS", "KongGateway", "KongGatewayArgs"]
 
 
 class KongGateway(pulumi.ComponentResource):
     """Lets through what carries a valid token and keeps within its limits; nothing passes a route before its guards."""
 
     def __init__(self, name: str, args: KongGatewayArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:KongGateway", name, args.settings.model_dump(), opts)
+        super().__init__("rag:components:KongGateway", name, gateway_inputs(args), opts)
         child = ResourceOptions(parent=self)
-        database = args.platform.run(
-            "postgres", postgres.postgres_workload(args.postgres_image, args.postgres_password), child
-        )
-        after_database = ResourceOptions(parent=self, depends_on=list(database.ready))
-        migrated = args.platform.run_once("kong-migrations", migrations_workload(args), after_database)
-        after_migrations = ResourceOptions(parent=self, depends_on=[migrated])
-        self.kong = args.platform.run("kong", kong_workload(args), after_migrations)
-        admin = kong.Provider("admin", kong_admin_uri=self.kong.public_url(ADMIN), opts=child)
-        self.database = database
-        self.routes = publish(args.gateway, self._admin_api(args, admin, database))
+        ready = self._counter(args, child)
+        counted = ResourceOptions(parent=self, depends_on=ready)
+        run = run_dbless if args.settings.backend == "dbless" else run_with_database
+        self.kong: Service
+        self.database: Service | None
+        self.kong, self.database = run(args, counted)
+        self.admin_url = self.kong.public_url(ADMIN) if args.settings.backend == "database" else ""
         self.register_outputs({"url": self.kong.public_url(PROXY)})
 
-    def _admin_api(self, args: KongGatewayArgs, provider: kong.Provider, database: Service) -> AdminApi:
-        return AdminApi(
-            parent=self,
-            provider=provider,
-            secrets=args.secrets,
-            proxy_urls=self.kong.public_urls(PROXY),
-            span_seconds=span_seconds(args.settings),
-            after=[*self.kong.ready, *args.backends],
-            kept_in=database.data[0] if database.data else None,
-        )
+    def _counter(self, args: KongGatewayArgs, opts: ResourceOptions) -> list[pulumi.Resource]:
+        if not _counts_in_our_own(args):
+            return []
+        return list(args.platform.run(valkey.NAME, _counter_workload(args), opts).ready)
 
 
-def kong_workload(args: KongGatewayArgs) -> Workload:
-    """Kong's proxy, Admin API and status listener; the Admin API is published on this machine only."""
+def gateway_inputs(args: KongGatewayArgs) -> dict[str, Any]:
+    """What previews and policies see of the gateway: its description too, in which secrets are references."""
     settings = args.settings
-    return Workload(
-        image=args.kong_image,
-        env={
-            **_database_env(),
-            **update_env(settings),
-            **flood_env(settings),
-            **(TRACING if args.traces else {}),
-            "KONG_PROXY_LISTEN": f"0.0.0.0:{PROXY} reuseport, 0.0.0.0:{PROXY_TLS} http2 ssl reuseport",
-            "KONG_ADMIN_LISTEN": f"0.0.0.0:{ADMIN}",
-            "KONG_ADMIN_GUI_LISTEN": "off",
-            "KONG_STATUS_LISTEN": f"0.0.0.0:{STATUS}",
-            "KONG_NGINX_WORKER_PROCESSES": str(WORKERS),
-            "KONG_ANONYMOUS_REPORTS": "off",
-            "KONG_PROXY_ACCESS_LOG": "off",
-            # A replaced neighbour has another address; Docker's DNS would let Kong believe the old one for 10 minutes.
-            "KONG_DNS_VALID_TTL": "5",
-            "KONG_DNS_STALE_TTL": "5",
-            "KONG_DNS_NOT_FOUND_TTL": "1",  # and a name that was gone for a moment would stay unknown for 30 s
-        },
-        ports=(
-            Port(number=PROXY, published=settings.http_port),
-            Port(number=PROXY_TLS, published=settings.https_port),
-            Port(number=ADMIN, published=settings.admin_port),
-            Port(number=STATUS),
-        ),
-        secret_files={postgres.PASSWORD_FILE: args.postgres_password},
-        readiness=HttpProbe(port=STATUS, path="/status/ready"),
-        resources=Resources(memory_mib=1024),
-    )
+    dbless = settings.backend == "dbless"
+    workloads = {NAME: dbless_workload(args) if dbless else database_workload(args)}
+    if not dbless:
+        workloads["kong-migrations"] = migrations_workload(BEFORE[0], args)
+    if not dbless and not settings.database_address:
+        password, size = args.postgres_password, settings.database_gib
+        workloads["postgres"] = postgres.postgres_workload(args.postgres_image, password, size)
+    if _counts_in_our_own(args):
+        workloads[valkey.NAME] = _counter_workload(args)
+    plain = {name: declared(workload) for name, workload in workloads.items()}
+    return {**settings.model_dump(), "workloads": plain, "description": document(args.gateway)}
 
 
-def migrations_workload(args: KongGatewayArgs) -> Workload:
-    """Prepares an empty database; one that is prepared already is no error (and is not migrated to another Kong)."""
-    return Workload(
-        image=args.kong_image,
-        args=("kong", "migrations", "bootstrap"),
-        env=_database_env(),
-        secret_files={postgres.PASSWORD_FILE: args.postgres_password},
-    )
+def _counts_in_our_own(args: KongGatewayArgs) -> bool:
+    """Several nodes count together in our own Valkey, unless a Redis of somebody else's is named."""
+    return args.settings.rate_limit_policy == "redis" and not args.settings.redis_address
 
 
-def _database_env() -> dict[str, str]:
-    return {
-        "KONG_DATABASE": "postgres",
-        "KONG_PG_HOST": "postgres",
-        "KONG_PG_USER": postgres.USER,
-        "KONG_PG_DATABASE": postgres.DATABASE,
-        "KONG_PG_PASSWORD_FILE": postgres.PASSWORD_FILE,
-    }
+def _counter_workload(args: KongGatewayArgs) -> Workload:
+    return valkey.valkey_workload(args.valkey_image, args.secrets[REDIS_PASSWORD])

@@ -1,6 +1,7 @@
 """Seeing the stack: Prometheus with its rules, Grafana with its dashboards, exporters, and Alertmanager if wanted."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pulumi
 from pulumi import ResourceOptions
@@ -11,8 +12,9 @@ from components.monitoring.exporters import POSTGRES_EXPORTER, PostgresSource, p
 from components.monitoring.grafana import grafana_env, grafana_files
 from components.monitoring.prometheus import CONFIG_FILE, QDRANT_KEY_FILE, ScrapeTargets, prometheus_files
 from components.monitoring.promises import Promises
-from platforms.base import Platform
-from platforms.workload import HttpProbe, Port, Resources, Workload
+from platforms.base import Platform, Service
+from platforms.declared import declared
+from platforms.workload import Call, HttpProbe, Port, Resources, Workload
 
 PROMETHEUS, GRAFANA = 9090, 3000
 ADMIN_PASSWORD_FILE = "/run/secrets/grafana-admin-password"  # noqa: S105  a path
@@ -25,6 +27,7 @@ class ObservabilitySettings(BaseModel):
 
     scrape_seconds: int = Field(ge=1, le=60)
     retention_days: int = Field(ge=1)
+    storage_gib: int = Field(ge=1)
     prometheus_port: int = Field(ge=1, le=65535)
     grafana_port: int = Field(ge=1, le=65535)
     alert_webhook: str = Field(pattern=r"^(https?://[^\s@]+)?$", description="without a password: the file is readable")
@@ -45,6 +48,7 @@ class ObservabilityStackArgs:
     alertmanager_image: str
     postgres_exporter_image: str
     targets: ScrapeTargets
+    calls: tuple[Call, ...]  # the wires to them
     promises: Promises
     qdrant_read_only_api_key: pulumi.Input[str]
     grafana_password: pulumi.Input[str]
@@ -55,30 +59,49 @@ class ObservabilityStack(pulumi.ComponentResource):
     """Collects the metrics of every part, judges them by the promises, and shows them."""
 
     def __init__(self, name: str, args: ObservabilityStackArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:ObservabilityStack", name, args.settings.model_dump(), opts)
+        super().__init__("rag:components:ObservabilityStack", name, stack_inputs(args), opts)
         child = ResourceOptions(parent=self)
-        targets = replace(args.targets, postgres=self._postgres(args, child))
-        alerts_to = self._alertmanager(args, child)
-        workload = prometheus_workload(replace(args, targets=targets), alerts_to)
+        postgres, alertmanagers = self._postgres(args, child), self._alertmanager(args, child)
+        workload = prometheus_workload(args, postgres=postgres, alertmanagers=alertmanagers)
         self.prometheus = args.platform.run("prometheus", workload, child)
-        self.grafana = args.platform.run("grafana", grafana_workload(args, self.prometheus.url(PROMETHEUS)), child)
+        self.grafana = args.platform.run("grafana", grafana_workload(args, self.prometheus), child)
         self.register_outputs({"prometheus": self.prometheus.url(PROMETHEUS)})
 
-    def _postgres(self, args: ObservabilityStackArgs, opts: ResourceOptions) -> tuple[str, ...]:
+    def _postgres(self, args: ObservabilityStackArgs, opts: ResourceOptions) -> Service | None:
         if args.postgres is None:
-            return ()
+            return None
         workload = postgres_exporter_workload(args.postgres_exporter_image, args.postgres)
-        return (args.platform.run("postgres-exporter", workload, opts).address(POSTGRES_EXPORTER),)
+        return args.platform.run("postgres-exporter", workload, opts)
 
-    def _alertmanager(self, args: ObservabilityStackArgs, opts: ResourceOptions) -> tuple[str, ...]:
+    def _alertmanager(self, args: ObservabilityStackArgs, opts: ResourceOptions) -> Service | None:
         if not args.settings.alert_webhook:
-            return ()
-        workload = alertmanager_workload(args.alertmanager_image, args.settings)
-        return (args.platform.run("alertmanager", workload, opts).address(alertmanager.PORT),)
+            return None
+        return args.platform.run("alertmanager", alertmanager_workload(args.alertmanager_image, args.settings), opts)
 
 
-def prometheus_workload(args: ObservabilityStackArgs, alerts_to: tuple[str, ...] = ()) -> Workload:
+def stack_inputs(args: ObservabilityStackArgs) -> dict[str, Any]:
+    """What previews and policies see of it."""
+    prometheus = prometheus_workload(args)
+    workloads = {
+        "prometheus": prometheus,
+        "grafana": grafana_workload(args, args.platform.locate("prometheus", prometheus)),
+    }
+    if args.postgres:
+        workloads["postgres-exporter"] = postgres_exporter_workload(args.postgres_exporter_image, args.postgres)
+    if args.settings.alert_webhook:
+        workloads["alertmanager"] = alertmanager_workload(args.alertmanager_image, args.settings)
+    plain = {name: declared(workload) for name, workload in workloads.items()}
+    return {**args.settings.model_dump(), "workloads": plain}
+
+
+def prometheus_workload(
+    args: ObservabilityStackArgs, *, postgres: Service | None = None, alertmanagers: Service | None = None
+) -> Workload:
     """Prometheus with its scrapes and rules as files, and Qdrant's read-only key as a secret one."""
+    exporters = (postgres.address(POSTGRES_EXPORTER),) if postgres else ()
+    alerts_to = (alertmanagers.address(alertmanager.PORT),) if alertmanagers else ()
+    calls = [postgres.call(POSTGRES_EXPORTER)] if postgres else []
+    calls += [alertmanagers.call(alertmanager.PORT)] if alertmanagers else []
     return Workload(
         image=args.prometheus_image,
         args=(
@@ -87,30 +110,39 @@ def prometheus_workload(args: ObservabilityStackArgs, alerts_to: tuple[str, ...]
             f"--storage.tsdb.retention.time={args.settings.retention_days}d",
         ),
         ports=(Port(number=PROMETHEUS, published=args.settings.prometheus_port),),
-        files=prometheus_files(args.targets, args.promises, alerts_to),
+        files=prometheus_files(replace(args.targets, postgres=exporters), args.promises, alerts_to),
         secret_files={QDRANT_KEY_FILE: args.qdrant_read_only_api_key},
         data_dir="/prometheus",
+        data_gib=args.settings.storage_gib,
+        calls=(*args.calls, *calls),
+        user=65534,
         readiness=HttpProbe(port=PROMETHEUS, path="/-/ready"),
         resources=Resources(memory_mib=512),
     )
 
 
-def grafana_workload(args: ObservabilityStackArgs, prometheus_url: str) -> Workload:
+def grafana_workload(args: ObservabilityStackArgs, prometheus: Service) -> Workload:
     """Grafana, provisioned from files alone: it has nothing to lose."""
     port = args.settings.grafana_port
     return Workload(
         image=args.grafana_image,
         env=grafana_env(root_url=f"http://localhost:{port}", admin_password_file=ADMIN_PASSWORD_FILE),
         ports=(Port(number=GRAFANA, published=port),),
-        files=grafana_files(prometheus_url, args.promises),
+        files=grafana_files(prometheus.url(PROMETHEUS), args.promises),
         secret_files={ADMIN_PASSWORD_FILE: args.grafana_password},
+        calls=(prometheus.call(PROMETHEUS),),
+        scratch_dirs=("/var/lib/grafana", "/var/log/grafana", "/tmp"),  # noqa: S108  the container's own
         readiness=HttpProbe(port=GRAFANA, path="/api/health"),
+        user=472,
         resources=Resources(memory_mib=512),
     )
 
 
 def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Workload:
-    """Alertmanager; its silences outlive it, and it looks for no others of its kind."""
+    """Alertmanager; it looks for no others of its kind, and its silences go with it.
+
+    It keeps no data on purpose: a volume is protected, and what a setting turns on a setting must turn off again.
+    """
     return Workload(
         image=image,
         args=(
@@ -120,7 +152,7 @@ def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Worklo
         ),
         ports=(Port(number=alertmanager.PORT, published=settings.alertmanager_port),),
         files={alertmanager.CONFIG_FILE: alertmanager.alertmanager_config(webhook=settings.alert_webhook)},
-        data_dir="/alertmanager",
+        user=65534,
         readiness=HttpProbe(port=alertmanager.PORT, path="/-/ready"),
         resources=Resources(memory_mib=128),
     )

@@ -9,7 +9,7 @@ DATABASE = USER = "kong"
 PASSWORD_FILE = "/run/secrets/postgres-password"  # noqa: S105  a path
 
 
-def postgres_workload(image: str, password: pulumi.Input[str]) -> Workload:
+def postgres_workload(image: str, password: pulumi.Input[str], storage_gib: int) -> Workload:
     """One instance with its own volume; the password is set when the volume is new."""
     return Workload(
         image=image,
@@ -21,7 +21,12 @@ def postgres_workload(image: str, password: pulumi.Input[str]) -> Workload:
         },
         ports=(Port(number=PORT),),
         secret_files={PASSWORD_FILE: password},
+        # Its start gives an empty volume to the user postgres, and then becomes that user.
+        capabilities=("CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"),
         data_dir="/var/lib/postgresql/data",
+        data_gib=storage_gib,
+        scratch_dirs=("/var/run/postgresql", "/tmp"),  # noqa: S108  the container's own
         readiness=CommandProbe(command=("pg_isready", "-h", "127.0.0.1", "-U", USER, "-d", DATABASE)),
         resources=Resources(memory_mib=512),
+        user=999,
     )

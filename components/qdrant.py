@@ -1,8 +1,10 @@
 """Qdrant as a cluster: nodes that join safely, leave traffic before they stop, and a balancer in front."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import yaml
@@ -10,11 +12,14 @@ from pulumi import ResourceOptions
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from components import haproxy
-from platforms.base import Platform
-from platforms.workload import HttpProbe, Port, Resources, Workload
+from platforms.base import Platform, Rollout, Service
+from platforms.declared import declared
+from platforms.workload import Call, HttpProbe, Port, Resources, Workload
 from providers.balancer_api import BalancerApi, BalancerUnreachable
+from providers.replicas import every
 from providers.settled import ClusterSettled
 
+NODES, BALANCER = "qdrant", "haproxy"
 REST, GRPC, PEERS = 6333, 6334, 6335
 START_SCRIPT = Path(__file__).with_name("start_node.sh").read_text()
 
@@ -25,6 +30,9 @@ class QdrantSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     nodes: int
+    balancers: int = Field(ge=1)
+    storage_gib: int = Field(ge=1)
+    start_seconds: int = Field(ge=30)
     memory_mib: int = Field(ge=256)
     log_level: str = Field(pattern="^(TRACE|DEBUG|INFO|WARN|ERROR)$")
     query_timeout_ms: int = Field(ge=50, le=60000)
@@ -68,13 +76,14 @@ class QdrantCluster(pulumi.ComponentResource):
     """Serves REST and gRPC through one balanced address, and goes on while one node is down."""
 
     def __init__(self, name: str, args: QdrantClusterArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:QdrantCluster", name, args.settings.model_dump(), opts)
+        node_urls = args.platform.locate(NODES, node_workload(args)).public_urls(REST)
+        rollout = NodeRollout(name, args, node_urls)
+        super().__init__("rag:components:QdrantCluster", name, cluster_inputs(args, rollout), opts)
         child = ResourceOptions(parent=self)
-        self.node_urls = args.platform.locate("qdrant", node_workload(args)).public_urls(REST)
-        rollout = NodeRollout(name, args, self.node_urls)
-        self.nodes = args.platform.run("qdrant", node_workload(args), child, rollout)
+        self.node_urls = node_urls
+        self.nodes = args.platform.run(NODES, node_workload(args), child, rollout)
         after_nodes = ResourceOptions(parent=self, depends_on=list(self.nodes.ready))
-        self.balancer = args.platform.run("haproxy", balancer_workload(args), after_nodes)
+        self.balancer = args.platform.run(BALANCER, balancer_workload(args, node_hosts(self.nodes)), after_nodes)
         self.ready = [*self.nodes.ready, *self.balancer.ready]
         self.register_outputs({"url": self.url})
 
@@ -82,6 +91,12 @@ class QdrantCluster(pulumi.ComponentResource):
     def url(self) -> str:
         """Balanced REST address, for neighbours."""
         return self.balancer.url(haproxy.HTTP)
+
+
+def cluster_inputs(args: QdrantClusterArgs, rollout: Rollout) -> dict[str, Any]:
+    """What previews and policies see of the cluster, before anything is made."""
+    workloads = {NODES: declared(node_workload(args), rollout), BALANCER: declared(balancer_workload(args, ()))}
+    return {**args.settings.model_dump(), "workloads": workloads}
 
 
 class NodeRollout:
@@ -96,7 +111,7 @@ class NodeRollout:
         self._timeout_seconds = args.settings.settle_seconds
         self._api_key = args.keys.api_key
         self._password = pulumi.Output.secret(args.keys.balancer_password)
-        self._balancer_url = args.platform.locate("haproxy", balancer_workload(args)).public_url(haproxy.STATISTICS)
+        self._balancer_url = args.platform.locate(BALANCER, balancer_workload(args, ())).public_url(haproxy.STATISTICS)
 
     def before_stop(self, ordinal: int) -> pulumi.ResourceHook:
         """Drain the node; a balancer that does not answer sends it nothing anyway."""
@@ -109,8 +124,9 @@ class NodeRollout:
 
     def _drain(self, server: str, password: str) -> None:
         try:
-            cut = BalancerApi(self._balancer_url, haproxy.OPERATOR, password).drain(server)
-            pulumi.log.info(f"{server} is out of traffic; {cut} requests had to be cut off")
+            balancers = every(self._balancer_url)
+            cut = sum(BalancerApi(url, haproxy.OPERATOR, password).drain(server) for url in balancers)
+            pulumi.log.info(f"{server} is out of traffic at {len(balancers)} balancer(s); {cut} requests were cut off")
         except BalancerUnreachable:
             pulumi.log.info(f"{server}: no balancer answers, nothing to take it out of")
 
@@ -146,16 +162,23 @@ def node_workload(args: QdrantClusterArgs) -> Workload:
             "QDRANT__SERVICE__ENABLE_CORS": "false",
             "QDRANT__SERVICE__HTTP_KEEP_ALIVE_TIMEOUT_SEC": "75",  # longer than the balancer holds one idle
             "QDRANT__TELEMETRY_DISABLED": "true",
+            "QDRANT_INIT_FILE_PATH": "/qdrant/marks/initialized",  # else beside the binary
         },
         ports=(Port(number=REST, published=settings.node_port), Port(number=GRPC), Port(number=PEERS)),
+        calls=(Call(name=NODES, port=PEERS),),
         files={"/qdrant/start_node.sh": START_SCRIPT},
         secret_files={"/qdrant/config/local.yaml": service},
         data_dir="/qdrant/storage",
+        data_gib=settings.storage_gib,
+        scratch_dirs=("/qdrant/snapshots", "/qdrant/marks", "/tmp"),  # noqa: S108  the container's own
         founding_file="may-found",
         # Not /readyz: the first node of a cluster that lived before is ready only with peers that are started after it.
         # The gate behind each node, and the balancer, ask for more.
         readiness=HttpProbe(port=REST, path="/healthz"),
+        traffic=HttpProbe(port=REST, path="/readyz"),
+        start_seconds=settings.start_seconds,
         grace_seconds=0,
+        spread="must",
         resources=Resources(memory_mib=settings.memory_mib),
     )
 
@@ -166,16 +189,22 @@ def key_file(api_key: str, read_only_api_key: str) -> str:
     return yaml.safe_dump(keys)
 
 
-def balancer_workload(args: QdrantClusterArgs) -> Workload:
+def node_hosts(nodes: Service) -> list[str]:
+    """The nodes by their names, without a port."""
+    return [address.rpartition(":")[0] for address in nodes.replica_addresses(REST)]
+
+
+def balancer_workload(args: QdrantClusterArgs, hosts: Sequence[str]) -> Workload:
     """HAProxy; its configuration holds the operator's password, and so is a secret as a whole."""
     settings = args.settings
 
     def config(password: str) -> str:
-        return haproxy.haproxy_config(settings.nodes, password=password, query_timeout_ms=settings.query_timeout_ms)
+        return haproxy.haproxy_config(hosts, password=password, query_timeout_ms=settings.query_timeout_ms)
 
     path = "/usr/local/etc/haproxy/haproxy.cfg"
     return Workload(
         image=args.balancer_image,
+        replicas=settings.balancers,
         args=("haproxy", "-W", "-db", "-f", path),
         ports=(
             Port(number=haproxy.HTTP, published=settings.http_port),
@@ -183,6 +212,8 @@ def balancer_workload(args: QdrantClusterArgs) -> Workload:
             Port(number=haproxy.STATISTICS, published=settings.statistics_port),
         ),
         secret_files={path: pulumi.Output.from_input(args.keys.balancer_password).apply(config)},
+        calls=(Call(name=NODES, port=REST), Call(name=NODES, port=GRPC)),
         readiness=HttpProbe(port=haproxy.STATISTICS, path="/healthz"),
+        user=99,
         resources=Resources(memory_mib=256),
     )

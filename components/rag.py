@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import pulumi
 from pulumi import ResourceOptions
 from pydantic import BaseModel, ConfigDict, Field
 
 from platforms.base import Platform
-from platforms.workload import HttpProbe, ImageBuild, Port, Resources, Workload
+from platforms.declared import declared
+from platforms.workload import Call, HttpProbe, ImageBuild, Port, Resources, Workload
 
 API, QUERY, INGEST = "rag-service", "rag-llamaindex-query", "rag-ingest"
 PORTS = {API: 3000, QUERY: 8000, INGEST: 8201}
@@ -27,6 +29,7 @@ class RagSettings(BaseModel):
     ollama_url: str
     memory_mib: int = Field(ge=384)
     replicas: int = Field(ge=1, description="of each role that answers")
+    most_replicas: int = Field(ge=1)
     ingest_port: int = Field(ge=1, le=65535)
 
 
@@ -39,6 +42,7 @@ class RagServiceArgs:
     image: str | ImageBuild
     collection: str
     qdrant_url: str
+    qdrant: Call  # the wire to it
     qdrant_api_key: pulumi.Input[str]
     qdrant_read_only_api_key: pulumi.Input[str]
     service_token: pulumi.Input[str]
@@ -49,7 +53,7 @@ class RagService(pulumi.ComponentResource):
     """Answers searches and questions, and takes documents in; only for callers with the service token."""
 
     def __init__(self, name: str, args: RagServiceArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:RagService", name, args.settings.model_dump(), opts)
+        super().__init__("rag:components:RagService", name, service_inputs(args), opts)
         child = ResourceOptions(parent=self)
         self.services = {role: args.platform.run(role, role_workload(role, args), child) for role in ROLES}
         self.ready = [resource for service in self.services.values() for resource in service.ready]
@@ -64,6 +68,12 @@ class RagService(pulumi.ComponentResource):
     def ingest_url(self) -> str:
         """Address of the ingest role, for the operator on this machine."""
         return self.services[INGEST].public_url(PORTS[INGEST])
+
+
+def service_inputs(args: RagServiceArgs) -> dict[str, Any]:
+    """What previews and policies see of the service."""
+    workloads = {role: declared(role_workload(role, args)) for role in ROLES}
+    return {**args.settings.model_dump(), "workloads": workloads}
 
 
 def locate_ingest(args: RagServiceArgs) -> str:
@@ -89,6 +99,10 @@ def role_workload(name: str, args: RagServiceArgs) -> Workload:
             f"{SECRETS}/service-token": args.service_token,
         },
         replicas=replicas_of(name, args.settings),
+        most_replicas=None if name == INGEST else args.settings.most_replicas,
+        calls=calls_of(name, args.qdrant),
+        reaches_out=outside_ports(args.settings),
+        scratch_dirs=("/tmp",),  # noqa: S108  the container's own
         readiness=HttpProbe(port=port, path="/health"),
         grace_seconds=30,
         resources=Resources(memory_mib=args.settings.memory_mib),
@@ -98,6 +112,20 @@ def role_workload(name: str, args: RagServiceArgs) -> Workload:
 def replicas_of(name: str, settings: RagSettings) -> int:
     """One that writes: its jobs are its own, and a second one would not know of them."""
     return 1 if name == INGEST else settings.replicas
+
+
+def calls_of(name: str, qdrant: Call) -> tuple[Call, ...]:
+    """The API asks the query role; all ask Qdrant."""
+    query = (Call(name=QUERY, port=PORTS[QUERY]),) if name == API else ()
+    return (qdrant, *query)
+
+
+def outside_ports(settings: RagSettings) -> tuple[int, ...]:
+    """Ollama's, where it is used."""
+    if "ollama" not in (settings.embedder, settings.llm):
+        return ()
+    url = urlsplit(settings.ollama_url)
+    return (url.port or (443 if url.scheme == "https" else 80),)
 
 
 def role_env(name: str, args: RagServiceArgs) -> Mapping[str, str]:

@@ -8,20 +8,24 @@ from typing import Annotated, Any
 import pulumi
 import typer
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.markup import escape
 
-from ops import corpus, gateway, lifecycle, proving, status
+from ops import consent, corpus, gateway, lifecycle, proving, status
 from ops.daytwo import commands as daytwo
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts, load_parts
-from ops.stack import OperatorError, StackFiles, open_stack, outputs, use_parts
+from ops.review.run import review
+from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, resources, use_parts
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 console = Console(highlight=False)
 proving.add_to(app)
 app.add_typer(daytwo.app)
+AllowDataLoss = Annotated[bool, typer.Option(help="carry out what deletes or replaces data, too")]
 Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.yaml")]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask before a cluster elsewhere is touched")]
 
 
 @app.command()
@@ -30,11 +34,14 @@ def up(
     *,
     corpus_too: Annotated[bool, typer.Option("--corpus/--no-corpus", help="index when the index is empty")] = True,
     refresh: Annotated[bool, typer.Option(help="look at what is really there first, and repair it")] = False,
+    allow_data_loss: AllowDataLoss = False,
+    yes: Yes = False,
 ) -> None:
     """Bring the stack up, index the standard library's documentation when the index is empty, show what runs."""
     parts = _parts()
     files = StackFiles(name=stack, parts=parts)
-    progress = lifecycle.bring_up(files, console, refresh=refresh)
+    consent.ask(files.settings(), parts, "Bring the stack up in", agreed=yes)
+    progress = lifecycle.bring_up(files, console, refresh=refresh, allow_data_loss=allow_data_loss)
     console.print(f"{len(progress.changes)} steps." if progress.changes else "Nothing had to be changed.")
     found = outputs(open_stack(files))
     if corpus_too:
@@ -51,18 +58,34 @@ def preview(
     stack: Stack = "dev",
     *,
     refresh: Annotated[bool, typer.Option(help="against what is really there: shows what was changed by hand")] = False,
+    markdown: Annotated[Path | None, typer.Option(help="write it to this file too")] = None,
+    allow_data_loss: AllowDataLoss = False,
 ) -> None:
-    """Show what `up` would do."""
-    progress = lifecycle.preview(StackFiles(name=stack, parts=_parts()), console, refresh=refresh)
-    console.print(f"{len(progress.changes)} steps would be taken.")
+    """Show what `up` would do, what it means, and what policies say; exit code 1 when it must not be done."""
+    files = StackFiles(name=stack, parts=_parts())
+    files.settings()
+    with only_one():
+        lifecycle.readable(resources(opened := open_stack(files)))
+        done = review(console, files, opened, allow_data_loss=allow_data_loss, refresh=refresh)
+    if markdown:
+        markdown.write_text(done.markdown)
+    console.print(Markdown(done.markdown))
+    if not done.verdict.passes:
+        raise typer.Exit(1)
 
 
 @app.command()
 def down(
-    stack: Stack = "dev", *, purge: Annotated[bool, typer.Option(help="remove data and secrets too")] = False
+    stack: Stack = "dev",
+    *,
+    purge: Annotated[bool, typer.Option(help="remove data and secrets too")] = False,
+    yes: Yes = False,
 ) -> None:
     """Stop and remove what runs; volumes and secrets stay unless purged."""
-    kept = lifecycle.take_down(StackFiles(name=stack, parts=_parts()), console, purge=purge)
+    parts = _parts()
+    files = StackFiles(name=stack, parts=parts)
+    consent.ask(files.settings(), parts, "Remove the stack, data and all, from" if purge else "Stop", agreed=yes)
+    kept = lifecycle.take_down(files, console, purge=purge)
     if kept:
         console.print(f"Kept, for the next make up: {', '.join(kept)}. To remove them too: make down PURGE=1")
 

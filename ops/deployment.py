@@ -33,8 +33,10 @@ class Progress:
         self._began = time.monotonic()
         self.errors: list[str] = []
         self.changes: list[tuple[str, str]] = []  # (operation, resource name)
+        self.events: list[EngineEvent] = []
 
     def event(self, event: EngineEvent) -> None:
+        self.events.append(event)
         if step := event.resource_pre_event:
             self._started(step.metadata)
         if done := event.res_outputs_event:

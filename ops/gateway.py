@@ -7,6 +7,7 @@ import jwt
 import requests
 
 from ops.stack import OperatorError
+from providers.tunnel import local
 
 
 def mint_token(key: str, secret: str, valid_seconds: int = 3600) -> str:
@@ -19,7 +20,7 @@ def search(url: str, token: str, query: str, limit: int = 5) -> list[dict[str, A
     """Ranked passages for a query, through the gateway; OperatorError with its words when it refuses."""
     try:
         answer = requests.post(
-            f"{url}/api/v1/rag/search",
+            f"{local(url)}/api/v1/rag/search",
             json={"query": query, "limit": limit},
             headers={"Authorization": f"Bearer {token}"},
             timeout=30,

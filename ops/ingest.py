@@ -13,6 +13,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_expo
 
 from ops.corpus import Document, Unreadable
 from ops.stack import OperatorError
+from providers.tunnel import local
 
 BATCH = 64  # documents in one job: small enough for the bar to move, large enough to embed in bulk
 PAUSE_SECONDS = 0.2
@@ -66,7 +67,7 @@ class IngestClient:
         reraise=True,
     )
     def _answer(self, method: str, path: str, body: Any) -> requests.Response:
-        return self._session.request(method, self._url + path, json=body, timeout=60)
+        return self._session.request(method, local(self._url) + path, json=body, timeout=60)
 
 
 def index_all(client: IngestClient, found: Iterable[Document | Unreadable], console: Console) -> Tally:

@@ -8,8 +8,8 @@ import runpy
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +34,7 @@ class StackFiles:
     name: str
     parts: Parts
     source: str = ""  # the stack whose file is copied, if another; the live tests run dev's on other ports
+    config: Mapping[str, str] = field(default_factory=dict)  # keys of the file set otherwise
 
     @property
     def folder(self) -> Path:
@@ -49,17 +50,23 @@ class StackFiles:
 
     def with_config(self, **config: Any) -> Self:
         """The same stack with keys of its file set otherwise."""
-        return replace(self, parts=replace(self.parts, config=self.parts.config | config))
+        return replace(self, config={**self.config, **config})
+
+    @property
+    def overrides(self) -> dict[str, str]:
+        """What is not as the file says: the parts of this machine that it names, and what was set otherwise."""
+        named = {key.rpartition(":")[2] for key in read_stack_file(self.stack_file).get("config") or {}}
+        return {**{key: used for key, used in self.parts.config.items() if key in named}, **self.config}
 
     def settings(self) -> Settings:
         """The stack's checked settings, without the engine; the file must be right by itself, overrides or not."""
         Settings.from_file(self.stack_file, {})
-        return Settings.from_file(self.stack_file, self.parts.config)
+        return Settings.from_file(self.stack_file, self.overrides)
 
     def write(self) -> None:
         """Copy the project and stack files; a salt that the engine wrote into the copy earlier is kept."""
         stack = read_stack_file(self.stack_file)
-        overrides = {f"{PROJECT}:{key}": value for key, value in self.parts.config.items()}
+        overrides = {f"{PROJECT}:{key}": value for key, value in self.overrides.items()}
         stack["config"] = (stack.get("config") or {}) | overrides
         self.folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "Pulumi.yaml", self.folder)
@@ -182,5 +189,5 @@ def use_parts(parts: Parts) -> None:
     """Put the tools and the engine of this machine's parts in reach of everything that is started from here."""
     if prefix := parts.env.get("PATH_PREFIX"):
         os.environ["PATH"] = f"{prefix}{os.pathsep}{os.environ['PATH']}"
-    if host := parts.env.get("DOCKER_HOST"):
-        os.environ.setdefault("DOCKER_HOST", host)
+    for name in parts.env.keys() & {"DOCKER_HOST", "KUBECONFIG"}:
+        os.environ.setdefault(name, parts.env[name])

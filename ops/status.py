@@ -6,12 +6,13 @@ from typing import Any
 import requests
 from rich.table import Table
 
-from ops.balancer import balancer_of, servers_of
+from ops.balancer import balancers_of, servers_of
 from ops.parts import Part, Parts
 from providers.balancer_api import BalancerUnreachable
 from providers.canary import look as look_through
 from providers.cluster_view import look, physical_factor, unsettled
 from providers.qdrant_api import QdrantApi
+from providers.tunnel import local
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,8 @@ def endpoint_table(outputs: dict[str, Any], parts: Parts) -> tuple[Table, bool]:
     table = Table("endpoint", "what it is", "part", "state", title="The stack on this machine")
     well = True
     for endpoint in ENDPOINTS:
+        if not outputs.get(endpoint.output):
+            continue  # this stack has none, as a Kong without a database has no Admin API
         look_at = _guard_state if endpoint.guarded else _state
         state = look_at(str(outputs[endpoint.output]), endpoint.health)
         well &= state == "well"
@@ -78,11 +81,15 @@ def cluster_table(outputs: dict[str, Any]) -> tuple[Table, bool]:
 
 def _traffic(outputs: dict[str, Any]) -> list[str]:
     """What the balancer says of each node; a node that was left out of traffic shows here and nowhere else."""
-    balancer, servers = balancer_of(outputs), servers_of(outputs)
+    servers = servers_of(outputs)
+    states: dict[str, set[str]] = {server: set() for server in servers}
     try:
-        return [", ".join(sorted(set(balancer.states(server).values()))) for server in servers]
+        for balancer in balancers_of(outputs):
+            for server in servers:
+                states[server] |= set(balancer.states(server).values())
     except (BalancerUnreachable, RuntimeError):
         return ["no balancer"] * len(servers)
+    return [", ".join(sorted(states[server])) or "no balancer" for server in servers]
 
 
 def parts_note(parts: Parts) -> str:
@@ -99,7 +106,7 @@ def _part(part: Part | None) -> str:
 
 def _state(url: str, path: str) -> str:
     try:
-        status = requests.get(url + path, timeout=5).status_code
+        status = requests.get(local(url) + path, timeout=5).status_code
     except requests.RequestException as error:
         return f"no answer ({type(error).__name__})"
     return "well" if status == 200 else f"answers {status}"

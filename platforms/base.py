@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pulumi
 
-from platforms.workload import Workload
+from platforms.workload import Call, Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,20 +29,39 @@ class Service:
         return f"{self.name}:{port}"
 
     def replica_addresses(self, port: int) -> list[str]:
-        """`host:port` of each replica, for a neighbour that must see every one."""
+        """`host:port` of each replica, for a neighbour that must see every one.
+
+        Where replicas have no names, it is one address that begins with `dns+`: its host resolves to all of them.
+        """
         return [f"{self.name}-{ordinal}:{port}" for ordinal in range(self.replicas)]
+
+    def call(self, port: int) -> Call:
+        """The wire from a workload that connects to this port."""
+        return Call(name=self.name, port=port)
 
     def url(self, port: int) -> str:
         """Base URL for a neighbour."""
         return f"http://{self.address(port)}"
 
     def public_url(self, port: int, ordinal: int = 0) -> str:
-        """Base URL for people, and for providers that run outside; KeyError when the port is not published."""
+        """Base URL for people, and for providers that run outside; KeyError when the port is not published.
+
+        On Kubernetes nothing is published for that: it is `kube://context/namespace/name:port`, which providers reach
+        through the cluster's API.
+        """
         return f"http://{self.public_host}:{self.published[port] + ordinal}"
 
     def public_urls(self, port: int) -> list[str]:
         """Base URL of each replica from outside."""
         return [self.public_url(port, ordinal) for ordinal in range(self.replicas)]
+
+    def world_url(self, port: int) -> str:
+        """Base URL for whoever may use it: through the edge where there is one, else as from outside."""
+        return self.public_url(port)
+
+    def plain_url(self, port: int) -> str:
+        """Base URL on this machine for a program that speaks plain HTTP only, the same in every run."""
+        return self.public_url(port)
 
 
 class Rollout(Protocol):
@@ -57,6 +76,10 @@ class Rollout(Protocol):
 
 class Platform(Protocol):
     """Runs workloads; the only thing a component knows of where it is."""
+
+    @property
+    def certificate_dir(self) -> str:
+        """Where a workload with a public https port finds `tls.crt` and `tls.key`; empty: it makes do with its own."""
 
     def locate(self, name: str, workload: Workload) -> Service:
         """Where the workload will be reached, before it runs."""

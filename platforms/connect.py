@@ -3,11 +3,10 @@
 from pathlib import Path
 from typing import Literal
 
-import pulumi
 from pydantic import BaseModel, ConfigDict, Field
 
 from platforms.base import Platform
-from platforms.docker import DockerArgs, DockerPlatform
+from platforms.kubernetes.settings import KubernetesSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,8 +21,14 @@ class StackSettings(BaseModel):
     protect_data: bool
 
 
-def connect(stack: StackSettings) -> Platform:
-    """The platform that the stack file names."""
+def connect(stack: StackSettings, kubernetes: KubernetesSettings) -> Platform:
+    """The platform that the stack file names; of the two only that one's packages are loaded, which takes a while."""
     if stack.platform == "docker":
+        from platforms.docker import DockerArgs, DockerPlatform
+
         return DockerPlatform(DockerArgs(prefix=stack.name_prefix, root=ROOT, protect_data=stack.protect_data))
-    raise pulumi.RunError("rag-platform:platform: expected docker, found kubernetes, which is not built yet")
+    from platforms.kubernetes.platform import KubernetesArgs, KubernetesPlatform
+
+    return KubernetesPlatform(
+        KubernetesArgs(prefix=stack.name_prefix, settings=kubernetes, protect_data=stack.protect_data)
+    )

@@ -48,6 +48,11 @@ class DockerPlatform(pulumi.ComponentResource):
         self._images: dict[str, docker.RemoteImage] = {}
         self.register_outputs({"network": self._network.name})
 
+    @property
+    def certificate_dir(self) -> str:
+        """None: nothing of it is for the world."""
+        return ""
+
     def locate(self, name: str, workload: Workload) -> Service:
         """By its name on the network, and by its published ports on the loopback address."""
         published = {port.number: port.published for port in workload.ports if port.published}
@@ -166,6 +171,7 @@ class DockerPlatform(pulumi.ComponentResource):
             "memory_swap": workload.resources.memory_mib,  # none beyond it; left out, the engine doubles it
             "init": True,
             "security_opts": ["no-new-privileges"],
+            "capabilities": _capabilities(workload),
             "labels": [docker.ContainerLabelArgs(label=LABEL, value=self._args.prefix)],
             "log_driver": "json-file",
             "log_opts": {"max-size": "20m", "max-file": "2"},
@@ -222,6 +228,13 @@ def _after(opts: ResourceOptions, resources: Sequence[pulumi.Resource]) -> Resou
 def _plain(opts: ResourceOptions) -> ResourceOptions:
     """The same options for a resource of another provider."""
     return ResourceOptions(parent=opts.parent, depends_on=opts.depends_on)
+
+
+def _capabilities(workload: Workload) -> docker.ContainerCapabilitiesArgs:
+    """As the engine spells them when it is asked, so that nothing looks changed."""
+    return docker.ContainerCapabilitiesArgs(
+        drops=["ALL"], adds=[f"CAP_{name}" for name in workload.capabilities] or None
+    )
 
 
 def _mount(volume: docker.Volume, workload: Workload) -> docker.ContainerVolumeArgs:

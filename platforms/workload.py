@@ -2,16 +2,31 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pulumi
 
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
-    """One listening port; `published` is its number on this machine for people (replica n gets published + n)."""
+    """One listening port; `published` is its number on this machine for people (replica n gets published + n).
+
+    A `public` one is for the world, and says what it speaks: Kubernetes puts its edge before it (an Ingress, which does
+    the TLS itself, before http; a load balancer before https) where the stack file asks for one; Docker publishes to
+    this machine only, public or not.
+    """
 
     number: int
     published: int | None = None
+    public: Literal["http", "https"] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A neighbour's port that a workload connects to; Kubernetes lets nothing else through, Docker lets all."""
+
+    name: str
+    port: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +67,8 @@ class Workload:
 
     The promises, kept on every platform:
 
-    * replica *n* is reachable as `<name>-<n>`, and as its own hostname; `<name>` reaches any of them;
+    * replica *n* with data is called `<name>-<n>`: so is its host, and so its fellows reach it, ready or not;
+      neighbours go by `Service.replica_addresses`; `<name>` reaches any replica of any workload;
     * `data_dir` outlives the process, and each replica has its own;
     * `founding_file` is written into the data of replica 0 once in the life of a stack, before its first start, and
       never again, so that a wiped disk is told from a new one;
@@ -60,7 +76,14 @@ class Workload:
       a secret reaches a process in no other way;
     * ready means that the probe says so, and nothing that depends on the workload starts earlier;
     * replicas are replaced one at a time, each after the one before it is ready (and settled, if a `Rollout` is given);
-    * a process that ends is started again; `grace_seconds` of 0 stops it at once, without a signal to say goodbye on.
+    * a process has no privilege but the `capabilities` it names, and gains none;
+    * a process that ends is started again; `grace_seconds` of 0 stops it at once, without a signal to say goodbye on;
+    * `data_dir` and `scratch_dirs` can be written to; on Kubernetes nothing else can, on Docker nothing else lasts;
+    * what it `calls`, and ports outside the stack that it `reaches_out` to, it reaches; on Kubernetes nothing else.
+
+    Advice, for which Docker has no means: `user`, the number it runs as (Docker: the image's own); `spread`, whether
+    two replicas must not share a machine; `traffic`, asked before a replica gets traffic where all start together;
+    `most_replicas`, how far Kubernetes may go when it is busy.
     """
 
     image: str | ImageBuild
@@ -72,8 +95,17 @@ class Workload:
     files: Mapping[str, str] = field(default_factory=dict)
     secret_files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     data_dir: str | None = None
+    data_gib: int = 10  # Docker's disks have no size of their own
     founding_file: str | None = None
+    scratch_dirs: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
+    reaches_out: tuple[int, ...] = ()
     readiness: HttpProbe | CommandProbe | None = None
+    traffic: HttpProbe | None = None
     start_seconds: int = 120
     grace_seconds: int = 10
     resources: Resources = field(default_factory=lambda: Resources(memory_mib=512))
+    capabilities: tuple[str, ...] = ()  # what the image's start needs of root's; on Kubernetes nobody starts as root
+    user: int = 1000
+    spread: Literal["must", "should"] = "should"
+    most_replicas: int | None = None

@@ -14,7 +14,7 @@ import requests
 
 from components.qdrant import REST, START_SCRIPT
 from proof.clients import Connection
-from proof.cluster_change import until
+from proof.patience import until
 from proof.report import Figures, Measure, Section
 from proof.vectors import signs
 

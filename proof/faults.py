@@ -2,10 +2,13 @@
 
 import random
 from collections.abc import Callable
-from typing import Any
 
+from ops.balancer import balancer_of
+from ops.daytwo import steps
+from ops.daytwo.node_disk import NodeDisk
+from ops.daytwo.replace_node import Replacement
+from ops.daytwo.running import Running
 from proof.own_stack import OwnStack
-from proof.replacement import replace_node
 from providers.cluster_view import look
 from providers.qdrant_api import QdrantApi
 
@@ -93,27 +96,18 @@ def all_nodes_killed(stack: OwnStack) -> Heal:
 
 
 def wiped_node(choose: Choice) -> Fault:
-    """A node and its disk are lost; healed by the documented replacement."""
+    """A node and its disk are lost; healed as the operator does it, by `make replace-node`."""
 
     def fault(stack: OwnStack) -> Heal:
-        ordinal = choose(stack)
-        stack.container(f"qdrant-{ordinal}").kill()
-        wipe(stack, ordinal)
-        return lambda: replace_node(
-            nodes(stack), ordinal, stack.outputs["physicalCollection"], stack.container(f"qdrant-{ordinal}").start
+        lost = Replacement(
+            files=stack.files,
+            running=Running.of(stack.outputs),
+            balancer=balancer_of(stack.outputs),
+            disk=NodeDisk(engine=stack.engine, prefix=stack.prefix, ordinal=choose(stack)),
+            console=stack.console,
         )
+        lost.disk.kill()
+        lost.disk.empty()
+        return lambda: steps.take(lost.steps(), stack.console)
 
     return fault
-
-
-def wipe(stack: OwnStack, ordinal: int) -> None:
-    """Empty the volume of a node that is stopped, with its own image: nothing else need be on this machine."""
-    container: Any = stack.container(f"qdrant-{ordinal}")
-    stack.engine.containers.run(
-        container.image.id,
-        entrypoint=["bash", "-c", "shopt -s dotglob; rm -rf /emptied/*"],
-        command=[],
-        volumes={f"{stack.prefix}-qdrant-{ordinal}": {"bind": "/emptied", "mode": "rw"}},
-        remove=True,
-        user="0",
-    )

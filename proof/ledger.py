@@ -2,8 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterable, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -54,10 +53,3 @@ def read(path: Path) -> dict[int, str]:
             continue
         found[int(entry["id"])] = str(entry["sha256"])
     return found
-
-
-def batches(points: Iterable[int], size: int = 500) -> Iterable[list[int]]:
-    """The ids, so many at a time."""
-    rest = iter(points)
-    while batch := list(islice(rest, size)):
-        yield batch

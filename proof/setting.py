@@ -99,6 +99,7 @@ def cluster_of(stack: OwnStack) -> Cluster:
         node_urls=found["qdrantNodeUrls"],
         api_key=found["qdrantApiKey"],
         collection=found["physicalCollection"],
+        dimensions=declared.vector_size,
         shards=declared.shard_number,
         factor=declared.replication_factor,
     )

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from proof.cluster_change import until
 from proof.faults import Heal, killed, nodes
 from proof.own_stack import OwnStack
+from proof.patience import until
 from providers.cluster_view import replicas
 from providers.qdrant_api import QdrantApi
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
-
-from proof.ledger import batches
-from proof.vectors import fingerprint
+from proof.vectors import fingerprint, signs
 from providers.cluster_view import active_peers, look, unsettled
-from providers.qdrant_api import QdrantApi
+from providers.node_points import NodePoints
+from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
+from providers.replica_contents import Entry, check_ledger
+from providers.same_point import MISSING
 
 NOWHERE: Mapping[str, Any] = {"local_shards": [], "remote_shards": []}  # a node that does not know the collection
 LOOKS, PAUSE_SECONDS = 3, 0.5  # as the gate between two nodes: one look is not enough
@@ -23,6 +23,7 @@ class Cluster:
     node_urls: Sequence[str]
     api_key: str
     collection: str
+    dimensions: int
     shards: int
     factor: int
 
@@ -66,34 +67,29 @@ class Audit:
 
 
 def audit(cluster: Cluster, entries: Mapping[int, str]) -> Audit:
-    """Ask every node for every acknowledged point, each answer to be agreed on by all replicas of its shard.
+    """Ask every node, which answers out of its own copies, for every acknowledged point, and for its vector.
 
-    A node answers for the shards it holds out of its own replica, and `consistency=all` makes it ask the others too.
-    A node that does not answer has lost everything, as far as anybody can tell.
+    What differs is looked at again before it is believed. A node that does not answer has lost everything, as far as
+    anybody can tell.
     """
-    missing, altered = {}, {}
+    missing: dict[str, list[int]] = {}
+    altered: dict[str, list[int]] = {}
+    ledger = [_entry(point, mark, cluster.dimensions) for point, mark in entries.items()]
     for url in cluster.node_urls:
-        found: dict[int, str] = {}
-        for ids in batches(entries):
-            found |= _points(cluster, url, ids)
-        if absent := sorted(entries.keys() - found.keys()):
-            missing[url] = absent
-        if wrong := sorted(point for point, mark in found.items() if mark != entries[point]):
-            altered[url] = wrong
+        try:
+            findings = check_ledger([NodePoints(url, cluster.api_key)], cluster.collection, ledger)
+        except (NodeUnreachable, QdrantError):
+            missing[url] = sorted(entries)
+            continue
+        for finding in findings:
+            found = missing if finding.what == MISSING else altered
+            found.setdefault(url, []).append(int(finding.id))
     return Audit(missing, altered)
 
 
-def _points(cluster: Cluster, url: str, ids: list[int]) -> dict[int, str]:
-    try:
-        answer = requests.post(
-            f"{url}/collections/{cluster.collection}/points",
-            params={"consistency": "all"},
-            json={"ids": ids, "with_payload": False, "with_vector": True},
-            headers={"api-key": cluster.api_key},
-            timeout=60,
-        )
-        answer.raise_for_status()
-    except requests.RequestException:
-        return {}
-    points: list[dict[str, Any]] = answer.json()["result"]
-    return {point["id"]: fingerprint(point["vector"]) for point in points}
+def _entry(point: int, mark: str, dimensions: int) -> Entry:
+    """What the ledger says of a point; its vector can be told from its id, and must be the one that was noted."""
+    vector = signs(point, dimensions)
+    if fingerprint(vector) != mark:
+        raise ValueError(f"expected the ledger to have the fingerprint of point {point}, found another; it was altered")
+    return Entry(id=point, vector=vector)

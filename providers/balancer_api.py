@@ -6,6 +6,8 @@ import time
 
 import requests
 
+from providers.tunnel import local
+
 
 class BalancerUnreachable(Exception):
     """Nothing answers at the balancer's address: it sends no traffic to anyone either."""
@@ -50,7 +52,7 @@ class BalancerApi:
 
     def _call(self, method: str, path: str, form: dict[str, str] | None = None) -> str:
         try:
-            answer = self._session.request(method, self._url + path, data=form, timeout=5, allow_redirects=False)
+            answer = self._session.request(method, local(self._url) + path, data=form, timeout=5, allow_redirects=False)
         except requests.RequestException as error:
             raise BalancerUnreachable(f"{self._url} does not answer ({type(error).__name__})") from error
         # HAProxy answers an action with a redirect whose fragment says whether it was done.

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
+from providers.tunnel import local
+
 
 @dataclass(frozen=True)
 class Sighting:
@@ -51,7 +53,7 @@ class Patience:
 
 def look(url: str, path: str, headers: Mapping[str, str]) -> Sighting:
     """What Kong answers to a GET without a token, on a connection that nothing else has used."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=5)
+    connection = HTTPConnection(urlsplit(local(url)).netloc, timeout=5)
     try:
         connection.request("GET", path, headers={**headers, "Connection": "close"})
         answer = connection.getresponse()

@@ -29,6 +29,8 @@ def run_to_end(job: Mapping[str, Any]) -> None:
         network=job["network"],
         volumes={job["volume"]: {"bind": job["volume_path"], "mode": "rw"}} if job["volume"] else {},
         labels={LABEL: job["label"]},
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
     )
     try:
         if job["files"]:

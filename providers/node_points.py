@@ -13,7 +13,7 @@ from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError, refusa
 Id = int | str
 Point = dict[str, Any]  # id, and as far as they were asked for vector and payload
 
-PAGE_BYTES = 4 << 20  # of one page or batch: well below the 32 MiB that a node takes in one request
+PAGE_BYTES = 1 << 20  # of one page or batch: a moment's work, and well below the 32 MiB that a node takes at once
 FIRST_PAGE, FEWEST, MOST = 256, 16, 2000  # points in a page
 BULK_SECONDS = 120  # how long a page or a batch may take
 READ_SECONDS = 20  # how long a node that fails in passing is asked again
@@ -38,12 +38,14 @@ class NodePoints(QdrantApi):
 
     def points(self, name: str) -> Iterator[Point]:
         """Every point with vector and payload, in the order of ids; the next page is fetched while one is read."""
+        found = self.collection(name)
+        page_of = self._page_of_shards if found and found["config"]["params"]["shard_number"] > 1 else self._page
         with ThreadPoolExecutor(max_workers=1) as ahead:
-            coming = ahead.submit(self._page, name, None, FIRST_PAGE)
+            coming = ahead.submit(page_of, name, None, FIRST_PAGE)
             while True:
                 size, page = coming.result()
                 if (offset := page["next_page_offset"]) is not None:
-                    coming = ahead.submit(self._page, name, offset, page_limit(size, len(page["points"])))
+                    coming = ahead.submit(page_of, name, offset, page_limit(size, len(page["points"])))
                 yield from page["points"]
                 if offset is None:
                     return
@@ -82,6 +84,15 @@ class NodePoints(QdrantApi):
         content = self._surely(f"/collections/{name}/points/scroll", body).content
         return len(content), orjson.loads(content)["result"]
 
+    def _page_of_shards(self, name: str, offset: Id | None, limit: int) -> tuple[int, dict[str, Any]]:
+        """Ids first: each shard is asked for a whole page, and what it hands over beyond its share is for nothing."""
+        body = {"limit": limit, "offset": offset, "with_vector": False, "with_payload": False}
+        page = self._read(f"/collections/{name}/points/scroll", body)["result"]
+        wanted = {"ids": [point["id"] for point in page["points"]], "with_vector": True, "with_payload": True}
+        content = self._surely(f"/collections/{name}/points", wanted).content if wanted["ids"] else b'{"result": []}'
+        found = sorted(orjson.loads(content)["result"], key=lambda point: order(point["id"]))
+        return len(content), page | {"points": found}
+
     def _read(self, path: str, body: Any) -> Any:
         return orjson.loads(self._surely(path, body).content)
 
@@ -110,6 +121,11 @@ class NodePoints(QdrantApi):
         if answer.status_code >= 400:
             raise QdrantError(answer.status_code, refusal(answer))
         return answer
+
+
+def order(point_id: Id) -> tuple[bool, Id]:
+    """Qdrant's own order of ids: numbers, then UUIDs."""
+    return isinstance(point_id, str), point_id
 
 
 def page_limit(size_bytes: int, points: int) -> int:

@@ -5,6 +5,8 @@ from urllib.parse import quote
 
 import requests
 
+from providers.tunnel import local
+
 CONSENSUS_SECONDS = 30  # how long a change that all nodes must agree on may take
 
 
@@ -114,7 +116,7 @@ class QdrantApi:
         """The `result` of any request."""
         try:
             answer = self._session.request(
-                method, self.url + path, json=body, timeout=(2, timeout_seconds or self._timeout)
+                method, local(self.url) + path, json=body, timeout=(2, timeout_seconds or self._timeout)
             )
         except requests.RequestException as error:
             raise NodeUnreachable(f"{self.url} does not answer ({type(error).__name__})") from error

@@ -5,6 +5,7 @@ from typing import Any
 import requests
 
 from providers.points_api import Point
+from providers.tunnel import local
 
 CALL_SECONDS = 300  # a page of texts on one busy core
 ATTEMPTS = 5
@@ -32,7 +33,7 @@ class ReindexClient:
         reason = ""
         for _ in range(ATTEMPTS):
             try:
-                answer = self._session.request(method, self._url + path, json=body, timeout=(5, CALL_SECONDS))
+                answer = self._session.request(method, local(self._url) + path, json=body, timeout=(5, CALL_SECONDS))
             except requests.RequestException as error:
                 reason = type(error).__name__
                 continue

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from providers.node_points import Id, NodePoints, Point
-from providers.same_point import MISSING, OTHER_VECTOR, as_stored, canonical, close, fault, order, vector_sha256
+from providers.node_points import Id, NodePoints, Point, order
+from providers.same_point import MISSING, OTHER_VECTOR, as_stored, canonical, close, fault, vector_sha256
 
 LOOKED_UP = 256  # points in one look-up
 LOOKS = 5  # at what differs, before it is believed: a write under way reaches one copy before the other

@@ -83,11 +83,6 @@ def canonical(point_id: Id) -> Id:
     return point_id if isinstance(point_id, int) else str(uuid.UUID(point_id))
 
 
-def order(point_id: Id) -> tuple[bool, Id]:
-    """Qdrant's own order of ids: numbers, then UUIDs."""
-    return isinstance(point_id, str), point_id
-
-
 def _is_dense(vector: Any) -> bool:
     return isinstance(vector, list) and bool(vector) and isinstance(vector[0], int | float)
 

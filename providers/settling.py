@@ -7,6 +7,7 @@ from typing import Any
 from providers.balancer_api import BalancerApi, BalancerUnreachable
 from providers.cluster_view import NodeView, founded_size, look, unsettled
 from providers.qdrant_api import QdrantApi
+from providers.replicas import every
 
 LOOKS = 3  # in a row must find the cluster settled: one look saw clusters as settled that went on to lose writes
 PAUSE_SECONDS = 0.5
@@ -50,7 +51,9 @@ def _reasons_later(views: list[NodeView]) -> list[str]:
 
 
 def _readmit(balancer: Mapping[str, Any], ordinal: int) -> None:
-    try:
-        BalancerApi(balancer["url"], balancer["user"], balancer["password"]).readmit(f"{balancer['prefix']}{ordinal}")
-    except BalancerUnreachable:
-        return  # not started yet: it will begin with every server in traffic
+    server = f"{balancer['prefix']}{ordinal}"
+    for url in every(balancer["url"]):
+        try:
+            BalancerApi(url, balancer["user"], balancer["password"]).readmit(server)
+        except BalancerUnreachable:
+            continue  # not started yet: it will begin with every server in traffic

@@ -14,6 +14,13 @@ def whole(props: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _whole(value) for key, value in props.items()}
 
 
+def whole_tree(value: Any) -> Any:
+    """The same for a tree of dicts and lists."""
+    if isinstance(value, dict):
+        return {key: whole_tree(entry) for key, entry in value.items()}
+    return [whole_tree(entry) for entry in value] if isinstance(value, list) else _whole(value)
+
+
 def _whole(value: Any) -> Any:
     if isinstance(value, Mapping):
         return whole(value)

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from sandbox import debian, docker_engine, docker_images, parts, pulumi_cli, pulumi_plugins
+from sandbox.kubernetes import cluster as kubernetes
 from sandbox.progress import SetupError, say
 
 ROOT = Path(__file__).parent.parent
@@ -41,11 +42,11 @@ def up() -> None:
         debian.offer(
             haproxy="haproxy", promtool="prometheus", amtool="prometheus-alertmanager"
         )  # the tests hold configurations against them
-        wanted = docker_images.wanted_images(ROOT / "Pulumi.dev.yaml")
+        wanted = docker_images.of_all(ROOT)
         images = {key: docker_images.provide(engine, key, image) for key, image in wanted.items()}
         cli, *plugins = pulumi_lane.result()
         folders = [STATE / "bin"] if shutil.which("pulumi") else [STATE / "bin", Path(cli.used).parent]
-        env = {"PATH_PREFIX": os.pathsep.join(map(str, folders)), "DOCKER_HOST": engine}
+        env = {"PATH_PREFIX": os.pathsep.join(map(str, folders)), "DOCKER_HOST": engine, **kubernetes.environment()}
         parts.write(STATE / "parts.json", env, images, [cli, *plugins])
     show([cli, *plugins, *images.values()])
 

@@ -26,6 +26,12 @@ def wanted_images(stack_file: Path) -> dict[str, str]:
     return {key: value for key, value in keys.items() if key.startswith("image")}
 
 
+def of_all(folder: Path) -> dict[str, str]:
+    """The images of every stack file there; where two name different ones of a part, dev's, which a laptop runs."""
+    files = sorted(folder.glob("Pulumi.*.yaml"), key=lambda path: path.name == "Pulumi.dev.yaml")
+    return {key: image for file in files for key, image in wanted_images(file).items() if image}
+
+
 def provide(engine: str, key: str, wanted: str) -> Part:
     """Make an image available to the engine; `used` is the name to run it under."""
     client = docker.DockerClient(base_url=engine, timeout=600)
@@ -53,7 +59,7 @@ def provide(engine: str, key: str, wanted: str) -> Part:
 def _built(client: docker.DockerClient, name: str) -> Found:
     recipe, tag = RECIPES[name], ensure(client, RECIPES[name])
     if not recipe.debian:
-        return Found(tag, kind="stand-in")
+        return Found(tag, recipe.origin, kind="real" if recipe.origin else "stand-in")
     package = client.images.get(tag).labels[f"debian.{recipe.debian}"]
     upstream = re.split(r"[-+]", package.rpartition(":")[2])[0]
     return Found(tag, f"{upstream} from Debian")

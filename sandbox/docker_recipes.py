@@ -28,14 +28,16 @@ class Recipe:
     name: str
     on: "Recipe | None" = None  # none: the Debian base
     version: str = ""
-    debian: str = ""  # the Debian package it runs; none: a stand-in
+    debian: str = ""  # the Debian package it runs
+    origin: str = ""  # where else the real thing comes from; neither: a stand-in
     brings: Callable[[], Files] = dict
 
     @cached_property
     def files(self) -> Files:
         """The build context, read once: what names the image is what goes into it."""
         folder = ROOT / "sandbox/images" / self.name
-        return {path.name: path.read_bytes() for path in folder.iterdir()} | self.brings()
+        own = folder.iterdir() if folder.exists() else ()
+        return {path.name: path.read_bytes() for path in own} | self.brings()
 
     @cached_property
     def base(self) -> str:
@@ -70,6 +72,15 @@ def _stand_in(name: str) -> Recipe:
     return Recipe(name=name, on=WHEELS, brings=code)
 
 
+def _rag() -> Files:
+    """What `docker build services/rag` would read."""
+    folder = ROOT / "services/rag"
+    parts = (folder / "Dockerfile", folder / "requirements.lock", *(folder / "rag").rglob("*"))
+    return {
+        str(path.relative_to(folder)): path.read_bytes() for path in parts if path.is_file() and path.suffix != ".pyc"
+    }
+
+
 PYTHON = Recipe(name="python", version="3.11", debian="python3", brings=_access)
 WHEELS = Recipe(name="wheels", on=PYTHON, brings=_requirements)
 RECIPES = {
@@ -79,6 +90,8 @@ RECIPES = {
     "postgresexporter": Recipe(name="postgresexporter", version="0.11", debian="prometheus-postgres-exporter"),
     "postgres": Recipe(name="postgres", version="15", debian="postgresql-15"),
     "python": PYTHON,
+    "valkey": Recipe(name="valkey", on=PYTHON, version="9.1.2", origin="9.1.2 from PyPI"),
+    "rag": Recipe(name="rag", on=PYTHON, origin="built from services/rag", brings=_rag),
     **{name: _stand_in(name) for name in ("qdrant", "kong", "grafana")},
 }
 
@@ -89,7 +102,7 @@ def ensure(client: docker.DockerClient, recipe: Recipe) -> str:
         return recipe.tag
     docker_base.ensure(client) if recipe.on is None else ensure(client, recipe.on)
     say(f"building {recipe.tag}")
-    kind = "real" if recipe.debian else "stand-in"
+    kind = "real" if recipe.debian or recipe.origin else "stand-in"
     try:
         client.images.build(fileobj=_tar(recipe.files), custom_context=True, tag=recipe.tag, network_mode="host",
                             labels={"rag.sandbox.kind": kind, "rag.sandbox.stands-in-for": recipe.name},

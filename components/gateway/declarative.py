@@ -13,12 +13,14 @@ from components.gateway.references import fill, fill_output
 
 def render(gateway: Gateway, secrets: Mapping[str, str] | None = None) -> str:
     """YAML for `kong config parse` and KONG_DECLARATIVE_CONFIG; without secrets their references stay, for people."""
+    _refuse_what_needs_a_database(gateway)
     tree = document(gateway)
     return _yaml(tree if secrets is None else fill(tree, secrets))
 
 
 def render_output(gateway: Gateway, secrets: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
     """The same while a stack runs; the result is a secret."""
+    _refuse_what_needs_a_database(gateway)
     return fill_output(document(gateway), secrets).apply(_yaml)
 
 
@@ -56,9 +58,13 @@ def _consumer(consumer: Consumer) -> dict[str, Any]:
 
 
 def _plugin(plugin: AnyPlugin) -> dict[str, Any]:
-    if isinstance(plugin, RateLimiting) and plugin.policy == "cluster":
-        raise ValueError("rate-limiting without a database: expected policy 'local' or 'redis', found 'cluster'")
     return {"name": plugin.name, "enabled": True, "config": plugin.declared()}
+
+
+def _refuse_what_needs_a_database(gateway: Gateway) -> None:
+    plugins = [*gateway.plugins, *(plugin for service in gateway.services for plugin in service.plugins)]
+    if any(isinstance(plugin, RateLimiting) and plugin.policy == "cluster" for plugin in plugins):
+        raise ValueError("rate-limiting without a database: expected policy 'local' or 'redis', found 'cluster'")
 
 
 def _yaml(tree: Any) -> str:

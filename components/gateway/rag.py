@@ -2,6 +2,7 @@
 
 from itertools import product
 
+from components import valkey
 from components.gateway.description import (
     ActiveChecks,
     ActiveHealthy,
@@ -115,7 +116,7 @@ def _plugins(settings: GatewaySettings) -> tuple[AnyPlugin, ...]:
 def _rate_limit(settings: GatewaySettings) -> RateLimiting:
     redis = Redis()
     if settings.rate_limit_policy == "redis":
-        host, _, port = settings.redis_address.rpartition(":")
+        host, _, port = (settings.redis_address or f"{valkey.NAME}:{valkey.PORT}").rpartition(":")
         redis = Redis(host=host, port=int(port), password=reference(REDIS_PASSWORD))
     return RateLimiting(
         minute=settings.rate_limit_per_minute, limit_by="ip", policy=settings.rate_limit_policy, redis=redis

@@ -14,6 +14,9 @@ class GatewaySettings(BaseModel):
 
     backend: Literal["database", "dbless"]
     nodes: int = Field(ge=1)
+    most_nodes: int = Field(ge=1, description="how many autoscaling may run")
+    database_address: str = Field(pattern=r"^$|^[A-Za-z0-9.-]+:\d{1,5}$", description="of a PostgreSQL; empty: our own")
+    database_gib: int = Field(ge=1)
     http_port: int = Field(ge=1, le=65535)
     https_port: int = Field(ge=1, le=65535)
     admin_port: int = Field(ge=1, le=65535)
@@ -24,7 +27,7 @@ class GatewaySettings(BaseModel):
 
     rate_limit_per_minute: int = Field(ge=1, description="answered calls of one client address")
     rate_limit_policy: Literal["local", "redis"]
-    redis_address: str = Field(description="host:port that keeps the counts with the policy redis, else empty")
+    redis_address: str = Field(description="host:port of a Redis that keeps the counts; empty: our own Valkey")
 
     flood_per_second: int = Field(ge=1, description="calls of one client address, refused ones included")
     flood_burst: int = Field(ge=1)
@@ -65,9 +68,12 @@ class GatewaySettings(BaseModel):
     @field_validator("redis_address")
     @classmethod
     def redis_is_named_when_used(cls, address: str, info: ValidationInfo) -> str:
-        wanted = r"[A-Za-z0-9.-]+:\d{1,5}" if info.data.get("rate_limit_policy") == "redis" else ""
-        if not re.fullmatch(wanted, address):
-            raise ValueError(f"expected host:port with the policy redis, and nothing with local; found {address!r}")
+        counted = info.data.get("rate_limit_policy") == "redis"
+        if address and not (counted and re.fullmatch(r"[A-Za-z0-9.-]+:\d{1,5}", address)):
+            raise ValueError(
+                f"expected host:port with the policy redis (or nothing, for a Valkey of our own), and nothing with "
+                f"local; found {address!r}"
+            )
         return address
 
     @field_validator("flood_burst")

@@ -14,6 +14,7 @@ from components.monitoring.rules import rule_files
 CONFIG_DIR = "/etc/prometheus"
 CONFIG_FILE = f"{CONFIG_DIR}/prometheus.yml"
 QDRANT_KEY_FILE = f"{CONFIG_DIR}/secrets/qdrant-read-only-key"
+BY_DNS = "dns+"
 # What is kept of an exporter that tells more than anybody asks.
 KEPT_OF_POSTGRES = (
     "pg_(up|stat_activity_count|stat_database_.+|settings_max_connections|database_size_bytes|exporter_.+)"
@@ -22,7 +23,10 @@ KEPT_OF_POSTGRES = (
 
 @dataclass(frozen=True, kw_only=True)
 class ScrapeTargets:
-    """The `host:port` addresses of each job, every replica by itself; a field is its job's name with underscores."""
+    """The `host:port` addresses of each job, every replica by itself; a field is its job's name with underscores.
+
+    `dns+host:port` is a name that resolves to all replicas, where they have none of their own.
+    """
 
     qdrant_cluster: tuple[str, ...]
     haproxy: tuple[str, ...]
@@ -42,11 +46,11 @@ class ScrapeTargets:
 
 def prometheus_config(targets: ScrapeTargets, scrape_seconds: int, alerts_to: tuple[str, ...] = ()) -> str:
     """Return `prometheus.yml`; its paths are relative to the folder it stands in."""
+    interval = f"{scrape_seconds}s"
     scrapes = [
-        {"job_name": job, "static_configs": [{"targets": list(addresses)}], **_OF_ITS_OWN.get(job, {})}
+        {"job_name": job, **_where(addresses, interval), **_OF_ITS_OWN.get(job, {})}
         for job, addresses in targets.jobs().items()
     ]
-    interval = f"{scrape_seconds}s"
     pace = {
         "scrape_interval": interval,
         "scrape_timeout": f"{min(10, scrape_seconds)}s",
@@ -60,6 +64,18 @@ def prometheus_config(targets: ScrapeTargets, scrape_seconds: int, alerts_to: tu
         "scrape_configs": scrapes,
     }
     return yaml.safe_dump(config, sort_keys=False)
+
+
+def _where(addresses: tuple[str, ...], interval: str) -> dict[str, object]:
+    """Named replicas as they are; the others are looked up again and again, for they come and go."""
+    named = [address for address in addresses if not address.startswith(BY_DNS)]
+    found: dict[str, object] = {"static_configs": [{"targets": named}]} if named else {}
+    lookups = [address.removeprefix(BY_DNS).rpartition(":") for address in addresses if address.startswith(BY_DNS)]
+    if lookups:
+        found["dns_sd_configs"] = [
+            {"names": [host], "type": "A", "port": int(port), "refresh_interval": interval} for host, _, port in lookups
+        ]
+    return found
 
 
 # Qdrant wants a key for /metrics. `node` is the first word of the host: qdrant-0, on Docker and on Kubernetes alike.

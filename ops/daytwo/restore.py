@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from ops.daytwo import bars
 from ops.daytwo.declared import creation_body, indexes, later_params
-from ops.daytwo.manifest import CollectionCopy, Manifest, digest_of
+from ops.daytwo.manifest import CollectionCopy, Manifest, ShardCopy, digest_of
 from ops.daytwo.running import Running, await_true, plainly, spread
 from ops.paths import STATE
 from ops.stack import OperatorError
@@ -126,13 +127,16 @@ def _make(running: Running, wanted: Restoration) -> None:
 
 
 def _fill(running: Running, wanted: Restoration, console: Console) -> None:
-    """Each shard to one of its holders: the others follow it."""
+    """Each shard to one of its holders, all nodes at once: the other copies follow it."""
     holders = spread(running.holders(wanted.target))
-    with bars.of_bytes(console) as bar:
-        for shard in wanted.copy.shards:
+    with bars.of_bytes(console) as bar, ThreadPoolExecutor(max_workers=len(running.node_urls)) as pool:
+
+        def send(shard: ShardCopy) -> None:
             task = bar.add_task(f"{wanted.target}, shard {shard.shard}", total=shard.snapshot.size_bytes)
             node, path = running.snapshots(holders[shard.shard]), wanted.folder / shard.snapshot.path
             node.upload(wanted.target, shard.shard, path, shard.snapshot.sha256, partial(bar.advance, task))
+
+        list(pool.map(send, wanted.copy.shards))
 
 
 def _verify(running: Running, wanted: Restoration) -> str:

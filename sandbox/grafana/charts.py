@@ -20,7 +20,7 @@ UNITS = {"reqps": " req/s", "ms": " ms", "s": " s", "bytes": " B", "Bps": " B/s"
 def legend(pattern: str, labels: Tree) -> str:
     """The words of a line: the pattern with its labels, else all labels."""
     if pattern == "__auto" or not pattern:
-        return json.dumps(labels).strip("{}") if labels else ""
+        return json.dumps({name: labels[name] for name in labels if name != "__name__"}).strip("{}")
     return re.sub(r"\{\{\s*(\w+)\s*\}\}", lambda found: labels.get(found[1], ""), pattern)
 
 
@@ -29,7 +29,7 @@ def shown(value: float, unit: str) -> str:
     if math.isnan(value):
         return "NaN"
     if unit == "percentunit":
-        return f"{value:.3%}"
+        return f"{value * 100:.4g} %"
     if unit == "s" and abs(value) < 1:
         return f"{value * 1000:.3g} ms"
     for size, letter in STEPS:
@@ -44,7 +44,7 @@ def graph(lines: Lines, panel: Tree, start: float, end: float) -> str:
     unit, limits = defaults.get("unit", ""), [step.get("value") for step in defaults["thresholds"]["steps"]]
     limit = limits[-1] if len(limits) > 1 else None
     values = [value for _, points in lines for _, value in points if not math.isnan(value)]
-    top = max([*values, 1e-9]) * 1.1
+    top = (max(values, default=0) or 1) * 1.1
     top = max(top, limit * 1.1) if limit and limit < 4 * top else top
     drawn = "".join(_grid(top, unit))
     for number, (_, points) in enumerate(lines):
@@ -72,7 +72,8 @@ def _y(value: float, top: float) -> float:
 
 
 def _line(points: Points, start: float, end: float, top: float, colour: str) -> str:
-    found = [(60 + 540 * (time - start) / (end - start), _y(value, top)) for time, value in points if value == value]
+    seen = [(time, value) for time, value in points if not math.isnan(value)]
+    found = [(60 + 540 * (time - start) / (end - start), _y(value, top)) for time, value in seen]
     if len(found) == 1:
         return f'<circle cx="{found[0][0]:.1f}" cy="{found[0][1]}" r="2" fill="{colour}"/>'
     path = "L".join(f"{x:.1f} {y}" for x, y in found)
@@ -127,7 +128,7 @@ def colour(value: float, panel: Tree) -> str:
     chosen = _mapped(value, panel).get("color", "")
     for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"] if not chosen else []:
         chosen = step["color"] if step.get("value") is None or value >= step["value"] else chosen
-    return NAMED.get(chosen, chosen)
+    return str(NAMED.get(chosen, chosen))
 
 
 def _mapped(value: float, panel: Tree) -> Tree:

@@ -1,4 +1,4 @@
-"""A stand-in for Grafana: provisioned like it, as strict about that, and with plain pictures where Grafana draws charts."""
+"""A stand-in for Grafana: provisioned like it, as strict about that, with plain pictures for Grafana's charts."""
 
 import base64
 import json

@@ -93,7 +93,8 @@ REDIS = {
 QUEUE = {
     "max_batch_size": Field("integer", 200), "max_coalescing_delay": Field("number", 1), "max_bytes": Field("integer"),
     "max_entries": Field("integer", 10000), "max_retry_time": Field("number", 60),
-    "max_retry_delay": Field("number", 60), "initial_retry_delay": Field("number", 0.01), "concurrency_limit": Field("integer", 1, one_of=(-1, 1)),
+    "max_retry_delay": Field("number", 60), "initial_retry_delay": Field("number", 0.01),
+    "concurrency_limit": Field("integer", 1, one_of=(-1, 1)),
 }
 PLUGINS = {
     "cors": Plugin(2000, {

@@ -41,14 +41,16 @@ class CommandError(Exception):
 
 
 async def migrations(words: Sequence[str]) -> None:
-    """Make the table, unless it is there."""
-    if list(words) != ["bootstrap"]:
-        raise CommandError("expected 'migrations bootstrap': this stand-in has nothing to migrate from")
+    """Make the table, unless it is there; of its own later versions this stand-in has none to migrate to."""
+    if list(words) not in (["bootstrap"], ["up"], ["finish"]):
+        raise CommandError("expected 'migrations bootstrap', 'up' or 'finish'")
     database = Postgres()
     for attempt in range(1, TRIES + 1):
         try:
             if await database.bootstrapped():
                 print("Database already bootstrapped")
+            elif list(words) != ["bootstrap"]:
+                raise CommandError(NEEDS_BOOTSTRAP)
             else:
                 await database.query(TABLE)
                 print("Database is up-to-date")

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from pulumi.provider.experimental import provider as protocol
@@ -23,6 +23,7 @@ from pulumi.runtime import rpc
 from pulumi.runtime.proto import ErrorResourceInitFailed, status_pb2
 
 State = dict[str, Any]
+Made = TypeVar("Made")
 Words = frozenset[str]
 DEFAULTS = "__defaults"
 UNKNOWN: str = rpc.UNKNOWN
@@ -41,9 +42,9 @@ class Gone(RuntimeError):
 class Unfinished(RuntimeError):
     """A resource exists but could not be finished."""
 
-    def __init__(self, resource_id: str, state: State, reason: object) -> None:
+    def __init__(self, resource_id: str, state: State, reason: object, secrets: Words = NONE) -> None:
         super().__init__(reason)
-        self.resource_id, self.state = resource_id, state
+        self.resource_id, self.state, self.secrets = resource_id, state, secrets
 
 
 @contextmanager
@@ -250,7 +251,7 @@ class Plugin(protocol.Provider):
             raise ValueError(f"{token} is {failure.reason}")
         return self._resources[token]
 
-    async def _aside(self, work: Callable[..., Any], *args: Any) -> Any:
+    async def _aside(self, work: Callable[..., Made], *args: Any) -> Made:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
 
 
@@ -273,7 +274,7 @@ def _answering(call: str) -> Callable[..., Any]:
             error = wrapped.__context__ or wrapped  # the SDK wraps every error to add its traceback
         status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
         if isinstance(error, Unfinished):
-            state = PropertyValue.marshal_map(properties(error.state))
+            state = PropertyValue.marshal_map(properties(error.state, error.secrets))
             failed = ErrorResourceInitFailed(id=error.resource_id, properties=state, reasons=[str(error)])
             status.details.add().Pack(failed)
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))

@@ -38,9 +38,7 @@ async def create(call: Call) -> Any:
     params |= {key: value for key, value in call.body.items() if key in params and value is not None}
     placed = metadata.placed(params["shard_number"], params["replication_factor"])
     sections = _sections(call.body, {})
-    await call.propose(
-        "create", name=call.name, uid=uuid.uuid4().hex, params=params, placed=placed, sections=sections
-    )
+    await call.propose("create", name=call.name, uid=uuid.uuid4().hex, params=params, placed=placed, sections=sections)
     while time.monotonic() < deadline and {s for r in call.collection.shards for s in r.values()} != {"Active"}:
         await call.node.raft.news(0.1)
     return True

@@ -25,8 +25,8 @@ from ops.stack import OperatorError
 from providers.node_points import Id, NodePoints, Point
 from providers.replica_contents import Entry
 from providers.same_point import Checksum
+from tests.live.clients import Clients
 from tests.live.conftest import PREFIX, SLOT, LiveStack
-from tests.live.traffic import Traffic, missing
 
 pytestmark = pytest.mark.live
 
@@ -200,19 +200,17 @@ def test_a_node_that_lives_or_is_only_stopped_is_not_replaced(stack: LiveStack, 
 
 
 def test_a_node_whose_disk_is_lost_is_replaced_and_no_reader_notices(stack: LiveStack, running: Running) -> None:
-    found: dict[str, Any] = stack.outputs
-    traffic = Traffic(found["qdrantUrl"], found["qdrantApiKey"], found["collection"], first_id=time.time_ns() // 1000)
-    with traffic as going:
+    with Clients(stack) as going:
         going.settle_in()
         lost = replacement(stack, running, 1)
         peers = set(running.views()[0].cluster["peers"])  # type: ignore[index]
         lost.disk.kill()
         lost.disk.empty()
         steps.take(lost.steps(), stack.console)
-    assert going.record.failed_reads() == []
+    assert going.failed_reads == []
     assert len(set(running.views()[0].cluster["peers"]) - peers) == 1  # type: ignore[index]
-    assert missing(found["qdrantNodeUrls"], found["qdrantApiKey"], found["collection"], going.record.acknowledged) == {}
-    assert verify(running, found["collection"], None, stack.console).findings == []
+    assert going.lost() == set()
+    assert verify(running, stack.outputs["collection"], None, stack.console).findings == []
     assert not lost.disk.trouble()
     founding = stack.container("qdrant-1").exec_run(["test", "-e", "/qdrant/storage/may-found"])
     assert founding.exit_code == 1, "a node that was emptied may not found a cluster"

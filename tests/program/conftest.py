@@ -1,4 +1,4 @@
-"""The dev stack, run once on the recording engine."""
+"""The stacks, each run once on the recording engine."""
 
 import pytest
 
@@ -9,3 +9,9 @@ from tests.program.engine import Engine, run_program
 def dev() -> Engine:
     """What the program asks for in the dev stack."""
     return run_program("dev")
+
+
+@pytest.fixture(scope="session")
+def prod() -> Engine:
+    """What the program asks for in the prod stack."""
+    return run_program("prod")

@@ -1,48 +1,12 @@
 """The dev stack as the engine sees it: the promises of the platform contract, kept by the real program."""
 
-import json
-
 import pytest
 
 from providers.one_shot import OneShotProvider
-from tests.program.engine import Engine
+from tests.program.engine import Engine, run_program
 
 CONTAINER, VOLUME = "container:Container", "volume:Volume"
 NODES = ["qdrant-0", "qdrant-1", "qdrant-2"]
-
-
-def test_every_provider_is_named(dev: Engine) -> None:
-    unnamed = [r.urn for r in dev.requests if r.wire.custom and not r.wire.provider and not provider_of_its_own(r.type)]
-    assert unnamed == []
-
-
-def provider_of_its_own(kind: str) -> bool:
-    return kind.startswith(("pulumi:providers:", "pulumi-python:dynamic"))
-
-
-def test_every_resource_has_a_component_as_its_parent(dev: Engine) -> None:
-    orphans = [
-        r.name for r in dev.requests if r.wire.custom and r.parent.endswith("pulumi:pulumi:Stack::rag-platform-dev")
-    ]
-    assert orphans == []
-
-
-def test_three_nodes_each_with_a_volume_of_its_own(dev: Engine) -> None:
-    mounted = {name: dev.one(name, CONTAINER).inputs["volumes"][0]["volumeName"] for name in NODES}
-    assert len(set(mounted.values())) == 3
-
-
-def test_replica_n_is_called_name_n(dev: Engine) -> None:
-    for ordinal, name in enumerate(NODES):
-        inputs = dev.one(name, CONTAINER).inputs
-        assert inputs["hostname"] == f"qdrant-{ordinal}"
-        assert inputs["networksAdvanced"][0]["aliases"] == ["qdrant", f"qdrant-{ordinal}"]
-
-
-def test_a_node_waits_for_the_node_before_it_to_settle(dev: Engine) -> None:
-    for before, name in zip(range(2), NODES[1:], strict=True):
-        assert dev.one(f"qdrant-settled-{before}").urn in dev.one(name, CONTAINER).depends_on
-        assert dev.one(NODES[before], CONTAINER).urn in dev.one(f"qdrant-settled-{before}").depends_on
 
 
 def test_a_node_is_drained_before_it_is_stopped_and_stopped_hard(dev: Engine) -> None:
@@ -78,21 +42,6 @@ def test_the_permission_to_found_is_kept_with_the_volumes_and_never_given_again(
     assert not OneShotProvider().diff("", {"image": "old"}, {**founding.inputs, "image": "new"}).changes
 
 
-def test_what_is_protected_depends_on_nothing_that_runs(dev: Engine) -> None:
-    running = {request.urn for request in dev.of(CONTAINER) if request.inputs["mustRun"]}
-    for request in dev.requests:
-        if request.wire.protect:
-            assert not request.depends_on & running, request.name
-
-
-def test_secrets_travel_in_marked_files_only(dev: Engine) -> None:
-    for request in dev.of(CONTAINER):
-        visible = json.dumps([request.raw.get(key) for key in ("envs", "command", "entrypoints", "labels")])
-        assert "made-" not in visible, request.name
-        if "made-" in json.dumps(request.inputs.get("uploads")):
-            assert request.is_secret("uploads"), request.name
-
-
 @pytest.mark.parametrize("name", ["qdrant-settled-0", "collection"])
 def test_a_dynamic_resource_keeps_its_key_secret(dev: Engine, name: str) -> None:
     request = dev.one(name)
@@ -107,10 +56,6 @@ def test_the_collection_is_declared_as_proposed(dev: Engine) -> None:
     assert (inputs["replication_factor"], inputs["write_consistency_factor"]) == (2, 1)
 
 
-def test_the_collection_waits_for_the_last_node_to_settle(dev: Engine) -> None:
-    assert dev.one("qdrant-settled-2").urn in dev.one("collection").depends_on
-
-
 def test_the_rag_service_that_only_reads_gets_the_key_that_only_reads(dev: Engine) -> None:
     for name, key in (("rag-service-0", "qdrantReadOnlyApiKey"), ("rag-ingest-0", "qdrantApiKey")):
         [upload] = [u for u in dev.one(name, CONTAINER).inputs["uploads"] if u["file"].endswith("qdrant-api-key")]
@@ -122,7 +67,39 @@ def test_kong_starts_only_after_its_migrations_ran_to_their_end(dev: Engine) -> 
     assert migrations.inputs["command"] == ["kong", "migrations", "bootstrap"]
     assert migrations.is_secret("files")
     assert OneShotProvider().diff("", {**migrations.inputs, "image": "older"}, dict(migrations.inputs)).changes
-    assert migrations.urn in dev.one("kong-0", CONTAINER).depends_on
+    assert migrations.urn in dev.one("kong-migrations-up", "OneShot").depends_on
+
+
+def test_a_newer_kong_rolls_between_what_adds_to_the_database_and_what_drops_from_it(dev: Engine) -> None:
+    kong = dev.one("kong-0", CONTAINER)
+    assert dev.one("kong-migrations-up", "OneShot").urn in kong.depends_on
+    assert kong.urn in dev.one("kong-migrations-finish", "OneShot").depends_on
+
+
+def test_the_database_has_an_exporter_whose_password_is_a_marked_file(dev: Engine) -> None:
+    exporter = dev.one("postgres-exporter-0", CONTAINER)
+    assert "DATA_SOURCE_URI=postgres:5432/kong?sslmode=disable" in exporter.inputs["envs"]
+    assert exporter.is_secret("uploads")
+    [config] = [u for u in dev.one("prometheus-0", CONTAINER).inputs["uploads"] if u["file"].endswith("prometheus.yml")]
+    assert "postgres-exporter:9187" in config["content"]
+
+
+def test_nobody_is_told_and_nothing_traced_until_somebody_asks_for_it(dev: Engine) -> None:
+    assert not [request for request in dev.of(CONTAINER) if request.name.startswith("alertmanager")]
+    envs = [env for request in dev.of(CONTAINER) for env in request.inputs.get("envs", [])]
+    assert not [env for env in envs if env.startswith(("TRACES_URL", "KONG_TRACING"))]
+    assert "opentelemetry" not in {request.inputs["name"] for request in dev.of("plugin:Plugin")}
+
+
+def test_alerts_and_traces_go_where_two_settings_say() -> None:
+    asked = run_program(
+        "dev", observabilityAlertWebhook="http://pager:8080/", observabilityTracesUrl="http://collector:4318"
+    )
+    assert asked.one("alertmanager-0", CONTAINER).inputs["uploads"][0]["file"] == "/etc/alertmanager/alertmanager.yml"
+    assert "alertmanager-0" not in {request.name for request in asked.of(VOLUME)}  # else it could not be turned off
+    for name, env in (("rag-service-0", "TRACES_URL="), ("kong-0", "KONG_TRACING_SAMPLING_RATE=")):
+        assert [each for each in asked.one(name, CONTAINER).inputs["envs"] if each.startswith(env)]
+    assert "opentelemetry" in {request.inputs["name"] for request in asked.of("plugin:Plugin")}
 
 
 def test_every_image_is_pinned(dev: Engine) -> None:

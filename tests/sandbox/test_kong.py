@@ -117,11 +117,22 @@ def said(response: Response) -> Any:
 
 @pytest.mark.parametrize(
     "ours",
-    [typed.Jwt(), typed.RateLimiting(minute=1), typed.Cors(), typed.RequestTransformer(), typed.Prometheus()],
+    [
+        typed.Jwt(),
+        typed.RateLimiting(minute=1),
+        typed.Cors(),
+        typed.RequestTransformer(),
+        typed.Prometheus(),
+        typed.OpenTelemetry(traces_endpoint="http://collector:4318/v1/traces"),
+    ],
     ids=lambda plugin: plugin.name,
 )
 def test_a_plugin_is_shown_with_every_field_our_typed_plugins_have(ours: typed.Plugin) -> None:
-    given = {"minute": 1} if ours.name == "rate-limiting" else {}
+    needed: dict[str, dict[str, Any]] = {
+        "rate-limiting": {"minute": 1},
+        "opentelemetry": {"traces_endpoint": "http://collector:4318/v1/traces"},
+    }
+    given = needed.get(ours.name, {})
     row = asyncio.run(write(Memory(), "plugins", {"name": ours.name, "config": given}))
     assert shown("plugins", row)["config"] == ours.config()
 
@@ -226,6 +237,39 @@ def test_the_gateway_of_our_stack_is_taken_whole() -> None:
     plugins = {row["name"] for row in asyncio.run(store.rows("plugins"))}
     assert plugins == {"cors", "jwt", "rate-limiting", "request-transformer", "prometheus"}
     assert asyncio.run(store.rows("targets"))
+
+
+# Whose trace
+
+
+TRACED = (
+    "{name: opentelemetry, config: {traces_endpoint: 'http://10.9.9.9:4318/v1/traces',"
+    " http_response_header_for_traceid: X-Trace-ID}}"
+)
+
+
+def test_a_call_goes_on_with_its_callers_trace_and_tells_the_collector() -> None:
+    async def scene(gateway: Gateway) -> None:
+        trace = "0af7651916cd43dd8448eb211c80319c"
+        answer = await gateway.get(("traceparent", f"00-{trace}-b7ad6b7169203331-01"))
+        assert first(answer.headers, "x-trace-id") == trace
+        while len(gateway.upstream.asked) < 2:
+            await asyncio.sleep(0)
+        (_, forwarded), (collector, sent) = gateway.upstream.asked
+        [span] = json.loads(sent.body)["resourceSpans"][0]["scopeSpans"][0]["spans"]
+        assert (collector, span["traceId"], span["parentSpanId"]) == ("10.9.9.9", trace, "b7ad6b7169203331")
+        assert first(forwarded.headers, "traceparent") == f"00-{trace}-{span['spanId']}-01"
+
+    Gateway(TRACED).play(scene)
+
+
+def test_a_call_of_nobodys_trace_begins_one() -> None:
+    async def scene(gateway: Gateway) -> None:
+        answer = await gateway.get()
+        _, forwarded = gateway.upstream.asked[0]
+        assert first(answer.headers, "x-trace-id") in first(forwarded.headers, "traceparent")
+
+    Gateway(TRACED).play(scene)
 
 
 # Which route, which path

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from components.gateway import declarative
 from components.gateway.flood import client_address_env, flood_env
-from components.gateway.plugins import Cors, Jwt, Plugin, RateLimiting, RequestTransformer
+from components.gateway.plugins import Cors, Jwt, OpenTelemetry, Plugin, RateLimiting, RequestTransformer
 from components.gateway.rag import rag_gateway, spellings
 from components.gateway.settings import GatewaySettings
 from ops.gateway_yaml import gateway_yaml
@@ -16,6 +16,9 @@ from ops.gateway_yaml import gateway_yaml
 CHOSEN: dict[str, Any] = {
     "backend": "database",
     "nodes": 1,
+    "most_nodes": 6,
+    "database_address": "",
+    "database_gib": 5,
     "http_port": 8000,
     "https_port": 8443,
     "admin_port": 8001,
@@ -46,6 +49,15 @@ def test_a_token_comes_in_the_header_alone_and_expires() -> None:
     jwt = plugin(Jwt)
     assert (jwt.key_claim_name, jwt.claims_to_verify, jwt.header_names) == ("kid", ("exp",), ("authorization",))
     assert (jwt.uri_param_names, jwt.cookie_names) == ((), ())
+
+
+def test_calls_are_traced_when_a_collector_is_named_and_say_their_trace() -> None:
+    traced = rag_gateway(settings(), ("rag-service:3000",), "http://collector:4318")
+    [plugin] = [plugin for plugin in traced.plugins if isinstance(plugin, OpenTelemetry)]
+    assert plugin.traces_endpoint == "http://collector:4318/v1/traces"
+    assert plugin.http_response_header_for_traceid == "X-Trace-ID"
+    untraced = rag_gateway(settings(), ("rag-service:3000",))
+    assert not [plugin for plugin in untraced.plugins if isinstance(plugin, OpenTelemetry)]
 
 
 def test_the_service_sees_our_token_whatever_the_client_sends() -> None:
@@ -81,7 +93,6 @@ def test_a_degraded_service_is_not_taken_out_of_use() -> None:
     ("change", "reason"),
     [
         ({"nodes": 3}, "would count for itself"),
-        ({"rate_limit_policy": "redis"}, "expected host:port"),
         ({"rate_limit_policy": "redis", "redis_address": "valkey"}, "expected host:port"),
         ({"redis_address": "valkey:6379"}, "nothing with local"),
         ({"flood_burst": 99}, r"at least the rate limit \(100\)"),

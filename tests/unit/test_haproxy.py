@@ -27,6 +27,9 @@ def haproxy() -> str:
     return found
 
 
+NODES = ["qdrant-0", "qdrant-1", "qdrant-2"]
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
@@ -34,19 +37,19 @@ def free_port() -> int:
 
 def test_the_real_haproxy_accepts_the_configuration(haproxy: str, tmp_path: Path) -> None:
     file = tmp_path / "haproxy.cfg"
-    file.write_text(haproxy_config(3, password="secret", query_timeout_ms=1000))
+    file.write_text(haproxy_config(NODES, password="secret", query_timeout_ms=1000))
     checked = subprocess.run([haproxy, "-c", "-f", str(file)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 
 
 def test_the_real_haproxy_refuses_a_broken_configuration(haproxy: str, tmp_path: Path) -> None:
     file = tmp_path / "haproxy.cfg"
-    file.write_text(haproxy_config(3, password="secret", query_timeout_ms=1000).replace("balance", "balanse"))
+    file.write_text(haproxy_config(NODES, password="secret", query_timeout_ms=1000).replace("balance", "balanse"))
     assert subprocess.run([haproxy, "-c", "-f", str(file)], capture_output=True, check=False).returncode != 0
 
 
 def test_every_node_stands_in_every_backend() -> None:
-    config = haproxy_config(5, password="secret", query_timeout_ms=1000)
+    config = haproxy_config([*NODES, "qdrant-3", "qdrant-4"], password="secret", query_timeout_ms=1000)
     assert config.count("server qdrant-4 ") == 3
 
 
@@ -85,7 +88,7 @@ def balancer(haproxy: str, tmp_path: Path) -> Iterator[tuple[BalancerApi, str]]:
     nodes = [Nodes(("127.0.0.1", 0), Node) for _ in range(2)]
     for node in nodes:
         Thread(target=node.serve_forever, daemon=True).start()
-    config = haproxy_config(2, password="secret", query_timeout_ms=1000)
+    config = haproxy_config(NODES[:2], password="secret", query_timeout_ms=1000)
     ports = {port: free_port() for port in (HTTP, GRPC, STATISTICS)}
     for ordinal, node in enumerate(nodes):
         for port in (HTTP, GRPC):

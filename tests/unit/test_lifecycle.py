@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ops.lifecycle import _refuse_anothers
+from ops.docker_ground import refuse_anothers
 from ops.stack import OperatorError
 from settings import Settings
 
@@ -26,7 +26,7 @@ class Engine:
 
 
 def refuse(running: int, recorded: list[dict[str, Any]]) -> None:
-    _refuse_anothers(Engine(running), Settings.from_file(Path("Pulumi.dev.yaml"), {}), recorded)
+    refuse_anothers(Engine(running), Settings.from_file(Path("Pulumi.dev.yaml"), {}), recorded)
 
 
 @pytest.mark.parametrize("recorded", [[], [VOLUME]], ids=["never up", "taken down"])

@@ -92,8 +92,21 @@ def test_an_image_may_be_pinned_by_its_digest_alone_and_none_may_be_left_out() -
     assert "imageQdrant" in mistakes(imageQdrant="")
 
 
-def test_what_is_not_built_yet_is_refused_and_not_passed_over() -> None:
-    assert "not built yet" in mistakes(gatewayBackend="dbless")
+def test_what_a_platform_has_no_means_for_is_refused_and_not_passed_over() -> None:
+    assert "gatewayNodes: expected 1 with platform docker" in mistakes(
+        gatewayNodes=2, gatewayRateLimitPolicy="redis", imageValkey="valkey/valkey:8.1.4"
+    )
+    assert "Kubernetes builds nothing" in mistakes(platform="kubernetes")
+
+
+def test_calls_are_not_counted_in_a_valkey_that_nobody_runs() -> None:
+    assert "imageValkey: expected an image" in mistakes(gatewayRateLimitPolicy="redis")
+    assert Settings.from_file(DEV, {"gatewayRateLimitPolicy": "redis", "gatewayRedisAddress": "mine:6379"})
+
+
+def test_the_prod_stack_file_is_right() -> None:
+    settings = Settings.from_file(Path("Pulumi.prod.yaml"), {})
+    assert (settings.qdrant.nodes, settings.gateway.backend, settings.gateway.nodes) == (3, "dbless", 2)
 
 
 def test_a_list_that_is_none_is_a_mistake_and_not_a_crash() -> None:

@@ -56,6 +56,13 @@ def test_the_engine_gets_a_copy_with_this_machines_parts_and_the_repository_stay
     assert ((root / "Pulumi.yaml").read_text(), (root / "Pulumi.dev.yaml").read_text()) == (DECLARED, DEV)
 
 
+def test_a_part_that_the_file_does_not_name_is_not_put_into_it(root: Path) -> None:
+    dev(imageRag="sandbox/rag:1").write()
+    assert "rag-platform:imageRag" not in yaml.safe_load(copy_of(root).read_text())["config"]
+    dev().with_config(imageRag="sandbox/rag:1").write()
+    assert yaml.safe_load(copy_of(root).read_text())["config"]["rag-platform:imageRag"] == "sandbox/rag:1"
+
+
 def test_the_salt_outlives_every_write_and_all_else_does_not(root: Path) -> None:
     dev(imageKong="sandbox/kong:1").write()
     engine_writes_its_salt(root)
@@ -102,7 +109,7 @@ def test_a_mistake_that_this_machines_parts_would_hide_is_refused(root: Path) ->
 @pytest.mark.parametrize("content", ["", "config:\n", "# nothing yet\n"])
 def test_an_empty_stack_file_is_refused_by_the_keys_it_lacks(root: Path, content: str) -> None:
     (root / "Pulumi.new.yaml").write_text(content)
-    empty = StackFiles(name="new", parts=Parts(config={"imageKong": "kong:3.9.3"}))
+    empty = StackFiles(name="new", parts=Parts()).with_config(imageKong="kong:3.9.3")
     empty.write()
     assert yaml.safe_load(copy_of(root, "new").read_text()) == {"config": {"rag-platform:imageKong": "kong:3.9.3"}}
     with pytest.raises(pulumi.RunError, match="namePrefix: Field required"):

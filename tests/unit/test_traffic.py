@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from proof.calls import failed, quantile, within
-from proof.ledger import Ledger, batches, read
+from proof.ledger import Ledger, read
 from proof.traffic import Answer, Stream, Traffic
 from proof.vectors import fingerprint, signs
 
@@ -91,7 +91,3 @@ def test_a_fingerprint_survives_a_database_and_not_a_changed_vector() -> None:
     assert fingerprint(vector) != fingerprint(signs(8, 384))
     vector[100] *= -1
     assert fingerprint(vector) != fingerprint(signs(7, 384))
-
-
-def test_ids_come_in_batches_and_none_is_left_out() -> None:
-    assert list(batches(range(5), size=2)) == [[0, 1], [2, 3], [4]]

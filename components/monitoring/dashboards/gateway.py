@@ -64,7 +64,7 @@ def _traffic() -> list[Any]:
             "Requests by consumer",
             "A refused token belongs to nobody.",
             "reqps",
-            {"{{consumer}}": f"sum by (consumer) (rate(kong_http_requests_total{{{ROUTE}}}{RATE}))"},
+            {"consumer {{consumer}}": f"sum by (consumer) (rate(kong_http_requests_total{{{ROUTE}}}{RATE}))"},
             nothing="no traffic",
         )
         .span(12)

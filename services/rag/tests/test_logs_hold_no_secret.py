@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -45,29 +46,28 @@ def log() -> Iterator[io.StringIO]:
         logging.getLogger(name).setLevel(level)
 
 
-async def drive(made: Service, client: Callable) -> None:
+@pytest.fixture
+def drive(assemble: Callable[..., Service], client: Callable, network: Network) -> Callable[..., Any]:
     """Ask everything of a role: with the right token, with a wrong one, and with a JWT that got past the gateway."""
-    for token in (TOKEN, WRONG):
-        headers = {"X-Service-Token": token, "Authorization": f"Bearer {JWT}", "Cookie": f"jwt={JWT}"}
-        async with client(made, headers=headers) as caller:
-            for method, path, body in REQUESTS:
-                await caller.request(method, path, json=body)
+
+    async def driven(role: str, qdrant: httpx.Response) -> None:
+        network.answers["qdrant"] = lambda _: qdrant
+        made = assemble(role=role)
+        for token in (TOKEN, WRONG):
+            headers = {"X-Service-Token": token, "Authorization": f"Bearer {JWT}", "Cookie": f"jwt={JWT}"}
+            async with client(made, headers=headers) as caller:
+                for method, path, body in REQUESTS:
+                    await caller.request(method, path, json=body)
+
+    return driven
 
 
 @pytest.mark.parametrize("role", ["api", "query", "ingest"])
 @pytest.mark.parametrize("qdrant", [httpx.Response(500, text="broken"), httpx.Response(403, text="wrong key")])
 async def test_no_line_says_a_secret(
-    assemble: Callable[..., Service],
-    client: Callable,
-    network: Network,
-    environment: Path,
-    log: io.StringIO,
-    role: str,
-    qdrant: httpx.Response,
+    drive: Callable[..., Any], environment: Path, log: io.StringIO, role: str, qdrant: httpx.Response
 ) -> None:
-    network.answers["qdrant"] = lambda _: qdrant
-    made = assemble(role=role)
-    await drive(made, client)
+    await drive(role, qdrant)
     lines = [json.loads(line) for line in log.getvalue().splitlines()]
     served = [line for line in lines if line["message"] == "request"]
     assert len(served) >= 2 * len(REQUESTS)

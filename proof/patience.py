@@ -1,4 +1,4 @@
-"""Changing a cluster that is not well: a peer struck out, and patience until the rest has taken note."""
+"""Patience with a cluster that is not well yet."""
 
 import time
 from collections.abc import Callable
@@ -6,15 +6,10 @@ from typing import TypeVar
 
 import requests
 
-from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
+from providers.qdrant_api import NodeUnreachable, QdrantError
 
 T = TypeVar("T")
 PAUSE_SECONDS = 0.5
-
-
-def strike_out(node: QdrantApi, peer: int) -> None:
-    """Remove a peer from consensus, with the replicas that it had."""
-    node.call("DELETE", f"/cluster/peer/{peer}?force=true")
 
 
 def until(what: str, attempt: Callable[[], T | None], seconds: float = 60) -> T:

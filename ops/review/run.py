@@ -1,0 +1,79 @@
+"""Running the preview with the policies, and holding what it would do against the gate."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from pulumi import automation
+from rich.console import Console
+
+from ops.deployment import Progress
+from ops.packs import policy_options
+from ops.reasons import plain
+from ops.review.gate import Verdict, judge
+from ops.review.markdown import report
+from ops.review.plan import Plan, plan_of
+from ops.stack import OperatorError, StackFiles
+
+
+@dataclass(frozen=True, kw_only=True)
+class Review:
+    """What would be done, and whether it may be."""
+
+    plan: Plan
+    verdict: Verdict
+    markdown: str
+
+
+def review(
+    console: Console,
+    files: StackFiles,
+    stack: automation.Stack,
+    *,
+    allow_data_loss: bool,
+    empty: Collection[str] = (),
+    **options: Any,
+) -> Review:
+    """Preview the stack; OperatorError when the engine fails for another reason than a policy.
+
+    `empty` are resources known to hold no data any more: nothing is lost with them.
+    """
+    with console.status("looking at what would be done, and whether it may be"):
+        plan = _preview(files, stack, options)
+    verdict = judge(plan, allow_data_loss=allow_data_loss, empty=empty)
+    return Review(
+        plan=plan, verdict=verdict, markdown=report(files.name, plan, verdict, files.settings().policy.exceptions)
+    )
+
+
+def _preview(files: StackFiles, stack: automation.Stack, options: dict[str, Any]) -> Plan:
+    heard = Progress(Console(quiet=True))
+    failed = None
+    try:
+        done = stack.preview(
+            on_event=heard.event, color="never", diff=True, **policy_options(files.source or files.name), **options
+        )
+        printed = done.stdout
+    except automation.CommandError as error:
+        failed, printed = error, str(error)
+    plan = plan_of(heard.events, printed)
+    reasons = plain(heard.errors)
+    if failed and (reasons or not plan.refused):
+        told = "\n".join(reasons) or "\n".join(printed.strip().splitlines()[-12:])
+        raise OperatorError(f"pulumi preview stopped:\n{told}\nMend it and run the same command again.") from failed
+    return plan
+
+
+def refuse_unless_passed(done: Review) -> None:
+    """OperatorError with every reason, before anything is made."""
+    verdict = done.verdict
+    if verdict.passes:
+        return
+    reasons = [*verdict.refused, *verdict.steps]
+    if not verdict.allowed:
+        reasons += [f"{loss}; if that is meant, say --allow-data-loss" for loss in verdict.losses]
+    listed = "\n".join(f"  - {reason}" for reason in reasons)
+    raise OperatorError(
+        f"expected a stack that may be brought up, found {len(reasons)} reason(s) against it:\n{listed}\n"
+        "docs/policies.md says how to satisfy each rule; nothing was made."
+    )

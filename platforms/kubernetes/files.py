@@ -1,0 +1,55 @@
+"""A workload's files as ConfigMaps and Secrets, named by their content: another content is another object."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from platforms.kubernetes.cluster import Cluster, Manifest
+from platforms.workload import Workload
+
+
+def key_of(path: str) -> str:
+    """The path as a key of a ConfigMap, which may hold no slash."""
+    return path.strip("/").replace("/", "__")
+
+
+def digest(content: Any) -> str:
+    """Ten characters that change with the content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+
+
+def config_map(name: str, files: Mapping[str, str], cluster: Cluster) -> Manifest:
+    """The plain files."""
+    data = {key_of(path): content for path, content in files.items()}
+    return {"metadata": cluster.metadata(f"{name}-{digest(data)}", name), "data": data, "immutable": True}
+
+
+def secret(name: str, files: Mapping[str, pulumi.Input[str]], cluster: Cluster) -> Manifest:
+    """The secret files; the name tells that the content changed, and nothing of the content."""
+    known = pulumi.Output.all(**{key_of(path): content for path, content in files.items()})
+    data: pulumi.Output[Any] = pulumi.Output.secret(known.apply(dict))
+    named = pulumi.Output.unsecret(known.apply(lambda content: f"{name}-{digest(content)}"))
+    return {"metadata": cluster.metadata(named, name), "stringData": data, "immutable": True, "type": "Opaque"}
+
+
+def mounts(workload: Workload) -> list[Manifest]:
+    """Each file by itself, so that what the image has beside it stays."""
+    return [
+        {"name": volume, "mountPath": path, "subPath": key_of(path), "readOnly": True}
+        for volume, files in (("files", workload.files), ("secret-files", workload.secret_files))
+        for path in sorted(files)
+    ]
+
+
+def volumes(names: Mapping[str, pulumi.Input[str]]) -> list[Manifest]:
+    """The volumes behind the mounts; `names` has the ConfigMap under `files`, the Secret under `secret-files`."""
+    found: list[Manifest] = []
+    if "files" in names:
+        found.append({"name": "files", "configMap": {"name": names["files"], "defaultMode": 0o444}})
+    if "secret-files" in names:
+        # Read by the pod's own group only.
+        found.append({"name": "secret-files", "secret": {"secretName": names["secret-files"], "defaultMode": 0o440}})
+    return found

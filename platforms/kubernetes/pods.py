@@ -1,0 +1,151 @@
+"""The pod of a workload: restricted, with nothing writable but what was asked for."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from platforms.kubernetes import edge, files, spread
+from platforms.kubernetes.cluster import Cluster, Manifest, keeps_data, merged, replicas_service, selector
+from platforms.workload import CommandProbe, HttpProbe, Workload
+
+# What is between the end of a pod's traffic and its signal: every node must have heard that the pod is leaving.
+LEAVING_SECONDS = 5
+# A signal to say goodbye on is never sent: the processes are killed before the kubelet would. Not a grace period of 0,
+# which takes the pod off the books while its processes may still write to its disk.
+KILL = ["sh", "-c", "kill -9 -1"]
+
+
+def template(name: str, workload: Workload, cluster: Cluster, names: Mapping[str, pulumi.Input[str]]) -> Manifest:
+    """What a controller makes pods from; `names` are those of the file objects."""
+    labels = selector(name) | cluster.labels()
+    return {"metadata": {"labels": labels}, "spec": spec(name, workload, cluster, names)}
+
+
+def spec(name: str, workload: Workload, cluster: Cluster, names: Mapping[str, pulumi.Input[str]]) -> Manifest:
+    """One container, as an ordinary user, without a token of the cluster."""
+    stopped_hard = workload.grace_seconds == 0
+    pull = [{"name": cluster.settings.pull_secret}] if cluster.settings.pull_secret else None
+    return merged(
+        {
+            "serviceAccountName": name,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "imagePullSecrets": pull,
+            "securityContext": pod_security(workload.user),
+            "shareProcessNamespace": True if stopped_hard else None,  # `kill -9 -1` spares the first process
+            "terminationGracePeriodSeconds": workload.grace_seconds + LEAVING_SECONDS,
+            "dnsConfig": _fellows(name, cluster) if keeps_data(workload) else None,
+            "containers": [container(name, workload, cluster)],
+            "volumes": volumes(workload, cluster, names) or None,
+        },
+        spread.placement(name, workload, cluster),
+    )
+
+
+def container(name: str, workload: Workload, cluster: Cluster) -> Manifest:
+    """The process; `command` and `args` mean on Kubernetes what they mean in a Workload."""
+    assert isinstance(workload.image, str)
+    return merged(
+        {
+            "name": name,
+            "image": cluster.image(workload.image),
+            "imagePullPolicy": "IfNotPresent",
+            "command": list(workload.command) or None,
+            "args": list(workload.args) or None,
+            "env": [{"name": key, "value": value} for key, value in sorted(workload.env.items())] or None,
+            "ports": [{"name": port_name(port.number), "containerPort": port.number} for port in workload.ports]
+            or None,
+            "resources": resources(workload, cluster),
+            "securityContext": {
+                "allowPrivilegeEscalation": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            },
+            "volumeMounts": mounts(workload, cluster) or None,
+        },
+        probes(workload),
+        _leaving(workload),
+    )
+
+
+def pod_security(user: int) -> Manifest:
+    """Pod Security `restricted`, and disks that belong to the user."""
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": user,
+        "runAsGroup": user,
+        "fsGroup": user,
+        "fsGroupChangePolicy": "OnRootMismatch",
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def resources(workload: Workload, cluster: Cluster) -> Manifest:
+    """Memory is reserved whole; of the processor a share, because all are rarely busy at once."""
+    asked = workload.resources
+    milli = round(asked.cpus * 1000)
+    memory = f"{asked.memory_mib}Mi"
+    reserved = max(1, milli * cluster.settings.cpu_reserved_percent // 100)
+    return {
+        "requests": {"cpu": f"{reserved}m", "memory": memory},
+        "limits": {"cpu": f"{milli}m", "memory": memory},
+    }
+
+
+def volumes(workload: Workload, cluster: Cluster, names: Mapping[str, pulumi.Input[str]]) -> list[Manifest]:
+    """Files and scratch; a disk comes from the controller's claim."""
+    scratch = [
+        {"name": f"scratch-{index}", "emptyDir": {"sizeLimit": "256Mi"}}
+        for index, _ in enumerate(workload.scratch_dirs)
+    ]
+    return [*files.volumes(names), *scratch, *edge.certificate_volumes(workload, cluster)]
+
+
+def mounts(workload: Workload, cluster: Cluster) -> list[Manifest]:
+    """Where the container finds its volumes."""
+    data = [{"name": "data", "mountPath": workload.data_dir}] if workload.data_dir else []
+    scratch = [{"name": f"scratch-{n}", "mountPath": path} for n, path in enumerate(workload.scratch_dirs)]
+    certificate = [
+        {"name": volume["name"], "mountPath": edge.CERTIFICATE_DIR, "readOnly": True}
+        for volume in edge.certificate_volumes(workload, cluster)
+    ]
+    return [*data, *files.mounts(workload), *scratch, *certificate]
+
+
+def probes(workload: Workload) -> Manifest:
+    """Started, and then ready. No liveness probe: a node that is slow is not made quicker by being killed."""
+    if workload.readiness is None:
+        return {}
+    period_seconds = 2
+    started = {"periodSeconds": period_seconds, "failureThreshold": max(1, workload.start_seconds // period_seconds)}
+    ready = {"periodSeconds": period_seconds, "failureThreshold": 3}
+    return {
+        "startupProbe": {**_ask(workload.readiness), "timeoutSeconds": 5, **started},
+        "readinessProbe": {**_ask(workload.traffic or workload.readiness), "timeoutSeconds": 5, **ready},
+    }
+
+
+def port_name(number: int) -> str:
+    """Ports have no names of their own in a Workload."""
+    return f"tcp-{number}"
+
+
+def _ask(probe: HttpProbe | CommandProbe) -> Manifest:
+    if isinstance(probe, HttpProbe):
+        return {"httpGet": {"path": probe.path, "port": probe.port}}
+    return {"exec": {"command": list(probe.command)}}
+
+
+def _leaving(workload: Workload) -> dict[str, Any]:
+    """Killed at once, or told to stop after everybody knows that it is leaving."""
+    if workload.grace_seconds == 0:
+        return {"lifecycle": {"preStop": {"exec": {"command": KILL}}}}
+    if workload.ports:
+        return {"lifecycle": {"preStop": {"sleep": {"seconds": LEAVING_SECONDS}}}}
+    return {}
+
+
+def _fellows(name: str, cluster: Cluster) -> Manifest:
+    """`<name>-<n>` by itself is found among the replicas' own records."""
+    return {"searches": [cluster.domain(replicas_service(name))]}

@@ -1,0 +1,1 @@
+"""Gateways that let in whom they should, as often as they should."""

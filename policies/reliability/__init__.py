@@ -1,0 +1,1 @@
+"""Stacks that lose no data and go on without a node."""

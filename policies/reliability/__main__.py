@@ -1,0 +1,11 @@
+"""Serves this pack to the engine: `pulumi preview --policy-pack policies/reliability`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the engine starts it from anywhere
+
+from policies.crossguard import serve
+from policies.reliability.pack import PACK
+
+serve(PACK)

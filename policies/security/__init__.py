@@ -1,0 +1,1 @@
+"""Stacks that give nothing away."""

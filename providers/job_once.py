@@ -1,0 +1,34 @@
+"""A Job that is run once in the life of a stack, and never again, whatever changes."""
+
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
+
+
+class JobOnceProvider(ResourceProvider):
+    """Runs it and removes it; a failure leaves nothing in the state, so that the next `up` runs it again.
+
+    It is no Job resource of the cluster: one that a refresh finds gone would be made, and run, a second time.
+    """
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        from providers.job_running import run_to_end
+        from providers.job_source import ClusterJob
+        from providers.wire import whole_tree
+
+        manifest = whole_tree(props["manifest"])
+        run_to_end(ClusterJob(props["context"], manifest))
+        return CreateResult(id_=manifest["metadata"]["name"], outs=props)
+
+    def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
+        return DiffResult(changes=False)
+
+
+class JobOnce(Resource, module="providers", name="JobOnce"):
+    """`manifest` as Kubernetes spells it, in the cluster of `context` (empty: the current one)."""
+
+    def __init__(
+        self, name: str, *, context: str, manifest: dict[str, Any], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(JobOnceProvider(), name, {"context": context, "manifest": manifest}, opts)

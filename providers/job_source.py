@@ -1,0 +1,52 @@
+"""One Job in a real cluster."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from kubernetes.client import ApiException
+
+from providers import kube
+
+
+class ClusterJob:
+    """The Job of a manifest, as the cluster's API sends it."""
+
+    def __init__(self, context: str, manifest: Mapping[str, Any]) -> None:
+        self._batch, self._core = kube.batch(context), kube.core(context)
+        self._manifest = manifest
+        self._name, self._namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
+
+    def start(self) -> None:
+        self._batch.create_namespaced_job(self._namespace, self._manifest)
+
+    def job(self) -> Mapping[str, Any] | None:
+        try:
+            found: Mapping[str, Any] = self._plain(self._batch.read_namespaced_job(self._name, self._namespace))
+        except ApiException as error:
+            if kube.is_gone(error):
+                return None
+            raise
+        return found
+
+    def pods(self) -> list[Mapping[str, Any]]:
+        listed = self._core.list_namespaced_pod(self._namespace, label_selector=f"job-name={self._name}")
+        found: list[Mapping[str, Any]] = self._plain(listed.items)
+        return found
+
+    def log(self) -> str:
+        """The last lines that any of its pods said."""
+        said = [
+            self._core.read_namespaced_pod_log(pod["metadata"]["name"], self._namespace, tail_lines=10)
+            for pod in self.pods()[-1:]
+        ]
+        return "".join(said).strip() or "it said nothing"
+
+    def remove(self) -> None:
+        try:
+            self._batch.delete_namespaced_job(self._name, self._namespace, propagation_policy="Foreground")
+        except ApiException as error:
+            if not kube.is_gone(error):
+                raise
+
+    def _plain(self, found: Any) -> Any:
+        return self._core.api_client.sanitize_for_serialization(found)

@@ -1,0 +1,62 @@
+"""The loop that does what a cluster's plugins do elsewhere, as stand-ins: volumes, and NetworkPolicies."""
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+from sandbox.kubernetes import policies, volumes
+from sandbox.kubernetes.api import Api, Refused, Unreachable
+from sandbox.kubernetes.places import KUBECONFIG, NODES, Node
+
+EVERY_SECONDS = 0.5
+
+
+def main() -> None:
+    """Look at the cluster twice a second, and do what is to be done, until somebody ends this process."""
+    api, written = Api(str(KUBECONFIG)), dict.fromkeys(NODES, "")
+    while True:
+        try:
+            provide_volumes(api)
+            enforce(api, written)
+        except (Refused, Unreachable, OSError) as error:
+            print(error, file=sys.stderr, flush=True)  # the next look may find the cluster better
+        time.sleep(EVERY_SECONDS)
+
+
+def provide_volumes(api: Api) -> None:
+    """Make the volumes that claims wait for, and remove those that nobody claims any more."""
+    for wanted in volumes.missing(api.list("v1", "PersistentVolumeClaim")):
+        volumes.make(wanted)
+        with suppress(Refused):  # made the last time, and not bound yet
+            api.call("POST", api.path("v1", "PersistentVolume"), body=wanted)
+    for name in volumes.released(api.list("v1", "PersistentVolume")):
+        with suppress(Refused):
+            api.call("DELETE", api.path("v1", "PersistentVolume", name=name))
+        volumes.remove(name)
+
+
+def enforce(api: Api, written: dict[Node, str]) -> None:
+    """Write each node's chains where they are not what they should be: nothing else touches them."""
+    seen = (
+        api.list("networking.k8s.io/v1", "NetworkPolicy"),
+        api.list("v1", "Pod"),
+        api.list("v1", "Namespace"),
+    )
+    for node in NODES:
+        wanted = policies.chains(*seen, node.name)
+        if wanted != written[node]:
+            _within(node, "iptables-restore", "--noflush", said=wanted)
+            if _within(node, "iptables", "-C", "FORWARD", "-j", policies.TOP):
+                _within(node, "iptables", "-I", "FORWARD", "-j", policies.TOP)
+            written[node] = wanted
+
+
+def _within(node: Node, *command: str, said: str = "") -> int:
+    """Run a command in the node's network; the reason of a failure goes to the log."""
+    there = ["nsenter", f"--net=/run/netns/{node.namespace}", *command]
+    return subprocess.run(there, input=said, text=True, check=False).returncode
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Machines that are no machines: a PID and a mount namespace each, in a network namespace and a cgroup of their own.
+
+One kill of its first process ends all that runs on a machine, as pulling its plug would.
+"""
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from sandbox.kubernetes.places import HOME, LOGS, NAMES
+from sandbox.progress import SetupError
+
+SCRIPT = Path(__file__).parent / "machine.sh"
+CGROUPS = Path("/sys/fs/cgroup")
+OWN = ("/run", "/var/log", "/var/lib/kubelet", "/var/lib/cni")  # what a node must not share with the host
+
+
+def start(name: str, namespace: str, programs: str, own: Iterable[str] = ()) -> None:
+    """Start a machine whose programs are the lines of that shell script; it outlives the caller."""
+    logs = LOGS / name
+    logs.mkdir(parents=True, exist_ok=True)
+    (HOME / f"{name}.sh").write_text(programs)
+    for folder in own:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    command = ["nsenter", f"--net=/run/netns/{namespace}", "unshare", "--mount", "--pid", "--uts", "--fork",
+               "--kill-child", "--mount-proc", "--propagation", "private", "/bin/sh", str(SCRIPT),
+               str(HOME / f"{name}.sh"), str(logs), " ".join(map(str, _cgroups(name))), *own]  # fmt: skip
+    with (logs / "machine.log").open("w") as log:
+        begun = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
+        )
+    (HOME / f"{name}.pid").write_text(str(begun.pid))
+
+
+def runs(name: str) -> int:
+    """The process that holds the machine, or 0: only one that this sandbox started, by what it was started with."""
+    try:
+        pid = int((HOME / f"{name}.pid").read_text())
+        arguments = Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except (OSError, ValueError):
+        return 0
+    return pid if str(HOME / f"{name}.sh") in arguments else 0
+
+
+def stop(name: str) -> None:
+    """Pull the plug, and clear the cgroups that nobody lives in any more."""
+    if pid := runs(name):
+        os.kill(pid, signal.SIGKILL)
+        until(f"{name} to be gone", lambda: not runs(name))
+    until(f"the cgroups of {name} to be empty", lambda: _cleared(name))
+
+
+def init(name: str) -> int:
+    """The machine's first process, as the host counts: its namespaces are the machine's."""
+    holder = runs(name)
+    children = Path(f"/proc/{holder}/task/{holder}/children").read_text().split() if holder else []
+    if not children:
+        raise SetupError(f"{name} was expected to run; found that it does not. Run make k8s-up.")
+    return int(children[0])
+
+
+def until(what: str, condition: Callable[[], object], seconds: float = 60, every: float = 0.1) -> None:
+    """Wait for a condition, or give up naming it."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SetupError(f"{what} was expected within {seconds:.0f} s; found it is not so. See {LOGS}.")
+        time.sleep(every)
+
+
+def cgroup(name: str) -> str:
+    """What kubelet calls the cgroup under which its pods live."""
+    return f"/{NAMES}/{name}"
+
+
+def _hierarchies() -> list[Path]:
+    """The root of every hierarchy of cgroups: one in version 2, one for each controller in version 1."""
+    if (CGROUPS / "cgroup.controllers").exists():
+        return [CGROUPS]
+    return [path for path in CGROUPS.iterdir() if not path.is_symlink() and (path / "tasks").exists()]
+
+
+def _cgroups(name: str) -> list[Path]:
+    """The machine's own cgroup in every hierarchy, made first; its programs live in a leaf beside its pods."""
+    made = []
+    for root in _hierarchies():
+        above = root
+        for part in (NAMES, name, "system"):
+            _hand_down(above)
+            (above / part).mkdir(exist_ok=True)
+            for setting in ("cpuset.cpus", "cpuset.mems"):
+                if root != CGROUPS and (above / setting).exists():
+                    (above / part / setting).write_text((above / setting).read_text())
+            above /= part
+        made.append(above)
+    return made
+
+
+def _hand_down(group: Path) -> None:
+    """In version 2 a child has only the controllers that its parent hands down."""
+    if (offered := group / "cgroup.controllers").exists() and _hierarchies() == [CGROUPS]:
+        for controller in offered.read_text().split():
+            (group / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def _cleared(name: str) -> bool:
+    """Remove the machine's cgroups from the leaves up; whether none is left."""
+    for root in _hierarchies():
+        top = root / NAMES / name
+        for folder in sorted((top, *top.rglob("*/")), key=lambda path: -len(path.parts)) if top.exists() else ():
+            try:
+                folder.rmdir()
+            except OSError:  # someone still dies in there
+                return False
+    return True
+
+
+def forget() -> None:
+    """Remove what the machines had in common: a cgroup in every hierarchy."""
+    for root in _hierarchies():
+        if (root / NAMES).exists():
+            (root / NAMES).rmdir()

@@ -1,0 +1,151 @@
+"""Each fault fires the alert that is meant for it, and no page besides; when it is over, all is quiet again.
+
+What is shortened: scrapes and rules run every 5 s and not every 15, so that every window and waiting time is a third (a
+minute is 20 s); what is waited for is the same number of scrapes. Not judged: the budget for latency, and tickets that
+the fault is not meant to open (HAProxyServerFlaps, RagLatencyHigh, QdrantElectionsRepeat): they say truly what other
+work this machine had, and not what the fault did.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import requests
+
+from components.monitoring.dashboards import dashboard_files
+from components.monitoring.promises import Promises
+from components.monitoring.rules import rule_groups
+from components.monitoring.rules.pace import UNITS
+from components.monitoring.rules.rule import Alert
+from tests.live.alerts import Prometheus
+from tests.live.callers import Callers
+from tests.live.conftest import LiveStack
+
+pytestmark = pytest.mark.live
+
+SCRAPE_SECONDS = 5
+PROMISES = Promises(scrape_seconds=SCRAPE_SECONDS)
+ALERTS = {rule.name: rule for rules in rule_groups(PROMISES).values() for rule in rules if isinstance(rule, Alert)}
+NOT_JUDGED = {"LatencyBudgetBurnsFast"}
+SEEN_LATE_SECONDS = 40  # a probe that must fail, a scrape and an evaluation, on a machine with other work
+RECOVERY_SECONDS = 180
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What is done to which container; the pages it must fire, and those it may: what cannot work without it."""
+
+    name: str
+    container: str
+    do: Callable[[Any], None]
+    undo: Callable[[Any], None]
+    fires: frozenset[str]
+    may: frozenset[str] = field(default_factory=frozenset)
+
+
+def kill(container: Any) -> None:
+    container.kill()
+
+
+def start(container: Any) -> None:
+    container.start()
+
+
+def freeze(container: Any) -> None:
+    container.pause()
+
+
+def thaw(container: Any) -> None:
+    container.unpause()
+
+
+ERRORS = frozenset({"AvailabilityBudgetBurnsFast"})
+FAULTS = [
+    Fault(name="a Qdrant node dies", container="qdrant-1", do=kill, undo=start, fires=frozenset({"QdrantNodeDown"})),
+    Fault(
+        name="a Qdrant node freezes", container="qdrant-2", do=freeze, undo=thaw, fires=frozenset({"QdrantNodeDown"})
+    ),
+    Fault(
+        name="HAProxy dies",
+        container="haproxy-0",
+        do=kill,
+        undo=start,
+        fires=frozenset({"HAProxyDown", "CircuitBreakerOpen"}),
+        may=ERRORS,
+    ),
+    Fault(
+        name="the API role dies",
+        container="rag-service-0",
+        do=kill,
+        undo=start,
+        fires=frozenset({"RagServiceDown", "KongNoTarget", "KongTargetUnhealthy"}),
+        may=ERRORS,
+    ),
+    Fault(name="Kong dies", container="kong-0", do=kill, undo=start, fires=frozenset({"KongDown"})),
+    Fault(
+        name="PostgreSQL dies",
+        container="postgres-0",
+        do=kill,
+        undo=start,
+        fires=frozenset({"PostgresDown", "KongDatastoreUnreachable"}),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def prometheus(stack: LiveStack) -> Iterator[Prometheus]:
+    """The stack at its quick pace, quiet, with callers that keep it at work."""
+    stack.up(
+        observabilityScrapeSeconds=str(SCRAPE_SECONDS), gatewayRateLimitPerMinute="100000", gatewayFloodBurst="100000"
+    )
+    watched = Prometheus(stack.outputs["prometheusUrl"])
+    with Callers(stack.outputs["gatewayUrl"], stack.token(3600)) as callers:
+        callers.answered_at_least(20)
+        watched.wait_until_quiet(RECOVERY_SECONDS, but=NOT_JUDGED)
+        yield watched
+    stack.up(observabilityScrapeSeconds="15", gatewayRateLimitPerMinute="100", gatewayFloodBurst="200")
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_fires_its_alerts_and_no_other_page_and_all_of_them_end(
+    stack: LiveStack, prometheus: Prometheus, fault: Fault
+) -> None:
+    container, began = stack.container(fault.container), time.monotonic()
+    waits = [seconds(ALERTS[name].wait) for name in fault.fires]
+    fault.do(container)
+    try:
+        prometheus.wait_until(fault.fires, max(waits) + SEEN_LATE_SECONDS)
+    finally:
+        fault.undo(container)
+    prometheus.wait_until_quiet(RECOVERY_SECONDS, of=fault.fires, but=NOT_JUDGED)
+    pages = prometheus.fired(time.monotonic() - began, "page")
+    assert pages - NOT_JUDGED <= fault.fires | fault.may
+
+
+def seconds(text: str) -> int:
+    return int(text[:-1]) * UNITS[text[-1]]
+
+
+def test_the_watchdog_is_there(prometheus: Prometheus) -> None:
+    assert prometheus.firing("none") == {"Watchdog"}
+
+
+def test_a_panel_shows_something_or_says_why_not(prometheus: Prometheus) -> None:
+    empty = []
+    for name, content in dashboard_files(PROMISES).items():
+        for panel in json.loads(content)["panels"]:
+            may_be = panel.get("fieldConfig", {}).get("defaults", {}).get("noValue")
+            for target in panel.get("targets", []):
+                expr = target["expr"].replace("$__rate_interval", "30s").replace("$node", ".*").replace("$route", ".*")
+                if not prometheus.ask(expr) and not may_be:
+                    empty.append(f"{name}: {panel['title']}: {expr}")
+    assert empty == []
+
+
+def test_every_target_is_scraped_and_every_rule_evaluated(prometheus: Prometheus) -> None:
+    assert prometheus.ask("up == 0") == []
+    rules = requests.get(f"{prometheus.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
+    assert {rule["health"] for group in rules for rule in group["rules"]} == {"ok"}

@@ -1,0 +1,217 @@
+"""The prod stack as a cluster would see it: what its manifests promise, and that a strict cluster takes them."""
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import kubernetes_validate
+import pytest
+
+from tests.program.engine import Engine, run_program
+
+VERSION = "1.34"
+CONTROLLERS = (":Deployment", ":StatefulSet", ":Job")
+
+
+def manifests(engine: Engine) -> Iterator[dict[str, Any]]:
+    """Every object, as it goes to the cluster; the founding Job travels inside its provider's resource."""
+    for request in engine.requests:
+        if request.type.startswith("kubernetes:"):
+            yield dict(request.inputs)
+    for request in engine.of(":JobOnce"):
+        yield dict(request.inputs["manifest"])
+
+
+def pod_specs(engine: Engine) -> dict[str, dict[str, Any]]:
+    """Name -> spec of every pod there will be."""
+    kinds = ("Deployment", "StatefulSet", "Job")
+    found = [each for each in manifests(engine) if each["kind"] in kinds]
+    return {each["metadata"]["name"]: each["spec"]["template"]["spec"] for each in found}
+
+
+def policies(engine: Engine) -> dict[str, dict[str, Any]]:
+    return {request.name: request.inputs["spec"] for request in engine.of(":NetworkPolicy")}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        {},
+        {"gatewayBackend": "database", "gatewayAdminPort": "a free one"},
+        {"kubernetesEdge": "ingress", "kubernetesEdgeHost": "rag.example.com", "kubernetesEdgeTlsSecret": "rag-tls",
+         "kubernetesEdgeTlsIssuer": "letsencrypt", "kubernetesEdgeNamespace": "ingress-nginx"},
+        {"kubernetesEdge": "loadbalancer", "kubernetesEdgeTlsSecret": "rag-tls", "kubernetesPullSecret": "pull",
+         "kubernetesRegistryMirror": "mirror.example.com/all", "kubernetesStorageClass": "fast",
+         "kubernetesSpread": "soft", "kubernetesZoneKey": ""},
+    ],
+    ids=["as it is", "with a database", "behind an ingress", "behind a load balancer"],
+)  # fmt: skip
+def variant(request: pytest.FixtureRequest) -> Engine:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        free = str(probe.getsockname()[1])
+    return run_program(
+        "prod", **{key: free if given == "a free one" else given for key, given in request.param.items()}
+    )
+
+
+def test_every_manifest_passes_the_strict_schema(variant: Engine) -> None:
+    for manifest in manifests(variant):
+        kubernetes_validate.validate(manifest, VERSION, strict=True)
+
+
+def test_a_misspelt_field_would_be_seen(prod: Engine) -> None:
+    broken = json.loads(json.dumps(next(each for each in manifests(prod) if each["kind"] == "StatefulSet")))
+    broken["spec"]["podManagementPolcy"] = "Parallel"
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate(broken, VERSION, strict=True)
+
+
+def test_every_pod_is_restricted_and_writes_only_where_it_was_let(variant: Engine) -> None:
+    for name, spec in pod_specs(variant).items():
+        security = spec["securityContext"]
+        assert security["runAsNonRoot"], name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert spec["automountServiceAccountToken"] is False, name
+        for container in spec["containers"]:
+            own = container["securityContext"]
+            assert own["readOnlyRootFilesystem"], name
+            assert not own["allowPrivilegeEscalation"], name
+            assert own["capabilities"] == {"drop": ["ALL"]}, name
+            assert container["resources"]["limits"].keys() == container["resources"]["requests"].keys()
+
+
+def test_the_namespace_takes_nothing_but_restricted_pods(prod: Engine) -> None:
+    [namespace] = prod.of(":Namespace")
+    assert namespace.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_nobody_calls_anybody_but_along_a_wire(prod: Engine) -> None:
+    assert policies(prod)["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    doors = [spec for spec in policies(prod).values() if spec.get("ingress")]
+    peers = [
+        (spec["podSelector"]["matchLabels"]["app.kubernetes.io/name"], _callers(rule))
+        for spec in doors
+        for rule in spec["ingress"]
+        if 6335 in {port["port"] for port in rule["ports"]}
+    ]
+    assert peers == [("qdrant", {"qdrant"})]
+
+
+def _callers(rule: dict[str, Any]) -> set[str]:
+    return {each["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for each in rule["from"]}
+
+
+def test_each_wire_has_two_ends(variant: Engine) -> None:
+    wires = {way: set(_ends(variant, way)) for way in ("egress", "ingress")}
+    assert wires["egress"]
+    assert wires["egress"] == wires["ingress"]
+
+
+def _ends(engine: Engine, way: str) -> Iterator[tuple[str, str, int]]:
+    """(caller, callee, port) of every rule between pods."""
+    for spec in policies(engine).values():
+        own = spec["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name")
+        for rule in spec.get(way, []):
+            for other in rule["to" if way == "egress" else "from"]:
+                if "podSelector" in other:
+                    far = other["podSelector"]["matchLabels"]["app.kubernetes.io/name"]
+                    ends = (own, far) if way == "egress" else (far, own)
+                    yield from ((*ends, port["port"]) for port in rule["ports"])
+
+
+def test_without_an_edge_the_world_is_let_in_nowhere(prod: Engine) -> None:
+    assert not [r for r in prod.of(":Service") if r.inputs["spec"].get("type") in ("LoadBalancer", "NodePort")]
+    assert not prod.of(":Ingress")
+    assert "0.0.0.0/0" not in json.dumps(policies(prod))
+
+
+def test_an_ingress_ends_the_tls_and_is_the_only_way_in() -> None:
+    engine = run_program(
+        "prod",
+        kubernetesEdge="ingress",
+        kubernetesEdgeHost="rag.example.com",
+        kubernetesEdgeTlsSecret="rag-tls",
+        kubernetesEdgeNamespace="ingress-nginx",
+    )
+    [ingress] = engine.of(":Ingress")
+    assert ingress.inputs["spec"]["tls"] == [{"hosts": ["rag.example.com"], "secretName": "rag-tls"}]
+    [rule] = policies(engine)["kong-from-outside"]["ingress"]
+    assert rule["ports"] == [{"port": 8000, "protocol": "TCP"}]
+    assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress-nginx"}}}]
+
+
+def test_a_node_that_rolls_is_for_the_gates_to_touch_and_is_stopped_hard(prod: Engine) -> None:
+    spec = prod.one("qdrant", ":StatefulSet").inputs["spec"]
+    pod = spec["template"]["spec"]
+    assert (spec["podManagementPolicy"], spec["updateStrategy"]) == ("Parallel", {"type": "OnDelete"})
+    assert pod["shareProcessNamespace"]
+    assert pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][-1] == "kill -9 -1"
+    assert pod["containers"][0]["readinessProbe"]["httpGet"]["path"] == "/readyz"
+    startup = pod["containers"][0]["startupProbe"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 600
+
+
+def test_replicas_stand_apart_and_only_one_of_them_may_be_away(prod: Engine) -> None:
+    affinity = pod_specs(prod)["qdrant"]["affinity"]["podAntiAffinity"]
+    [rule] = affinity["requiredDuringSchedulingIgnoredDuringExecution"]
+    assert rule["topologyKey"] == "kubernetes.io/hostname"
+    replicated = {r.name for kind in CONTROLLERS for r in prod.of(kind) if r.inputs["spec"].get("replicas", 1) > 1}
+    assert replicated == {request.name for request in prod.of(":PodDisruptionBudget")}
+    assert {request.inputs["spec"]["maxUnavailable"] for request in prod.of(":PodDisruptionBudget")} == {1}
+    for name in replicated:
+        assert pod_specs(prod)[name]["topologySpreadConstraints"]
+
+
+def test_the_gateway_without_a_database_is_one_file_and_has_no_admin_api(prod: Engine) -> None:
+    [container] = pod_specs(prod)["kong"]["containers"]
+    env = {each["name"]: each["value"] for each in container["env"]}
+    assert (env["KONG_DATABASE"], env["KONG_ADMIN_LISTEN"]) == ("off", "off")
+    assert not [request for request in prod.requests if request.type.startswith("kong:")]
+    data = prod.one("kong-secret-files", ":Secret").inputs["stringData"]
+    assert "host: valkey" in data["etc__kong__kong.yml"]
+
+
+def test_another_gateway_is_another_file_and_rolls_its_nodes() -> None:
+    kong = [_secret_of(run_program("prod", gatewayRateLimitPerMinute=limit), "kong") for limit in ("100", "101")]
+    assert kong[0] != kong[1]
+
+
+def _secret_of(engine: Engine, name: str) -> str:
+    volumes = pod_specs(engine)[name]["volumes"]
+    return str(next(volume["secret"]["secretName"] for volume in volumes if "secret" in volume))
+
+
+def test_another_content_is_another_revision_of_the_pods(prod: Engine) -> None:
+    other = run_program("prod", qdrantLogLevel="WARN")
+    templates = [engine.one("qdrant-rolled-0", ":PodRolled").inputs["template"] for engine in (prod, other, prod)]
+    assert templates[0] != templates[1]
+    assert templates[0] == templates[2]
+
+
+def test_what_scales_by_itself_is_not_scaled_back_by_the_next_up(prod: Engine) -> None:
+    scaled = {request.name: request for request in prod.of(":HorizontalPodAutoscaler")}
+    assert set(scaled) == {"kong", "rag-service", "rag-llamaindex-query"}
+    for name in scaled:
+        assert "spec.replicas" in prod.one(name, ":Deployment").wire.ignoreChanges
+
+
+def test_balancers_and_prometheus_find_every_replica(prod: Engine) -> None:
+    config = prod.one("haproxy-secret-files", ":Secret").inputs["stringData"]["usr__local__etc__haproxy__haproxy.cfg"]
+    assert "server qdrant-2 qdrant-2.qdrant-replicas.rag-prod.svc.cluster.local:6333" in config
+    scrapes = prod.one("prometheus-files", ":ConfigMap").inputs["data"]["etc__prometheus__prometheus.yml"]
+    assert "kong-replicas.rag-prod.svc.cluster.local" in scrapes
+    assert "qdrant-1.qdrant-replicas.rag-prod.svc.cluster.local:6333" in scrapes
+
+
+def test_a_mirror_stands_before_every_image() -> None:
+    engine = run_program("prod", kubernetesRegistryMirror="mirror.example.com/all")
+    images = [container["image"] for spec in pod_specs(engine).values() for container in spec["containers"]]
+    assert images
+    assert all(image.startswith("mirror.example.com/all/") for image in images)
+
+
+def test_objects_grow_by_the_same_number_with_each_node(prod: Engine) -> None:
+    grown = run_program("prod", qdrantNodes="9")
+    more = [sum(request.wire.custom for request in engine.requests) for engine in (prod, grown)]
+    assert more[1] - more[0] == (9 - 3) * 3  # a disk, its pod's roll, its gate

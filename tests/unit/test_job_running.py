@@ -1,0 +1,85 @@
+"""A Job runs to its end and leaves nothing; one that does not end well says why."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from providers.job_once import JobOnceProvider
+from providers.job_running import Clock, run_to_end
+
+
+class FakeJob:
+    """A Job that ends after a few looks, if it does."""
+
+    def __init__(self, *, ends: str = "succeeded", after: int = 3, left_over: bool = False) -> None:
+        self.ends, self.after = ends, after
+        self.there, self.started, self.looks = left_over, 0, 0
+        self.all_pods: list[Mapping[str, Any]] = []
+
+    def start(self) -> None:
+        assert not self.there, "a Job of that name is there"
+        self.there, self.started = True, self.started + 1
+
+    def job(self) -> Mapping[str, Any] | None:
+        if not self.there:
+            return None
+        self.looks += 1
+        ended = self.looks > self.after
+        status = {
+            "succeeded": {"succeeded": 1},
+            "failed": {"conditions": [{"type": "Failed", "status": "True"}]},
+            "never": {},
+        }
+        return {"metadata": {"name": "founding"}, "status": status[self.ends] if ended else {}}
+
+    def pods(self) -> list[Mapping[str, Any]]:
+        return self.all_pods
+
+    def log(self) -> str:
+        return "touch: read-only file system"
+
+    def remove(self) -> None:
+        self.there = False
+
+
+def clock() -> Clock:
+    seconds = [0.0]
+    return Clock(now=lambda: seconds[0], pause=lambda more: seconds.__setitem__(0, seconds[0] + more))
+
+
+def test_a_job_that_succeeds_leaves_nothing() -> None:
+    job = FakeJob()
+    run_to_end(job, clock())
+    assert (job.started, job.there) == (1, False)
+
+
+def test_what_an_interrupted_run_left_goes_first() -> None:
+    job = FakeJob(left_over=True)
+    run_to_end(job, clock())
+    assert job.started == 1
+
+
+def test_a_failed_job_says_its_last_words_and_leaves_nothing() -> None:
+    job = FakeJob(ends="failed")
+    with pytest.raises(RuntimeError, match="founding to succeed, found it failed: touch: read-only"):
+        run_to_end(job, clock())
+    assert not job.there
+
+
+def test_a_job_whose_pod_finds_no_machine_ends_with_that() -> None:
+    job = FakeJob(ends="never")
+    job.all_pods = [
+        {
+            "metadata": {"name": "founding-x"},
+            "status": {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes: no memory"}]},
+        }
+    ]
+    with pytest.raises(TimeoutError, match="founding-x finds no machine: 0/3 nodes: no memory"):
+        run_to_end(job, clock())
+
+
+def test_what_is_done_once_is_not_done_again_whatever_changes() -> None:
+    assert (
+        not JobOnceProvider().diff("", {"manifest": {}, "context": "a"}, {"manifest": {"x": 1}, "context": "b"}).changes
+    )

@@ -1,0 +1,118 @@
+"""What a cluster lacks is said before anything is made: each thing by itself, all at once, with what to do."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ops import consent
+from ops.cluster_look import ClusterLook, takes_pods
+from ops.kubernetes_ground import KubernetesGround, shortcomings
+from ops.parts import Parts
+from ops.stack import OperatorError
+from settings import Settings
+
+GOOD = ClusterLook(
+    namespace_exists=True,
+    machines=3,
+    storage_classes={"fast": "ebs.csi.aws.com", "shared": "nfs.csi.k8s.io"},
+    default_storage_class="fast",
+)
+
+
+def prod(**overrides: object) -> Settings:
+    return Settings.from_file(Path("Pulumi.prod.yaml"), overrides)
+
+
+def test_a_cluster_that_has_everything_lacks_nothing() -> None:
+    assert shortcomings(prod(), GOOD) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "look", "said"),
+    [
+        ({}, replace(GOOD, forbidden=("create secrets in namespace rag-prod",)), "the right to create secrets"),
+        ({"kubernetesCreateNamespace": False}, replace(GOOD, namespace_exists=False), "its namespace: none is there"),
+        ({"kubernetesStorageClass": "slow"}, GOOD, "storage class slow: found fast, shared"),
+        ({}, replace(GOOD, default_storage_class=""), "a default storage class: found fast, shared"),
+        ({"kubernetesStorageClass": "shared"}, GOOD, "a shared file system"),
+        ({}, replace(GOOD, machines=2), "expected 3 that take pods, so that no two nodes of Qdrant share one, found 2"),
+        ({"qdrantNodes": 5}, GOOD, "expected 5 that take pods"),
+        ({}, replace(GOOD, missing_secrets={"kubernetesPullSecret": "pull"}), "Secret pull"),
+        ({"kubernetesMonitoringOperator": True}, GOOD, "ServiceMonitor"),
+    ],
+)
+def test_what_is_missing_is_named_with_what_to_do(overrides: dict[str, object], look: ClusterLook, said: str) -> None:
+    [found] = shortcomings(prod(**overrides), look)
+    assert said in found
+
+
+def test_fewer_machines_are_enough_where_nodes_may_share_one() -> None:
+    assert shortcomings(prod(kubernetesSpread="soft"), replace(GOOD, machines=1)) == []
+
+
+def test_what_a_user_may_not_ask_is_not_held_against_the_cluster() -> None:
+    assert shortcomings(prod(), replace(GOOD, machines=None, storage_classes=None)) == []
+
+
+def test_without_a_kubeconfig_the_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    with pytest.raises(OperatorError, match=r"expected a kubeconfig with a current context, found none.*KUBECONFIG"):
+        KubernetesGround(prod()).check()
+
+
+def test_a_cluster_that_does_not_answer_is_a_sentence(kubeconfig: Path) -> None:
+    with pytest.raises(OperatorError, match=r"expected a cluster that answers at https://127\.0\.0\.1:1, found"):
+        KubernetesGround(prod()).check()
+
+
+@pytest.fixture
+def kubeconfig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """One whose cluster is nowhere."""
+    return _kubeconfig(monkeypatch, tmp_path, "https://127.0.0.1:1")
+
+
+def _kubeconfig(monkeypatch: pytest.MonkeyPatch, folder: Path, server: str) -> Path:
+    path = folder / "config"
+    path.write_text(
+        "apiVersion: v1\nkind: Config\ncurrent-context: here\n"
+        f"clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\n"
+        "users: [{name: u, user: {token: t}}]\ncontexts: [{name: here, context: {cluster: c, user: u}}]\n"
+    )
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    return path
+
+
+def node(**changes: Any) -> Any:
+    ready = [SimpleNamespace(type="Ready", status=changes.get("ready", "True"))]
+    taints = [SimpleNamespace(effect=effect) for effect in changes.get("taints", [])]
+    spec = SimpleNamespace(unschedulable=changes.get("cordoned"), taints=taints)
+    return SimpleNamespace(status=SimpleNamespace(conditions=ready), spec=spec)
+
+
+def test_only_a_machine_that_takes_pods_counts() -> None:
+    assert takes_pods(node())
+    assert takes_pods(node(taints=["PreferNoSchedule"]))
+    for barred in (node(ready="False"), node(cordoned=True), node(taints=["NoSchedule"])):
+        assert not takes_pods(barred)
+
+
+@pytest.mark.parametrize("server", ["https://127.0.0.1:6443", "https://[::1]:6443", "https://localhost:6443"])
+def test_a_cluster_of_this_machine_is_touched_without_a_question(
+    server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _kubeconfig(monkeypatch, tmp_path, server)
+    consent.ask(prod(), Parts(), "Bring the stack up in", agreed=False)
+
+
+@pytest.mark.parametrize("server", ["https://10.0.0.1:6443", "https://api.example.com"])
+def test_a_cluster_elsewhere_is_not_touched_without_a_yes(
+    server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = _kubeconfig(monkeypatch, tmp_path, server)
+    with pytest.raises(OperatorError, match=f"namespace rag-prod of the cluster at {server}"):
+        consent.ask(prod(), Parts(), "Bring the stack up in", agreed=False)
+    consent.ask(prod(), Parts(), "Bring the stack up in", agreed=True)
+    consent.ask(prod(), Parts(env={"KUBECONFIG": str(path)}), "Bring the stack up in", agreed=False)
