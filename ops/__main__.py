@@ -16,7 +16,7 @@ from ops.daytwo import commands as daytwo
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts, load_parts
 from ops.review.run import review
-from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, use_parts
+from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, resources, use_parts
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -65,7 +65,8 @@ def preview(
     files = StackFiles(name=stack, parts=_parts())
     files.settings()
     with only_one():
-        done = review(console, files, open_stack(files), allow_data_loss=allow_data_loss, refresh=refresh)
+        lifecycle.readable(resources(opened := open_stack(files)))
+        done = review(console, files, opened, allow_data_loss=allow_data_loss, refresh=refresh)
     if markdown:
         markdown.write_text(done.markdown)
     console.print(Markdown(done.markdown))

@@ -11,6 +11,7 @@ from ops import deployment
 from ops.balancer import balancers_of, servers_of
 from ops.deployment import Progress
 from ops.ground import ground_of
+from ops.pickled_code import refuse_foreign_code
 from ops.review.run import refuse_unless_passed, review
 from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, resources
 from providers.balancer_api import BalancerUnreachable
@@ -34,7 +35,7 @@ def bring_up(
         ground.check()
         stack = open_stack(files)
         clear_interrupted(stack)
-        recorded, nodes = resources(stack), files.settings().qdrant.nodes
+        recorded, nodes = readable(resources(stack)), files.settings().qdrant.nodes
         leaving = leaving_nodes(nodes, recorded)
         refuse_to_lose_shards(leaving, emptied=emptied, nodes=nodes)
         empty = {f"{SERVER_PREFIX}{node}" for node in emptied}
@@ -48,13 +49,11 @@ def bring_up(
     return progress
 
 
-def preview(files: StackFiles, console: Console, *, refresh: bool = False) -> Progress:
-    """Show what `bring_up` would do; with `refresh`, to what is really there and not to what the state remembers."""
-    files.settings()
-    with only_one():
-        stack = open_stack(files)
-        _, progress = deployment.run(console, "pulumi preview", stack.preview, diff=True, refresh=refresh)
-    return progress
+def readable(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is in the state; OperatorError when this Python cannot run the code in it."""
+    if reason := refuse_foreign_code(recorded):
+        raise OperatorError(reason)
+    return recorded
 
 
 def _readmit_forgotten(found: dict[str, Any], console: Console) -> None:
@@ -76,7 +75,7 @@ def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> li
     with only_one():
         stack = open_stack(files)
         clear_interrupted(stack)
-        recorded = resources(stack)
+        recorded = readable(resources(stack))
         if not recorded:
             return []
         ground_of(files.settings()).clear(recorded)

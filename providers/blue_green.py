@@ -27,7 +27,7 @@ def replace(nodes: Nodes, declared: Declared, current: str, prepare: Callable[[s
     prepare(target)
     takeover = Takeover(PointsApi(nodes, current), PointsApi(nodes, target), fill, told)
     takeover.remember()
-    _repeat(takeover.catch_up, few=PAGE)
+    takeover.catch_up()
     await_indexed(nodes, declared, target)
     _repeat(takeover.catch_up, few=PAGE)
     if reasons := takeover.differences():

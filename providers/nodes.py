@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
-from providers.reach import reach
 
 T = TypeVar("T")
 View = Mapping[str, Any]
@@ -20,7 +19,7 @@ class Nodes:
 
     @classmethod
     def at(cls, urls: Iterable[str], api_key: str) -> "Nodes":
-        return cls(reach(url, api_key) for url in urls)
+        return cls(QdrantApi(url, api_key) for url in urls)
 
     def __iter__(self) -> Iterator[QdrantApi]:
         return iter(self._nodes)

@@ -1,6 +1,7 @@
 """The points of one collection, read and written in pages through whichever node answers."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from providers.nodes import Nodes
@@ -20,14 +21,19 @@ class PointsApi:
 
     def pages(self, *, with_vector: bool) -> Iterator[list[Point]]:
         """Every point once, in the order of ids; what is written meanwhile may or may not be among them."""
-        offset = None
-        while True:
-            wanted = {"limit": PAGE, "offset": offset, "with_payload": True, "with_vector": with_vector}
-            page = self._call("POST", "/scroll", wanted)
-            yield page["points"]
-            offset = page.get("next_page_offset")
-            if offset is None:
-                return
+        with ThreadPoolExecutor(max_workers=1) as ahead:  # the next page is fetched while one is worked on
+            coming = ahead.submit(self._page, None, with_vector)
+            while True:
+                page = coming.result()
+                if (offset := page.get("next_page_offset")) is not None:
+                    coming = ahead.submit(self._page, offset, with_vector)
+                yield page["points"]
+                if offset is None:
+                    return
+
+    def _page(self, offset: Any, with_vector: bool) -> Any:
+        wanted = {"limit": PAGE, "offset": offset, "with_payload": True, "with_vector": with_vector}
+        return self._call("POST", "/scroll", wanted)
 
     def retrieve(self, ids: list[Any], *, with_vector: bool) -> dict[Any, Point]:
         """Those of the points that there are, by id."""

@@ -1,0 +1,47 @@
+"""State that one Python wrote and another is to work with."""
+
+import json
+from typing import Any
+
+import pytest
+from pulumi.dynamic import ResourceProvider
+from pulumi.dynamic.dynamic import serialize_provider
+
+from ops.pickled_code import refuse_foreign_code
+from providers.collection import CollectionProvider
+from providers.wire import python_minor
+
+
+def inline() -> ResourceProvider:
+    """A provider as most programs have them: its code goes into the state."""
+
+    class Inline(ResourceProvider):
+        def delete(self, _id: str, _props: dict[str, Any]) -> None:
+            raise NotImplementedError
+
+    return Inline()
+
+
+def recorded(provider: ResourceProvider, python: str | None, *, secret: bool = False) -> list[dict[str, Any]]:
+    kept: Any = serialize_provider(provider)
+    if secret:
+        kept = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "plaintext": json.dumps(kept)}
+    outputs = {"python": python} if python else {}
+    return [{"urn": "urn:pulumi:dev::p::t::thing", "inputs": {"__provider": kept}, "outputs": outputs}]
+
+
+@pytest.mark.parametrize("secret", [True, False])
+def test_code_of_another_python_is_refused_with_what_to_do(secret: bool) -> None:
+    reason = refuse_foreign_code(recorded(inline(), "3.9", secret=secret))
+    assert f"expected Python 3.9, whose code the state holds for thing, found {python_minor()}" in reason
+    assert "run make up once with Python 3.9" in reason
+
+
+def test_code_of_nobody_knows_which_python_is_refused() -> None:
+    assert "Python of the version that wrote it" in refuse_foreign_code(recorded(inline(), None))
+
+
+def test_code_of_this_python_and_names_of_any_are_fine() -> None:
+    assert refuse_foreign_code(recorded(inline(), python_minor())) == ""
+    assert refuse_foreign_code(recorded(CollectionProvider(), "3.9")) == ""
+    assert refuse_foreign_code([{"urn": "u", "type": "docker:index/container:Container", "inputs": {}}]) == ""
