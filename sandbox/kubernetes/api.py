@@ -1,13 +1,15 @@
 """A Kubernetes API server, as plain HTTP."""
 
-import atexit
 import base64
+import json
 import os
+import ssl
 import tempfile
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-import requests
+import urllib3
 import yaml
 
 Object = dict[str, Any]
@@ -36,14 +38,10 @@ class Api:
         chosen = _named(described, "context", context or described.get("current-context") or "")
         at = _named(described, "cluster", cluster or chosen["cluster"])
         self.server, self.namespace = str(at["server"]).rstrip("/"), str(chosen.get("namespace") or "default")
-        self._session = requests.Session()
-        self._session.trust_env = False  # a proxy for the world is none for the cluster
-        self._session.verify = _file(at, "certificate-authority") or not at.get("insecure-skip-tls-verify", False)
         user = _named(described, "user", chosen.get("user", ""))
-        if certificate := _file(user, "client-certificate"):
-            self._session.cert = (certificate, _file(user, "client-key"))
-        if token := user.get("token"):
-            self._session.headers["Authorization"] = f"Bearer {token}"
+        self._headers = {"Authorization": f"Bearer {user['token']}"} if user.get("token") else {}
+        # No proxy: one for the world is none for the cluster. And not a session of `requests`: it takes keys as files only.
+        self._pool = urllib3.PoolManager(ssl_context=_trust(at, user), retries=False, maxsize=32)
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
 
     def kind(self, api_version: str, kind: str) -> tuple[str, bool]:
@@ -83,15 +81,17 @@ class Api:
     ) -> Object:
         """One request: the answer's object, or Refused with the server's reason."""
         try:
-            answer = self._session.request(
-                method, self.server + path, params=query, json=body, headers={"Content-Type": kind},
-                timeout=(SOON_SECONDS, LATER_SECONDS),
+            answer = self._pool.request(
+                method, f"{self.server}{path}?{urlencode(query or {})}", body=body and json.dumps(body),
+                headers={**self._headers, "Content-Type": kind},
+                timeout=urllib3.Timeout(connect=SOON_SECONDS, read=LATER_SECONDS),
             )  # fmt: skip
-        except (requests.RequestException, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             raise Unreachable(f"{self.server} does not answer: {error}") from error
-        found = answer.json() if "json" in answer.headers.get("Content-Type", "") else {"message": answer.text}
-        if not answer.ok:
-            raise Refused(answer.status_code, found.get("reason", ""), found.get("message", answer.reason))
+        spoken = "json" in answer.headers.get("Content-Type", "")
+        found = json.loads(answer.data) if spoken else {"message": answer.data.decode(errors="replace")}
+        if answer.status >= 400:
+            raise Refused(answer.status, found.get("reason", ""), found.get("message", answer.reason))
         return dict(found)
 
 
@@ -114,12 +114,22 @@ def _named(described: Object, kind: str, name: str) -> Object:
     raise Unreachable(f"expected a {kind} {name!r} in the kubeconfig, found none")
 
 
-def _file(entry: Object, key: str) -> str:
-    """A path as requests wants it, of what a kubeconfig gives as a path or as base64."""
+def _trust(at: Object, user: Object) -> ssl.SSLContext:
+    """Whom to believe and who we are; a key is in a file only while it is being read."""
+    authority = _data(at, "certificate-authority")
+    context = ssl.create_default_context(cadata=authority.decode() or None)
+    if at.get("insecure-skip-tls-verify"):
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    if certificate := _data(user, "client-certificate"):
+        with tempfile.NamedTemporaryFile(prefix="kube-") as both:
+            both.write(certificate + b"\n" + _data(user, "client-key"))
+            both.flush()
+            context.load_cert_chain(both.name)
+    return context
+
+
+def _data(entry: Object, key: str) -> bytes:
+    """What a kubeconfig gives as base64, or in a file of which it gives the path; empty when neither."""
     if data := entry.get(f"{key}-data"):
-        descriptor, path = tempfile.mkstemp(prefix="kube-")
-        atexit.register(os.unlink, path)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64decode(data))
-        return path
-    return str(entry.get(key) or "")
+        return base64.b64decode(data)
+    return Path(entry[key]).read_bytes() if entry.get(key) else b""

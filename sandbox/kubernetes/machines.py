@@ -77,10 +77,10 @@ def cgroup(name: str) -> str:
 
 
 def _hierarchies() -> list[Path]:
-    """The root of every hierarchy of cgroups: one in version 2, one for each controller in version 1."""
+    """The root of every hierarchy of cgroups: one in version 2, one for each controller in version 1, and mixtures."""
     if (CGROUPS / "cgroup.controllers").exists():
         return [CGROUPS]
-    return [path for path in CGROUPS.iterdir() if not path.is_symlink() and (path / "tasks").exists()]
+    return [path for path in CGROUPS.iterdir() if not path.is_symlink() and (path / "cgroup.procs").exists()]
 
 
 def _cgroups(name: str) -> list[Path]:

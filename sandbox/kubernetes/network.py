@@ -6,7 +6,7 @@ from pathlib import Path
 from sandbox.kubernetes.places import API, GATE, HOST, NAMES, NODE_NET, NODES, POD_NET, SERVICE_NET, Node
 from sandbox.progress import run
 
-BRIDGE = "br0"
+BRIDGE, NAMESPACES = "br0", Path("/run/netns")
 
 
 def lay() -> None:
@@ -41,8 +41,11 @@ def cable(node: Node, plugged: bool) -> None:
 def clear() -> None:
     """Remove the namespaces; the links go with them."""
     for machine in (NAMES, *(node.namespace for node in NODES)):
-        if Path("/run/netns", machine).exists():
+        if (NAMESPACES / machine).exists():
             run("ip", "netns", "del", machine)
+    if NAMESPACES.exists() and not any(NAMESPACES.iterdir()):
+        run("umount", str(NAMESPACES))  # `ip netns` mounted it
+        NAMESPACES.rmdir()
     subprocess.run(["ip", "link", "del", NAMES], capture_output=True, check=False)  # gone already, as a rule
 
 
