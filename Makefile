@@ -5,7 +5,7 @@ OPS := $(PYTHON) -m ops
 PLAN = $(if $(DRY_RUN),--dry-run)
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
-.PHONY: up down status preview search token ingest qdrant-key gateway-yaml test check lock parts k8s-up k8s-down \
+.PHONY: up down status preview search token ingest qdrant-key gateway-yaml pin test check lock parts k8s-up k8s-down \
 	test-k8s load chaos roll breaker hops capacity prove backup restore migrate replace-node scale verify
 
 up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand; YES=1 asks nothing
@@ -55,6 +55,9 @@ scale: parts  ## as many nodes as the stack file says; make scale NODES=5 DRY_RU
 
 verify: .venv/ready  ## every point on every copy; LEDGER=file: every acknowledged one
 	@$(OPS) verify --stack $(STACK) $(PLAN) $(if $(LEDGER),--ledger "$(LEDGER)")
+
+pin: .venv/ready  ## write each image's digest into the stack file, as its registry has it
+	@$(OPS) pin --stack $(STACK)
 
 test: parts  ## every test, against the real engine and a running stack
 	@$(PYTHON) -m pytest

@@ -15,6 +15,7 @@ from ops import consent, corpus, gateway, lifecycle, proving, status
 from ops.daytwo import commands as daytwo
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts, load_parts
+from ops.pin import pin as pin_images
 from ops.review.run import review
 from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, resources, use_parts
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
@@ -128,6 +129,15 @@ def token(stack: Stack = "dev", valid_seconds: int = 3600) -> None:
 def qdrant_key(stack: Stack = "dev") -> None:
     """Print Qdrant's API key, for a client of your own."""
     print(_outputs(stack)["qdrantApiKey"])
+
+
+@app.command()
+def pin(stack: Stack = "dev") -> None:
+    """Ask the registries for the digest of each image, and write it into the stack file."""
+    pinned = pin_images(StackFiles(name=stack, parts=_parts()).stack_file)
+    for image in pinned:
+        console.print(image)
+    console.print(f"{len(pinned)} images pinned." if pinned else "Every image was pinned already.")
 
 
 def _parts() -> Parts:

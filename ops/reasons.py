@@ -6,6 +6,24 @@ from collections.abc import Iterable
 # (what the engine or a plugin says, what it means and what to do)
 KNOWN = (
     (
+        r"[Pp]od[ /\[]*(?P<pod>[\w./-]+)[^\n]*?"
+        r"(?:ErrImagePull|ImagePullBackOff|Back-off pulling image|Failed to pull image)[^\n]*",
+        "pod {pod} finds its image nowhere; mend the image in the stack file, or give the cluster access to its "
+        "registry (rag-platform:kubernetesPullSecret, kubernetesRegistryMirror)",
+    ),
+    (
+        r"(?P<said>\d+/\d+ nodes are available: [^\n]*)",
+        "a pod finds no machine: {said} Add machines or room, or ask for less in the stack file",
+    ),
+    (
+        r"(?P<said>\S+ is forbidden: [^\n]*)",
+        "the cluster refuses: {said}; ask its owner for the right, or use another rag-platform:kubernetesNamespace",
+    ),
+    (
+        r"configured Kubernetes cluster is unreachable: (?P<said>[^\n]*)",
+        "expected a cluster that answers, found: {said}; see that it runs, and which context the kubeconfig names",
+    ),
+    (
         r"unable to pull image (?P<image>\S+?): ",
         "expected image {image} on this machine or in its registry, found it in neither; mend its reference in the "
         "stack file, or load the image",
