@@ -8,19 +8,25 @@ from components.credentials import Credentials
 from components.gateway.database import CANARY
 from components.gateway.rag import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret, rag_gateway
 from components.kong import PROXY, STATUS, KongGateway, KongGatewayArgs
-from components.monitoring.exporters import PostgresSource
+from components.monitoring.exporters import PostgresSource, ValkeySource
 from components.monitoring.prometheus import ScrapeTargets
 from components.monitoring.promises import Promises
-from components.observability import GRAFANA, PROMETHEUS, ObservabilityStack, ObservabilityStackArgs
+from components.observability import ObservabilityStack, ObservabilityStackArgs
 from components.qdrant import REST, QdrantCluster, QdrantClusterArgs, QdrantKeys
 from components.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, locate_ingest, rag_image
 from platforms.connect import connect
+from platforms.watched import Scrape
 from providers.collection import ReplicatedCollection
 from settings import PROJECT, Settings
 
 settings = Settings.from_stack()
 platform = connect(settings.stack, settings.kubernetes)
-credentials = Credentials("credentials", config=pulumi.Config(PROJECT), protect=settings.stack.protect_data)
+credentials = Credentials(
+    "credentials",
+    config=pulumi.Config(PROJECT),
+    protect=settings.stack.protect_data,
+    given=platform.given_secrets(),
+)
 api_key = credentials.secret("qdrantApiKey")
 read_only_key = credentials.secret("qdrantReadOnlyApiKey")
 service_token = credentials.secret("gatewayServiceToken")
@@ -84,7 +90,7 @@ gateway = KongGateway(
         gateway=rag_gateway(
             settings.gateway, (rag.services[API].address(PORTS[API]),), settings.observability.traces_url
         ),
-        traces=bool(settings.observability.traces_url),
+        traces_url=settings.observability.traces_url,
         backends=rag.ready,
         calls=(rag.services[API].call(PORTS[API]),),
         secrets={
@@ -104,6 +110,7 @@ observability = ObservabilityStack(
         grafana_image=settings.image.grafana,
         alertmanager_image=settings.image.alertmanager,
         postgres_exporter_image=settings.image.postgres_exporter,
+        valkey_exporter_image=settings.image.valkey_exporter,
         targets=ScrapeTargets(
             qdrant_cluster=tuple(qdrant.nodes.replica_addresses(REST)),
             haproxy=tuple(qdrant.balancer.replica_addresses(haproxy.STATISTICS)),
@@ -112,11 +119,13 @@ observability = ObservabilityStack(
             llamaindex_query=tuple(rag.services[QUERY].replica_addresses(PORTS[QUERY])),
             rag_ingest=tuple(rag.services[INGEST].replica_addresses(PORTS[INGEST])),
         ),
-        calls=(
-            qdrant.nodes.call(REST),
-            qdrant.balancer.call(haproxy.STATISTICS),
-            gateway.kong.call(STATUS),
-            *(service.call(PORTS[role]) for role, service in rag.services.items()),
+        scrapes=(
+            Scrape(job="qdrant-cluster", call=qdrant.nodes.call(REST), bearer=read_only_key),
+            Scrape(job="haproxy", call=qdrant.balancer.call(haproxy.STATISTICS)),
+            Scrape(job="kong", call=gateway.kong.call(STATUS)),
+            Scrape(job="rag-service", call=rag.services[API].call(PORTS[API])),
+            Scrape(job="llamaindex-query", call=rag.services[QUERY].call(PORTS[QUERY])),
+            Scrape(job="rag-ingest", call=rag.services[INGEST].call(PORTS[INGEST])),
         ),
         promises=Promises(
             qdrant_nodes=settings.qdrant.nodes,
@@ -127,6 +136,7 @@ observability = ObservabilityStack(
         qdrant_read_only_api_key=read_only_key,
         grafana_password=credentials.secret("grafanaPassword"),
         postgres=PostgresSource.of(gateway.database, credentials.secret("postgresPassword")),
+        valkey=ValkeySource.of(gateway.counter, counter_secrets.get(REDIS_PASSWORD, "")),
     ),
 )
 
@@ -146,8 +156,8 @@ for name, value in {
     "collection": settings.collection.alias,
     "physicalCollection": collection.physical_name,
     "ingestUrl": rag.ingest_url,
-    "prometheusUrl": observability.prometheus.public_url(PROMETHEUS),
-    "grafanaUrl": observability.grafana.public_url(GRAFANA),
+    "prometheusUrl": observability.prometheus_url,
+    "grafanaUrl": observability.grafana_url,
     "grafanaPassword": credentials.secret("grafanaPassword"),
 }.items():
     pulumi.export(name, value)

@@ -59,13 +59,14 @@ class ImageSettings(BaseModel):
     grafana: str
     alertmanager: str
     postgres_exporter: str
+    valkey_exporter: str = Field(description="what tells Prometheus of that Valkey")
     python: str = Field(description="base of the RAG service's image when it is built here")
     rag: str = Field(description="the RAG service's image; empty: built from services/rag")
 
     @field_validator("*")
     @classmethod
     def pinned(cls, reference: str, info: ValidationInfo) -> str:
-        if info.field_name in ("rag", "valkey") and not reference:
+        if info.field_name in ("rag", "valkey", "valkey_exporter") and not reference:
             return reference
         name, _, digest = reference.partition("@sha256:")
         _, _, tag = name.rpartition("/")[2].partition(":")
@@ -134,6 +135,8 @@ class Settings(BaseModel):
         """
         mistakes = [_unknown(key) for key in config if key not in known_keys()]
         mistakes += [_in_plain_text(key) for key in SECRET_KEYS if config.get(key) and key not in encrypted]
+        if held := config.get("kubernetesSecretName"):
+            mistakes += [_given_twice(key, held) for key in sorted(SECRET_KEYS) if config.get(key)]
         sections: dict[str, Any] = {}
         for prefix, model in SECTIONS.items():
             keys = section_keys(prefix)
@@ -182,26 +185,20 @@ class Settings(BaseModel):
                 f"found {self.observability.retention_days}: nobody could tell how much of a budget is left"
             )
         found += self._not_of_this_platform()
-        if self.gateway.rate_limit_policy == "redis" and not (self.gateway.redis_address or self.image.valkey):
-            found.append("imageValkey: expected an image, or gatewayRedisAddress, with the policy redis; found neither")
+        if self.gateway.rate_limit_policy == "redis" and not self.gateway.redis_address:
+            images = {"imageValkey": self.image.valkey, "imageValkeyExporter": self.image.valkey_exporter}
+            found += [
+                f"{key}: expected an image, or gatewayRedisAddress, with the policy redis; found neither"
+                for key, image in images.items()
+                if not image
+            ]
         return found + (_port_clashes(self.published_ports()) if self.stack.platform == "docker" else [])
 
     def _not_of_this_platform(self) -> list[str]:
         """What one platform keeps and the other has no means for: refused, and not passed over."""
         if self.stack.platform == "kubernetes":
-            built = "" if self.image.rag else "imageRag: expected a pushed image, found none: Kubernetes builds nothing"
-            # Declared, and read by nothing yet: who sets one must not believe that it does something.
-            unread = {
-                "kubernetesSecretName": self.kubernetes.secret_name,
-                "kubernetesMonitoringOperator": self.kubernetes.monitoring_operator,
-                "kubernetesMonitoringLabels": self.kubernetes.monitoring_labels,
-                "kubernetesMonitoringNamespace": self.kubernetes.monitoring_namespace,
-            }
-            return [built] * bool(built) + [
-                f"{key}: expected it unset, found {found!r}, which is not built yet"
-                for key, found in unread.items()
-                if found
-            ]
+            built = "imageRag: expected a pushed image, found none: Kubernetes builds nothing"
+            return [] if self.image.rag else [built]
         several = {
             "gatewayNodes": self.gateway.nodes,
             "qdrantBalancers": self.qdrant.balancers,
@@ -223,6 +220,10 @@ class Settings(BaseModel):
         }
         if not self.observability.alert_webhook:
             del named["observabilityAlertmanagerPort"]
+        if self.observability.prometheus_url:
+            del named["observabilityPrometheusPort"]
+        if not self.observability.grafana:
+            del named["observabilityGrafanaPort"]
         return named | nodes
 
 
@@ -250,6 +251,10 @@ def _bare(key: str) -> str:
 
 def _in_plain_text(key: str) -> str:
     return f"{key}: expected a secret, found plain text; set it with pulumi config set --secret {key}"
+
+
+def _given_twice(key: str, held: str) -> str:
+    return f"{key}: expected it unset beside kubernetesSecretName, found both; keep it in the Secret {held} alone"
 
 
 def _unknown(key: str) -> str:

@@ -25,8 +25,8 @@ class KongGateway(pulumi.ComponentResource):
     def __init__(self, name: str, args: KongGatewayArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("rag:components:KongGateway", name, gateway_inputs(args), opts)
         child = ResourceOptions(parent=self)
-        ready = self._counter(args, child)
-        counted = ResourceOptions(parent=self, depends_on=ready)
+        self.counter = self._counter(args, child)
+        counted = ResourceOptions(parent=self, depends_on=list(self.counter.ready) if self.counter else [])
         run = run_dbless if args.settings.backend == "dbless" else run_with_database
         self.kong: Service
         self.database: Service | None
@@ -34,10 +34,10 @@ class KongGateway(pulumi.ComponentResource):
         self.admin_url = self.kong.public_url(ADMIN) if args.settings.backend == "database" else ""
         self.register_outputs({"url": self.kong.public_url(PROXY)})
 
-    def _counter(self, args: KongGatewayArgs, opts: ResourceOptions) -> list[pulumi.Resource]:
+    def _counter(self, args: KongGatewayArgs, opts: ResourceOptions) -> Service | None:
         if not _counts_in_our_own(args):
-            return []
-        return list(args.platform.run(valkey.NAME, _counter_workload(args), opts).ready)
+            return None
+        return args.platform.run(valkey.NAME, _counter_workload(args), opts)
 
 
 def gateway_inputs(args: KongGatewayArgs) -> dict[str, Any]:

@@ -25,4 +25,4 @@ class KongGatewayArgs:
     backends: Sequence[pulumi.Resource]  # what the routes lead to: published only when it is ready
     calls: tuple[Call, ...]  # the ports of what the routes lead to
     secrets: Mapping[str, pulumi.Input[str]]
-    traces: bool = False  # whether the gateway makes any
+    traces_url: str = ""  # where the gateway sends traces; it makes none without

@@ -70,7 +70,7 @@ def database_workload(args: KongGatewayArgs) -> Workload:
         calls=(*args.calls, *_database_calls(args)),
         admin=True,
         certificate_dir=args.platform.certificate_dir,
-        traces=args.traces,
+        traces_url=args.traces_url,
     )
 
 

@@ -27,5 +27,5 @@ def dbless_workload(args: KongGatewayArgs) -> Workload:
         calls=args.calls,
         admin=False,
         certificate_dir=args.platform.certificate_dir,
-        traces=args.traces,
+        traces_url=args.traces_url,
     )

@@ -8,7 +8,7 @@ from components import valkey
 from components.gateway.database import update_env
 from components.gateway.flood import flood_env
 from components.gateway.settings import GatewaySettings
-from platforms.workload import Call, HttpProbe, Port, Resources, Workload
+from platforms.workload import Call, HttpProbe, Port, Resources, Workload, port_of
 
 NAME = "kong"
 PROXY, PROXY_TLS, ADMIN, STATUS = 8000, 8443, 8001, 8100
@@ -28,7 +28,7 @@ def kong_node(
     calls: tuple[Call, ...],
     admin: bool,
     certificate_dir: str,
-    traces: bool = False,
+    traces_url: str = "",
 ) -> Workload:
     """Kong's proxy and status listener, and its Admin API where there is something to administer."""
     admin_ports = (Port(number=ADMIN, published=settings.admin_port),) if admin else ()
@@ -40,7 +40,7 @@ def kong_node(
             **backend_env,
             **node_env(settings, admin=admin),
             **certificate_env(certificate_dir),
-            **(TRACING if traces else {}),
+            **(TRACING if traces_url else {}),
         },
         ports=(
             Port(number=PROXY, published=settings.http_port, public="http"),
@@ -50,7 +50,7 @@ def kong_node(
         ),
         secret_files=secret_files,
         calls=(*calls, *counter_calls(settings)),
-        reaches_out=outside_ports(settings),
+        reaches_out=(*outside_ports(settings), *port_of(traces_url)),
         scratch_dirs=("/tmp",),  # noqa: S108  the container's own
         readiness=HttpProbe(port=STATUS, path="/status/ready"),
         grace_seconds=GRACE_SECONDS,

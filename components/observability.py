@@ -1,20 +1,23 @@
 """Seeing the stack: Prometheus with its rules, Grafana with its dashboards, exporters, and Alertmanager if wanted."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import pulumi
 from pulumi import ResourceOptions
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from components.monitoring import alertmanager
-from components.monitoring.exporters import POSTGRES_EXPORTER, PostgresSource, postgres_exporter_workload
+from components.monitoring.dashboards import dashboard_files
+from components.monitoring.exporters import Exporter, PostgresSource, ValkeySource, postgres_exporter, valkey_exporter
 from components.monitoring.grafana import grafana_env, grafana_files
 from components.monitoring.prometheus import CONFIG_FILE, QDRANT_KEY_FILE, ScrapeTargets, prometheus_files
 from components.monitoring.promises import Promises
+from components.monitoring.rules import OF_PROMETHEUS, rule_groups
 from platforms.base import Platform, Service
 from platforms.declared import declared
-from platforms.workload import Call, HttpProbe, Port, Resources, Workload
+from platforms.watched import Scrape, Watched
+from platforms.workload import Call, HttpProbe, Port, Resources, Workload, port_of
 
 PROMETHEUS, GRAFANA = 9090, 3000
 ADMIN_PASSWORD_FILE = "/run/secrets/grafana-admin-password"  # noqa: S105  a path
@@ -28,6 +31,8 @@ class ObservabilitySettings(BaseModel):
     scrape_seconds: int = Field(ge=1, le=60)
     retention_days: int = Field(ge=1)
     storage_gib: int = Field(ge=1)
+    prometheus_url: str = Field(pattern=r"^(https?://[^\s@]+[^\s@/])?$", description="of one of yours; empty: our own")
+    grafana: bool
     prometheus_port: int = Field(ge=1, le=65535)
     grafana_port: int = Field(ge=1, le=65535)
     alert_webhook: str = Field(pattern=r"^(https?://[^\s@]+)?$", description="without a password: the file is readable")
@@ -35,6 +40,15 @@ class ObservabilitySettings(BaseModel):
     traces_url: str = Field(
         pattern=r"^(https?://[^\s@]+[^\s@/])?$", description="of an OTLP collector, without /v1/traces"
     )
+
+    @model_validator(mode="after")
+    def alerts_go_where_rules_are_judged(self) -> Self:
+        if self.prometheus_url and self.alert_webhook:
+            raise ValueError(
+                "expected no observabilityAlertWebhook beside observabilityPrometheusUrl, found both: that Prometheus "
+                "sends alerts to its own Alertmanager; set one of them"
+            )
+        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,61 +61,92 @@ class ObservabilityStackArgs:
     grafana_image: str
     alertmanager_image: str
     postgres_exporter_image: str
+    valkey_exporter_image: str
     targets: ScrapeTargets
-    calls: tuple[Call, ...]  # the wires to them
+    scrapes: tuple[Scrape, ...]  # the same, as wires
     promises: Promises
     qdrant_read_only_api_key: pulumi.Input[str]
     grafana_password: pulumi.Input[str]
     postgres: PostgresSource | None = None  # the gateway's database, where it has one
+    valkey: ValkeySource | None = None  # what counts for it, where it has one
 
 
 class ObservabilityStack(pulumi.ComponentResource):
-    """Collects the metrics of every part, judges them by the promises, and shows them."""
+    """Collects the metrics of every part, judges them by the promises, and shows them, or tells who does that."""
+
+    prometheus: Service | None = None  # none: somebody else's is used
+    grafana: Service | None = None
 
     def __init__(self, name: str, args: ObservabilityStackArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("rag:components:ObservabilityStack", name, stack_inputs(args), opts)
         child = ResourceOptions(parent=self)
-        postgres, alertmanagers = self._postgres(args, child), self._alertmanager(args, child)
-        workload = prometheus_workload(args, postgres=postgres, alertmanagers=alertmanagers)
-        self.prometheus = args.platform.run("prometheus", workload, child)
-        self.grafana = args.platform.run("grafana", grafana_workload(args, self.prometheus), child)
-        self.register_outputs({"prometheus": self.prometheus.url(PROMETHEUS)})
-
-    def _postgres(self, args: ObservabilityStackArgs, opts: ResourceOptions) -> Service | None:
-        if args.postgres is None:
-            return None
-        workload = postgres_exporter_workload(args.postgres_exporter_image, args.postgres)
-        return args.platform.run("postgres-exporter", workload, opts)
-
-    def _alertmanager(self, args: ObservabilityStackArgs, opts: ResourceOptions) -> Service | None:
-        if not args.settings.alert_webhook:
-            return None
-        return args.platform.run("alertmanager", alertmanager_workload(args.alertmanager_image, args.settings), opts)
+        run = {name: args.platform.run(name, workload, child) for name, workload in workloads(args).items()}
+        self.prometheus, self.grafana = run.get("prometheus"), run.get("grafana")
+        self.prometheus_url = args.settings.prometheus_url
+        if self.prometheus:
+            self.prometheus_url = self.prometheus.public_url(PROMETHEUS)
+        self.grafana_url = self.grafana.public_url(GRAFANA) if self.grafana else ""
+        args.platform.hand_over(watched(args), child)
+        self.register_outputs({"prometheus": prometheus_url(args)})
 
 
 def stack_inputs(args: ObservabilityStackArgs) -> dict[str, Any]:
     """What previews and policies see of it."""
-    prometheus = prometheus_workload(args)
-    workloads = {
-        "prometheus": prometheus,
-        "grafana": grafana_workload(args, args.platform.locate("prometheus", prometheus)),
-    }
-    if args.postgres:
-        workloads["postgres-exporter"] = postgres_exporter_workload(args.postgres_exporter_image, args.postgres)
-    if args.settings.alert_webhook:
-        workloads["alertmanager"] = alertmanager_workload(args.alertmanager_image, args.settings)
-    plain = {name: declared(workload) for name, workload in workloads.items()}
+    plain = {name: declared(workload) for name, workload in workloads(args).items()}
     return {**args.settings.model_dump(), "workloads": plain}
 
 
-def prometheus_workload(
-    args: ObservabilityStackArgs, *, postgres: Service | None = None, alertmanagers: Service | None = None
-) -> Workload:
+def workloads(args: ObservabilityStackArgs) -> dict[str, Workload]:
+    """Name -> what runs: less where something of somebody else's takes its place."""
+    found = {each.name: each.workload for each in exporters(args)}
+    if args.settings.alert_webhook:
+        found["alertmanager"] = alertmanager_workload(args.alertmanager_image, args.settings)
+    if not args.settings.prometheus_url:
+        found["prometheus"] = prometheus_workload(args)
+    if args.settings.grafana:
+        found["grafana"] = grafana_workload(args)
+    return found
+
+
+def exporters(args: ObservabilityStackArgs) -> tuple[Exporter, ...]:
+    """One for each part that the stack has and that needs one."""
+    found = []
+    if args.postgres:
+        found.append(postgres_exporter(args.postgres_exporter_image, args.postgres))
+    if args.valkey:
+        found.append(valkey_exporter(args.valkey_exporter_image, args.valkey))
+    return tuple(found)
+
+
+def scrapes(args: ObservabilityStackArgs) -> tuple[Scrape, ...]:
+    """Everything that Prometheus scrapes, but itself."""
+    told = [
+        Scrape(job=each.job, call=Call(name=each.name, port=each.port), keeps=each.keeps) for each in exporters(args)
+    ]
+    return (*args.scrapes, *told)
+
+
+def watched(args: ObservabilityStackArgs) -> Watched:
+    """The same scrapes, rules and dashboards, for who watches the platform and knows himself how his Prometheus is."""
+    groups = {name: rules for name, rules in rule_groups(args.promises).items() if name != OF_PROMETHEUS}
+    return Watched(
+        scrapes=scrapes(args),
+        rules={name: [rule.body() for rule in rules] for name, rules in groups.items()},
+        dashboards=dashboard_files(args.promises),
+        interval_seconds=args.settings.scrape_seconds,
+    )
+
+
+def prometheus_url(args: ObservabilityStackArgs) -> str:
+    """Where Grafana asks."""
+    return args.settings.prometheus_url or f"http://prometheus:{PROMETHEUS}"
+
+
+def prometheus_workload(args: ObservabilityStackArgs) -> Workload:
     """Prometheus with its scrapes and rules as files, and Qdrant's read-only key as a secret one."""
-    exporters = (postgres.address(POSTGRES_EXPORTER),) if postgres else ()
-    alerts_to = (alertmanagers.address(alertmanager.PORT),) if alertmanagers else ()
-    calls = [postgres.call(POSTGRES_EXPORTER)] if postgres else []
-    calls += [alertmanagers.call(alertmanager.PORT)] if alertmanagers else []
+    told: dict[str, Any] = {each.job: (f"{each.name}:{each.port}",) for each in exporters(args)}
+    alerts = [Call(name="alertmanager", port=alertmanager.PORT)] if args.settings.alert_webhook else []
+    alerts_to = tuple(f"{call.name}:{call.port}" for call in alerts)
     return Workload(
         image=args.prometheus_image,
         args=(
@@ -110,27 +155,28 @@ def prometheus_workload(
             f"--storage.tsdb.retention.time={args.settings.retention_days}d",
         ),
         ports=(Port(number=PROMETHEUS, published=args.settings.prometheus_port),),
-        files=prometheus_files(replace(args.targets, postgres=exporters), args.promises, alerts_to),
+        files=prometheus_files(replace(args.targets, **told), args.promises, alerts_to),
         secret_files={QDRANT_KEY_FILE: args.qdrant_read_only_api_key},
         data_dir="/prometheus",
         data_gib=args.settings.storage_gib,
-        calls=(*args.calls, *calls),
+        calls=(*(scrape.call for scrape in scrapes(args)), *alerts),
         user=65534,
         readiness=HttpProbe(port=PROMETHEUS, path="/-/ready"),
         resources=Resources(memory_mib=512),
     )
 
 
-def grafana_workload(args: ObservabilityStackArgs, prometheus: Service) -> Workload:
+def grafana_workload(args: ObservabilityStackArgs) -> Workload:
     """Grafana, provisioned from files alone: it has nothing to lose."""
-    port = args.settings.grafana_port
+    port, elsewhere = args.settings.grafana_port, args.settings.prometheus_url
     return Workload(
         image=args.grafana_image,
         env=grafana_env(root_url=f"http://localhost:{port}", admin_password_file=ADMIN_PASSWORD_FILE),
         ports=(Port(number=GRAFANA, published=port),),
-        files=grafana_files(prometheus.url(PROMETHEUS), args.promises),
+        files=grafana_files(prometheus_url(args), args.promises),
         secret_files={ADMIN_PASSWORD_FILE: args.grafana_password},
-        calls=(prometheus.call(PROMETHEUS),),
+        calls=() if elsewhere else (Call(name="prometheus", port=PROMETHEUS),),
+        reaches_out=port_of(elsewhere),
         scratch_dirs=("/var/lib/grafana", "/var/log/grafana", "/tmp"),  # noqa: S108  the container's own
         readiness=HttpProbe(port=GRAFANA, path="/api/health"),
         user=472,
@@ -152,6 +198,7 @@ def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Worklo
         ),
         ports=(Port(number=alertmanager.PORT, published=settings.alertmanager_port),),
         files={alertmanager.CONFIG_FILE: alertmanager.alertmanager_config(webhook=settings.alert_webhook)},
+        reaches_out=port_of(settings.alert_webhook),
         user=65534,
         readiness=HttpProbe(port=alertmanager.PORT, path="/-/ready"),
         resources=Resources(memory_mib=128),

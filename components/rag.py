@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import pulumi
 from pulumi import ResourceOptions
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from platforms.base import Platform
 from platforms.declared import declared
-from platforms.workload import Call, HttpProbe, ImageBuild, Port, Resources, Workload
+from platforms.workload import Call, HttpProbe, ImageBuild, Port, Resources, Workload, port_of
 
 API, QUERY, INGEST = "rag-service", "rag-llamaindex-query", "rag-ingest"
 PORTS = {API: 3000, QUERY: 8000, INGEST: 8201}
@@ -101,7 +100,7 @@ def role_workload(name: str, args: RagServiceArgs) -> Workload:
         replicas=replicas_of(name, args.settings),
         most_replicas=None if name == INGEST else args.settings.most_replicas,
         calls=calls_of(name, args.qdrant),
-        reaches_out=outside_ports(args.settings),
+        reaches_out=outside_ports(args),
         scratch_dirs=("/tmp",),  # noqa: S108  the container's own
         readiness=HttpProbe(port=port, path="/health"),
         grace_seconds=30,
@@ -120,12 +119,10 @@ def calls_of(name: str, qdrant: Call) -> tuple[Call, ...]:
     return (qdrant, *query)
 
 
-def outside_ports(settings: RagSettings) -> tuple[int, ...]:
-    """Ollama's, where it is used."""
-    if "ollama" not in (settings.embedder, settings.llm):
-        return ()
-    url = urlsplit(settings.ollama_url)
-    return (url.port or (443 if url.scheme == "https" else 80),)
+def outside_ports(args: RagServiceArgs) -> tuple[int, ...]:
+    """Those of Ollama and of the collector of traces, where they are used."""
+    asks_ollama = "ollama" in (args.settings.embedder, args.settings.llm)
+    return (*port_of(args.settings.ollama_url if asks_ollama else ""), *port_of(args.traces_url))
 
 
 def role_env(name: str, args: RagServiceArgs) -> Mapping[str, str]:

@@ -21,6 +21,7 @@ RIGHTS = (
     *(("create", "batch", "jobs"), ("create", "networking.k8s.io", "networkpolicies")),
     *(("create", "policy", "poddisruptionbudgets"), ("list", "", "pods"), ("delete", "", "pods")),
 )
+OPERATOR = "monitoring.coreos.com"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class ClusterLook:
     storage_classes: dict[str, str] | None = None  # class -> who makes its volumes
     default_storage_class: str = ""
     missing_secrets: dict[str, str] = field(default_factory=dict)  # key of the stack file -> name
+    has_monitoring: bool = False  # whether the kinds of the Prometheus operator are there
 
 
 def look_at(settings: Settings) -> ClusterLook:
@@ -61,6 +63,19 @@ def look_at(settings: Settings) -> ClusterLook:
         storage_classes=None if classes is None else {each.metadata.name: each.provisioner for each in classes},
         default_storage_class=next((each.metadata.name for each in classes or [] if _is_default(each)), ""),
         missing_secrets=asked.missing_secrets(core, cluster.namespace, settings),
+        has_monitoring=asked.or_none(lambda: client.CustomObjectsApi(api).get_api_resources(OPERATOR, "v1"))
+        is not None,
+    )
+
+
+def rights(settings: Settings) -> tuple[tuple[str, str, str], ...]:
+    """What must be allowed in the namespace for this stack."""
+    wanted = settings.kubernetes
+    monitoring = [("create", OPERATOR, kind) for kind in ("servicemonitors", "prometheusrules")]
+    return (
+        *RIGHTS,
+        *(monitoring if wanted.monitoring_operator else ()),
+        *([("get", "", "secrets")] if wanted.secret_name else ()),
     )
 
 
@@ -81,7 +96,7 @@ class Asked:
 
     def forbidden(self, namespace: str, settings: Settings, *, namespace_exists: bool) -> Iterator[str]:
         """What this user may not do of all that must be done, in words."""
-        for verb, group, kind in RIGHTS:
+        for verb, group, kind in rights(settings):
             if not self._may(verb, group, kind, namespace):
                 yield f"{verb} {kind} in namespace {namespace}"
         if settings.kubernetes.create_namespace and not namespace_exists and not self._may("create", "", "namespaces"):

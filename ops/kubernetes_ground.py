@@ -57,6 +57,11 @@ def shortcomings(settings: Settings, cluster: ClusterLook) -> list[str]:
         f"Secret {name}, which the stack file names in {key}; make it in the namespace first"
         for key, name in cluster.missing_secrets.items()
     ]
+    if wanted.monitoring_operator and not cluster.has_monitoring:
+        found.append(
+            "the kinds ServiceMonitor and PrometheusRule (monitoring.coreos.com/v1); install the Prometheus operator, "
+            "or set rag-platform:kubernetesMonitoringOperator to false"
+        )
     return found
 
 

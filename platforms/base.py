@@ -1,11 +1,12 @@
 """The contract between components and the platforms that run them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import pulumi
 
+from platforms.watched import Watched
 from platforms.workload import Call, Workload
 
 
@@ -80,6 +81,12 @@ class Platform(Protocol):
     @property
     def certificate_dir(self) -> str:
         """Where a workload with a public https port finds `tls.crt` and `tls.key`; empty: it makes do with its own."""
+
+    def given_secrets(self) -> pulumi.Output[Mapping[str, str]] | None:
+        """Stack-file key -> secret, where the platform holds them; None where the stack keeps its own."""
+
+    def hand_over(self, watched: Watched, opts: pulumi.ResourceOptions) -> None:
+        """Tell whoever watches the platform what to scrape, judge and show; nothing where nobody does."""
 
     def locate(self, name: str, workload: Workload) -> Service:
         """Where the workload will be reached, before it runs."""

@@ -12,6 +12,7 @@ from docker.utils.build import exclude_paths
 from pulumi import ResourceOptions
 
 from platforms.base import Rollout, Service
+from platforms.watched import Watched
 from platforms.workload import CommandProbe, HttpProbe, ImageBuild, Workload
 from providers.engine import LABEL
 from providers.one_shot import OneShot
@@ -52,6 +53,12 @@ class DockerPlatform(pulumi.ComponentResource):
     def certificate_dir(self) -> str:
         """None: nothing of it is for the world."""
         return ""
+
+    def given_secrets(self) -> None:
+        """None: the stack keeps its own."""
+
+    def hand_over(self, watched: Watched, opts: ResourceOptions) -> None:
+        """Nobody watches this machine but the stack itself."""
 
     def locate(self, name: str, workload: Workload) -> Service:
         """By its name on the network, and by its published ports on the loopback address."""

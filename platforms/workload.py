@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import urlsplit
 
 import pulumi
 
@@ -27,6 +28,14 @@ class Call:
 
     name: str
     port: int
+
+
+def port_of(url: str) -> tuple[int, ...]:
+    """The port that a URL leads to, for `Workload.reaches_out`; none of no URL."""
+    if not url:
+        return ()
+    parts = urlsplit(url)
+    return (parts.port or (443 if parts.scheme == "https" else 80),)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 
 import yaml
 
+from components.monitoring.exporters import KEPT_OF_POSTGRES
 from components.monitoring.promises import Promises
 from components.monitoring.rules import rule_files
 
@@ -15,10 +16,6 @@ CONFIG_DIR = "/etc/prometheus"
 CONFIG_FILE = f"{CONFIG_DIR}/prometheus.yml"
 QDRANT_KEY_FILE = f"{CONFIG_DIR}/secrets/qdrant-read-only-key"
 BY_DNS = "dns+"
-# What is kept of an exporter that tells more than anybody asks.
-KEPT_OF_POSTGRES = (
-    "pg_(up|stat_activity_count|stat_database_.+|settings_max_connections|database_size_bytes|exporter_.+)"
-)
 
 
 @dataclass(frozen=True, kw_only=True)

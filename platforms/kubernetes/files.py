@@ -1,5 +1,6 @@
 """A workload's files as ConfigMaps and Secrets, named by their content: another content is another object."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
@@ -33,6 +34,11 @@ def secret(name: str, files: Mapping[str, pulumi.Input[str]], cluster: Cluster) 
     data: pulumi.Output[Any] = pulumi.Output.secret(known.apply(dict))
     named = pulumi.Output.unsecret(known.apply(lambda content: f"{name}-{digest(content)}"))
     return {"metadata": cluster.metadata(named, name), "stringData": data, "immutable": True, "type": "Opaque"}
+
+
+def decoded(data: Mapping[str, str] | None) -> dict[str, str]:
+    """What a Secret holds, in the clear."""
+    return {key: base64.b64decode(value).decode() for key, value in (data or {}).items()}
 
 
 def mounts(workload: Workload) -> list[Manifest]:

@@ -2,7 +2,7 @@
 
 from platforms.kubernetes.cluster import Cluster, Manifest, selector
 from platforms.kubernetes.edge import public_ports
-from platforms.workload import Workload
+from platforms.workload import Call, Workload
 
 NODE_LOCAL_DNS = "169.254.20.10/32"
 ANYWHERE = "0.0.0.0/0"
@@ -56,6 +56,13 @@ def from_outside(name: str, workload: Workload, cluster: Cluster) -> list[Manife
     source = {"namespaceSelector": {"matchLabels": {INSIDE: inside}}} if known else {"ipBlock": {"cidr": ANYWHERE}}
     rule = {"from": [source], "ports": _tcp(public)}
     return [_policy(f"{name}-from-outside", cluster, pods=selector(name), ingress=[rule])]
+
+
+def from_watchers(call: Call, cluster: Cluster) -> Manifest:
+    """The namespace that the cluster's Prometheus runs in is let in to this port."""
+    inside = {"namespaceSelector": {"matchLabels": {INSIDE: cluster.settings.monitoring_namespace}}}
+    rule = {"from": [inside], "ports": _tcp([call.port])}
+    return _policy(f"{call.name}-watched-on-{call.port}", cluster, pods=selector(call.name), ingress=[rule])
 
 
 def _policy(

@@ -19,9 +19,11 @@ KINDS: dict[str, Any] = {
     "PersistentVolumeClaim": kubernetes.core.v1.PersistentVolumeClaim,
     "PodDisruptionBudget": kubernetes.policy.v1.PodDisruptionBudget,
     "PriorityClass": kubernetes.scheduling.v1.PriorityClass,
+    "PrometheusRule": kubernetes.apiextensions.CustomResource,
     "Secret": kubernetes.core.v1.Secret,
     "Service": kubernetes.core.v1.Service,
     "ServiceAccount": kubernetes.core.v1.ServiceAccount,
+    "ServiceMonitor": kubernetes.apiextensions.CustomResource,
     "StatefulSet": kubernetes.apps.v1.StatefulSet,
 }
 

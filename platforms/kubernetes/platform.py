@@ -8,12 +8,13 @@ import pulumi_kubernetes as kubernetes
 from pulumi import ResourceOptions
 
 from platforms.base import Rollout, Service
-from platforms.kubernetes import controllers, edge, files, network, pods, services, spread, storage
+from platforms.kubernetes import controllers, edge, files, monitors, network, pods, services, spread, storage
 from platforms.kubernetes.cluster import Cluster, Manifest, keeps_data
 from platforms.kubernetes.objects import Maker
 from platforms.kubernetes.rolling import Rolling
 from platforms.kubernetes.scaling import autoscaler, scales
 from platforms.kubernetes.settings import KubernetesSettings
+from platforms.watched import Scrape, Watched
 from platforms.workload import Workload
 from providers.job_once import JobOnce
 
@@ -78,6 +79,38 @@ class KubernetesPlatform(pulumi.ComponentResource):
         called = f"{name}-{files.digest([workload.image, workload.command, workload.args, dict(workload.env)])}"
         manifest = controllers.job(called, name, workload, template, self._cluster)
         return self._maker.make("Job", name, manifest, after(opts, self._ground))
+
+    def hand_over(self, watched: Watched, opts: ResourceOptions) -> None:
+        """To the Prometheus of a namespace that is named, and to the operator where the stack file says there is one.
+
+        The door opens for a Prometheus without an operator too, which has to be told by hand what is behind it.
+        """
+        for scrape in watched.scrapes if self._args.settings.monitoring_namespace else ():
+            door = network.from_watchers(scrape.call, self._cluster)
+            self._maker.make("NetworkPolicy", door["metadata"]["name"], door, opts)
+        if not self._args.settings.monitoring_operator:
+            return
+        for scrape in watched.scrapes:
+            self._monitor(scrape, watched.interval_seconds, opts)
+        self._maker.make("PrometheusRule", "rules", monitors.rules(watched, self._cluster), opts)
+        for name, content in watched.dashboards.items():
+            self._maker.make("ConfigMap", f"dashboard-{name}", monitors.dashboard(name, content, self._cluster), opts)
+
+    def _monitor(self, scrape: Scrape, interval_seconds: int, opts: ResourceOptions) -> None:
+        if scrape.bearer is not None:
+            secret = monitors.bearer_secret(scrape, self._cluster)
+            self._maker.make("Secret", f"{scrape.job}-scrape-token", secret, opts)
+        monitor = monitors.service_monitor(scrape, interval_seconds, self._cluster)
+        self._maker.make("ServiceMonitor", scrape.job, monitor, opts)
+
+    def given_secrets(self) -> pulumi.Output[Mapping[str, str]] | None:
+        """What stands in the Secret that the stack file names, however it came there."""
+        name = self._args.settings.secret_name
+        if not name:
+            return None
+        own = ResourceOptions(parent=self, provider=self._provider)
+        found = kubernetes.core.v1.Secret.get("given-secrets", f"{self._cluster.namespace}/{name}", own)
+        return pulumi.Output.secret(found.data.apply(files.decoded))
 
     def _namespace(self, opts: ResourceOptions) -> list[pulumi.Resource]:
         if not self._args.settings.create_namespace:

@@ -10,6 +10,8 @@ from platforms.kubernetes.pods import port_name
 from platforms.workload import Workload
 from providers import tunnel
 
+EACH_REPLICA = {"app.kubernetes.io/component": "replicas"}  # tells it from the front, for who looks by labels
+
 
 def front(name: str, workload: Workload, cluster: Cluster) -> Manifest:
     """`<name>` reaches any ready replica."""
@@ -18,9 +20,10 @@ def front(name: str, workload: Workload, cluster: Cluster) -> Manifest:
 
 def all_replicas(name: str, workload: Workload, cluster: Cluster) -> Manifest:
     """Resolves to every replica, ready or not: nodes that wait for each other must find each other first."""
-    return _service(
-        replicas_service(name), name, workload, cluster, {"clusterIP": "None", "publishNotReadyAddresses": True}
-    )
+    kind = {"clusterIP": "None", "publishNotReadyAddresses": True}
+    manifest = _service(replicas_service(name), name, workload, cluster, kind)
+    manifest["metadata"]["labels"] |= EACH_REPLICA
+    return manifest
 
 
 def _service(name: str, workload_name: str, workload: Workload, cluster: Cluster, kind: Manifest) -> Manifest:

@@ -41,6 +41,15 @@ class KubernetesSettings(BaseModel):
     monitoring_namespace: str = Field(pattern=OR_EMPTY)
 
     @model_validator(mode="after")
+    def who_is_told_to_scrape_is_let_in(self) -> Self:
+        if self.monitoring_operator and not self.monitoring_namespace:
+            raise ValueError(
+                "expected kubernetesMonitoringNamespace beside kubernetesMonitoringOperator, found none: no pod would "
+                "let its Prometheus in; name the namespace that it runs in"
+            )
+        return self
+
+    @model_validator(mode="after")
     def an_ingress_has_a_host_and_a_certificate(self) -> Self:
         if self.edge == "ingress" and not self.edge_host:
             raise ValueError("expected kubernetesEdgeHost with an ingress, found none; name the host people call")

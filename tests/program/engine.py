@@ -1,5 +1,6 @@
 """A recording engine: the real program runs on it, and every request it makes of the engine is kept whole."""
 
+import base64
 import json
 import runpy
 from collections.abc import Mapping
@@ -18,6 +19,14 @@ from settings import PROJECT
 ROOT = Path(__file__).resolve().parents[2]
 SIGNATURE = "4dabf18193072939515e22adb298388d"  # how the engine marks a special value on the wire
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
+# What a Secret that somebody else keeps holds, where a stack file names one.
+GIVEN = {
+    key: f"given-{key}-{'x' * 32}"
+    for key in (
+        *("qdrantApiKey", "qdrantReadOnlyApiKey", "haproxyPassword", "gatewayServiceToken", "gatewayCanary"),
+        *("gatewayRedisPassword", "gatewayJwt-rag-client-1", "postgresPassword", "grafanaPassword"),
+    )
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +92,8 @@ class Outputs(Mocks):
         outputs = dict(args.inputs)
         if args.typ.endswith("RandomPassword"):
             outputs["result"] = f"made-{args.name}-{'x' * 40}"[:40]
+        if args.name == "given-secrets":  # is read, and not made
+            outputs["data"] = {key: base64.b64encode(value.encode()).decode() for key, value in GIVEN.items()}
         if args.typ.endswith("RemoteImage"):
             outputs |= {"imageId": f"sha256:{args.name}", "repoDigest": args.name}
         return f"id-of-{args.name}", outputs

@@ -11,13 +11,14 @@ import pytest
 from tests.program.engine import Engine, run_program
 
 VERSION = "1.34"
+OPERATORS = "kubernetes:monitoring.coreos.com/"
 CONTROLLERS = (":Deployment", ":StatefulSet", ":Job")
 
 
 def manifests(engine: Engine) -> Iterator[dict[str, Any]]:
-    """Every object, as it goes to the cluster; the founding Job travels inside its provider's resource."""
+    """Every object of Kubernetes' own; the founding Job travels inside its provider's resource."""
     for request in engine.requests:
-        if request.type.startswith("kubernetes:"):
+        if request.type.startswith("kubernetes:") and not request.type.startswith(OPERATORS):
             yield dict(request.inputs)
     for request in engine.of(":JobOnce"):
         yield dict(request.inputs["manifest"])
@@ -44,8 +45,11 @@ def policies(engine: Engine) -> dict[str, dict[str, Any]]:
         {"kubernetesEdge": "loadbalancer", "kubernetesEdgeTlsSecret": "rag-tls", "kubernetesPullSecret": "pull",
          "kubernetesRegistryMirror": "mirror.example.com/all", "kubernetesStorageClass": "fast",
          "kubernetesSpread": "soft", "kubernetesZoneKey": ""},
+        {"kubernetesMonitoringOperator": "true", "kubernetesMonitoringNamespace": "monitoring",
+         "kubernetesSecretName": "ours", "observabilityPrometheusUrl": "http://prometheus.monitoring:9090",
+         "gatewayRedisAddress": "redis.example.com:6380"},
     ],
-    ids=["as it is", "with a database", "behind an ingress", "behind a load balancer"],
+    ids=["as it is", "with a database", "behind an ingress", "behind a load balancer", "all of one's own"],
 )  # fmt: skip
 def variant(request: pytest.FixtureRequest) -> Engine:
     with socket.create_server(("127.0.0.1", 0)) as probe:

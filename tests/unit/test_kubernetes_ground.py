@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from ops import consent
-from ops.cluster_look import ClusterLook, takes_pods
+from ops.cluster_look import RIGHTS, ClusterLook, rights, takes_pods
 from ops.kubernetes_ground import KubernetesGround, shortcomings
 from ops.parts import Parts
 from ops.stack import OperatorError
 from settings import Settings
 
+OPERATOR = {"kubernetesMonitoringOperator": True, "kubernetesMonitoringNamespace": "monitoring"}
 GOOD = ClusterLook(
     namespace_exists=True,
     machines=3,
@@ -41,11 +42,22 @@ def test_a_cluster_that_has_everything_lacks_nothing() -> None:
         ({}, replace(GOOD, machines=2), "expected 3 that take pods, so that no two nodes of Qdrant share one, found 2"),
         ({"qdrantNodes": 5}, GOOD, "expected 5 that take pods"),
         ({}, replace(GOOD, missing_secrets={"kubernetesPullSecret": "pull"}), "Secret pull"),
+        (OPERATOR, GOOD, "the kinds ServiceMonitor and PrometheusRule"),
     ],
 )
 def test_what_is_missing_is_named_with_what_to_do(overrides: dict[str, object], look: ClusterLook, said: str) -> None:
     [found] = shortcomings(prod(**overrides), look)
     assert said in found
+
+
+def test_a_cluster_with_the_operator_has_its_kinds() -> None:
+    assert shortcomings(prod(**OPERATOR), replace(GOOD, has_monitoring=True)) == []
+
+
+def test_rights_are_asked_for_what_this_stack_makes_and_reads_and_for_nothing_else() -> None:
+    assert rights(prod()) == RIGHTS
+    assert ("create", "monitoring.coreos.com", "servicemonitors") in rights(prod(**OPERATOR))
+    assert ("get", "", "secrets") in rights(prod(kubernetesSecretName="ours"))
 
 
 def test_fewer_machines_are_enough_where_nodes_may_share_one() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.monitoring.promises import Promises
-from components.monitoring.rules import rule_files, rule_groups
+from components.monitoring.rules import OF_PROMETHEUS, rule_files, rule_groups
 from components.monitoring.rules.pace import UNITS
 from components.monitoring.rules.rule import Alert
 from tests.unit.faults import FAULTS
@@ -127,7 +127,8 @@ def test_every_alert_was_seen_firing() -> None:
 
 
 def test_the_watchdog_fires_always_and_wakes_nobody(promtool: str, tmp_path: Path) -> None:
-    (tmp_path / "scraping.yml").write_text(rule_files(PROMISES)["scraping.yml"])
+    file = f"{OF_PROMETHEUS}.yml"
+    (tmp_path / file).write_text(rule_files(PROMISES)[file])
     watchdog = Fault(
         alert="Watchdog",
         series={},
@@ -135,5 +136,5 @@ def test_the_watchdog_fires_always_and_wakes_nobody(promtool: str, tmp_path: Pat
         nearly={},
         at="0s",
     )
-    assert evaluate(promtool, tmp_path, ["scraping.yml"], "15s", [scenario("w", {}, "15s", fires(watchdog))]) == ""
+    assert evaluate(promtool, tmp_path, [file], "15s", [scenario("w", {}, "15s", fires(watchdog))]) == ""
     assert ALERTS["Watchdog"].severity == "none"

@@ -2,17 +2,18 @@
 
 import re
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
 
 from components.monitoring.alertmanager import FOLLOWS, alertmanager_config
+from components.monitoring.exporters import KEPT_OF_POSTGRES
 from components.monitoring.grafana import DASHBOARDS_DIR, grafana_env, grafana_files
 from components.monitoring.prometheus import (
     CONFIG_DIR,
     CONFIG_FILE,
-    KEPT_OF_POSTGRES,
     QDRANT_KEY_FILE,
     ScrapeTargets,
     prometheus_files,
@@ -21,6 +22,7 @@ from components.monitoring.promises import Promises
 from components.monitoring.rules import rule_files, rule_groups
 from components.monitoring.rules.pace import duration_at_pace
 from components.monitoring.rules.rule import Alert
+from components.monitoring.rules.scraping import WITHOUT_ALERT_OF_THEIR_OWN
 from tests.unit.metric_catalogue import Catalogue
 
 TARGETS = ScrapeTargets(
@@ -50,6 +52,13 @@ def test_every_part_is_scraped_every_15_seconds() -> None:
     assert CONFIG["global"] == {"scrape_interval": "15s", "scrape_timeout": "10s", "evaluation_interval": "15s"}
     parts = ["qdrant-cluster", "haproxy", "kong", "rag-service", "llamaindex-query", "rag-ingest", "prometheus"]
     assert list(JOBS) == [*parts, "postgres"]
+
+
+def test_a_job_that_is_not_reached_is_told_of_by_an_alert_of_its_own_or_by_the_one_for_all_others() -> None:
+    down = " ".join(alert.expr for name, alert in ALERTS.items() if name.endswith("Down"))
+    for job in (field.name.replace("_", "-") for field in fields(ScrapeTargets)):
+        own = re.search(rf'up{{job=~?"[^"]*\b{job}\b[^"]*"}}', down) is not None
+        assert own is (job not in WITHOUT_ALERT_OF_THEIR_OWN), job
 
 
 def test_each_qdrant_node_is_scraped_by_itself_with_a_key_from_a_file() -> None:

@@ -100,7 +100,8 @@ def test_what_a_platform_has_no_means_for_is_refused_and_not_passed_over() -> No
 
 
 def test_calls_are_not_counted_in_a_valkey_that_nobody_runs() -> None:
-    assert "imageValkey: expected an image" in mistakes(gatewayRateLimitPolicy="redis")
+    for key in ("imageValkey", "imageValkeyExporter"):
+        assert f"{key}: expected an image" in mistakes(gatewayRateLimitPolicy="redis")
     assert Settings.from_file(DEV, {"gatewayRateLimitPolicy": "redis", "gatewayRedisAddress": "mine:6379"})
 
 
@@ -139,17 +140,30 @@ def test_a_file_without_keys_is_a_mistake_and_not_a_crash(tmp_path: Path, text: 
         read_stack_file(stack_file)
 
 
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("kubernetesSecretName", "our-secrets"),
-        ("kubernetesMonitoringOperator", True),
-        ("kubernetesMonitoringLabels", {"release": "prometheus"}),
-        ("kubernetesMonitoringNamespace", "monitoring"),
-    ],
-)
-def test_a_key_that_nothing_reads_yet_is_refused_and_prod_without_it_is_not(key: str, value: object) -> None:
-    prod = Path("Pulumi.prod.yaml")
-    assert Settings.from_file(prod, {})
-    with pytest.raises(pulumi.RunError, match=f"{key}: .*not built yet"):
-        Settings.from_file(prod, {key: value})
+def test_what_a_secret_of_ones_own_holds_is_given_nowhere_else() -> None:
+    given = {key: entry["default"] for key, entry in _declared().items() if "default" in entry} | _dev_stack()
+    twice = given | {"kubernetesSecretName": "ours", "qdrantApiKey": "letmein"}
+    with pytest.raises(pulumi.RunError, match="qdrantApiKey: expected it unset beside kubernetesSecretName"):
+        Settings.from_config(twice, encrypted={"qdrantApiKey"})
+    assert Settings.from_config(given | {"kubernetesSecretName": "ours"})
+
+
+def test_who_is_told_to_scrape_is_let_in() -> None:
+    told: dict[str, object] = {"kubernetesMonitoringOperator": True}
+    assert "expected kubernetesMonitoringNamespace" in mistakes(**told)
+    assert Settings.from_file(DEV, told | {"kubernetesMonitoringNamespace": "monitoring"})
+
+
+def test_alerts_are_not_sent_from_where_no_rule_is_judged() -> None:
+    elsewhere: dict[str, object] = {"observabilityPrometheusUrl": "http://prometheus.example:9090"}
+    assert "sends alerts to its own Alertmanager" in mistakes(**elsewhere, observabilityAlertWebhook="http://pager")
+    assert Settings.from_file(DEV, elsewhere)
+
+
+def test_a_port_of_what_does_not_run_is_free_for_others() -> None:
+    grafana: dict[str, object] = {"gatewayHttpPort": 3001}
+    assert "already taken by" in mistakes(**grafana)
+    assert Settings.from_file(DEV, grafana | {"observabilityGrafana": False})
+    prometheus: dict[str, object] = {"gatewayHttpPort": 9090}
+    assert "already taken by" in mistakes(**prometheus)
+    assert Settings.from_file(DEV, prometheus | {"observabilityPrometheusUrl": "http://prometheus.example:9090"})

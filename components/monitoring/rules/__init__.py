@@ -11,9 +11,11 @@ from components.monitoring.rules.qdrant import qdrant_rules
 from components.monitoring.rules.qdrant_work import qdrant_work_rules
 from components.monitoring.rules.rag import rag_rules
 from components.monitoring.rules.rule import Rules
-from components.monitoring.rules.scraping import scraping_rules
+from components.monitoring.rules.scraping import prometheus_rules, scraping_rules
 from components.monitoring.rules.slo import slo_rules
 from components.monitoring.rules.valkey import valkey_rules
+
+OF_PROMETHEUS = "prometheus-itself"  # the group about the one that judges the others
 
 
 def rule_groups(promises: Promises) -> dict[str, Rules]:
@@ -27,6 +29,7 @@ def rule_groups(promises: Promises) -> dict[str, Rules]:
         "postgres": postgres_rules(),
         "valkey": valkey_rules(),
         "scraping": scraping_rules(),
+        OF_PROMETHEUS: prometheus_rules(),
         "slo": slo_rules(promises),
     }
     return {name: at_pace(rules, promises.scrape_seconds) for name, rules in groups.items()}
