@@ -42,14 +42,17 @@ class OwnStack:
         return lifecycle.take_down(self.files, self.console, purge=purge)
 
     def clear_away(self) -> None:
-        """Remove all of it. Where the engine cannot any more, because a run was killed half way, so is its state."""
+        """Remove all of it, even what another checkout left running.
+
+        Where the engine cannot any more, because a run was killed half way, its state is forgotten.
+        """
         try:
             self.down(purge=True)
         except (OperatorError, automation.CommandError) as error:
             self.console.print(f"{self.prefix} is removed by hand, and its state forgotten: {error}", markup=False)
-            self._remove_by_hand()
             for file in (STATE / "backend" / ".pulumi" / "stacks" / PROJECT).glob(f"{self.files.name}.json*"):
                 file.unlink()
+        self._remove_by_hand()
 
     def _remove_by_hand(self) -> None:
         for container in self.engine.containers.list(all=True, filters=of_stack(self.prefix)):

@@ -40,7 +40,7 @@ class Api:
         self.server, self.namespace = str(at["server"]).rstrip("/"), str(chosen.get("namespace") or "default")
         user = _named(described, "user", chosen.get("user", ""))
         self._headers = {"Authorization": f"Bearer {user['token']}"} if user.get("token") else {}
-        # No proxy: one for the world is none for the cluster. And not a session of `requests`: it takes keys as files only.
+        # No proxy: one for the world is none for the cluster. And not `requests`: it takes keys as files only.
         self._pool = urllib3.PoolManager(ssl_context=_trust(at, user), retries=False, maxsize=32)
         self._kinds: dict[str, dict[str, tuple[str, bool]]] = {}
 

@@ -88,9 +88,8 @@ def test_nobody_is_forgotten_while_the_others_have_no_leader(
     assert fake.removals == []
 
 
-def test_a_leader_may_be_among_those_that_go_alive(fake: FakeContents, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leader_may_be_among_those_that_go_alive(fake: FakeContents) -> None:
     fake.collections.clear()
-    monkeypatch.setattr(membership, "PATIENCE_SECONDS", 0.2)
     Membership(running=fake.running, staying=(1, 2)).forget({0}, force=False)  # node 0 leads
     assert fake.removals == [(PEERS[0], False)]
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -154,9 +155,9 @@ def test_a_copy_that_says_the_same_is_not_written_again(root: Path) -> None:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is called like the engine, and works for a second."""
+    """A process that is called like the engine, and works until it is told to end."""
     (tmp_path / "pulumi").symlink_to(str(shutil.which("sleep")))
-    with subprocess.Popen([tmp_path / "pulumi", "1"]) as process:
+    with subprocess.Popen([tmp_path / "pulumi", "600"]) as process:
         yield process
         process.kill()
 
@@ -172,8 +173,15 @@ def test_an_engine_that_outlived_its_run_is_waited_for(tmp_path: Path, engine: s
     lock = lock_of(tmp_path, engine.pid)
     with pytest.raises(OperatorError, match=f"found process {engine.pid} still at work"):
         await_engines([lock], patience_seconds=0)
-    await_engines([lock], patience_seconds=10)
-    assert engine.wait(0.5) == 0
+    told_to_end = threading.Event()
+
+    def end() -> None:
+        told_to_end.set()
+        engine.terminate()
+
+    threading.Timer(0.3, end).start()
+    await_engines([lock], patience_seconds=60)
+    assert told_to_end.is_set()
 
 
 def test_a_lock_of_nobody_who_works_is_not_waited_for(tmp_path: Path) -> None:
