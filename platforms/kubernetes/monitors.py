@@ -5,6 +5,7 @@ import pulumi
 from platforms.kubernetes import files
 from platforms.kubernetes.cluster import Cluster, Manifest, selector
 from platforms.kubernetes.pods import port_name
+from platforms.kubernetes.scoped import scoped_board, scoped_rule
 from platforms.kubernetes.services import EACH_REPLICA
 from platforms.watched import Scrape, Watched
 
@@ -36,8 +37,11 @@ def service_monitor(scrape: Scrape, interval_seconds: int, cluster: Cluster) -> 
 
 
 def rules(watched: Watched, cluster: Cluster) -> Manifest:
-    """All groups, as they stand in the files of a Prometheus of our own."""
-    groups = [{"name": name, "rules": [dict(rule) for rule in each]} for name, each in watched.rules.items()]
+    """All groups, of this namespace only: a Prometheus of our own has nobody else's metrics, a cluster's has."""
+    groups = [
+        {"name": name, "rules": [scoped_rule(rule, cluster.namespace) for rule in each]}
+        for name, each in watched.rules.items()
+    ]
     return _own("PrometheusRule", "rules", {"groups": groups}, cluster)
 
 
@@ -54,7 +58,8 @@ def bearer_name(scrape: Scrape) -> str:
 
 
 def dashboard(name: str, content: str, cluster: Cluster) -> Manifest:
-    """One file, for the sidecar to pick up."""
+    """One file, for the sidecar to pick up; it shows this namespace."""
+    content = scoped_board(content, cluster.namespace)
     metadata = cluster.metadata(f"dashboard-{name.removesuffix('.json')}-{files.digest(content)}")
     metadata["labels"] = metadata["labels"] | DASHBOARD
     return {"metadata": metadata, "data": {name: content}, "immutable": True}

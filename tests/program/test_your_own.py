@@ -66,6 +66,7 @@ def test_the_operator_is_handed_the_rules_but_for_those_about_a_prometheus_of_ou
     groups = {group["name"]: group["rules"] for group in rules.inputs["spec"]["groups"]}
     expected = {name: len(each) for name, each in rule_groups(Promises()).items() if name != OF_PROMETHEUS}
     assert {name: len(each) for name, each in groups.items()} == expected
+    assert {rule["labels"]["namespace"] for each in groups.values() for rule in each} == {"rag-prod"}
 
 
 def test_what_is_handed_over_bears_the_labels_by_which_it_is_picked(watched: Engine) -> None:

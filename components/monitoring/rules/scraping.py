@@ -3,7 +3,7 @@
 from components.monitoring.rules.rule import Alert, Recording, Rules
 
 EXPECTED = ("qdrant-cluster", "haproxy", "kong", "rag-service", "llamaindex-query", "rag-ingest")
-# The others page by themselves. Named one by one: a Prometheus that scrapes a whole cluster judges more jobs than ours.
+# The others page by themselves. Named one by one: a Prometheus of a whole cluster may have more jobs than ours.
 WITHOUT_ALERT_OF_THEIR_OWN = ("rag-ingest", "prometheus", "postgres", "valkey")
 
 
