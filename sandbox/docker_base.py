@@ -16,6 +16,7 @@ TOLD = (
     "prometheus",
     "prometheus-alertmanager",
     "prometheus-postgres-exporter",
+    "prometheus-redis-exporter",
     "python3",
 )  # whose version the summary tells
 PACKAGES = ",".join((*TOLD, "python3-pip", "python3-venv", "ca-certificates", "wget"))
