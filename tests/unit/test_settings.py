@@ -1,5 +1,7 @@
 """A stack file is checked whole, before anything is made: every mistake by its key, with what to do."""
 
+import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 import pulumi
@@ -9,6 +11,8 @@ import yaml
 from settings import PROJECT, SECTIONS, Settings, known_keys, read_stack_file, section_keys
 
 DEV = Path("Pulumi.dev.yaml")
+ROOMS = ("components", "platforms", "providers", "ops", "policies", "proof")
+HANDED_OVER_WHOLE = {"collection"}  # to its provider, field by field in a loop
 
 
 def mistakes(**overrides: object) -> str:
@@ -25,6 +29,23 @@ def test_the_dev_stack_file_is_right() -> None:
 def test_every_declared_key_is_a_setting_and_every_setting_is_declared() -> None:
     declared = yaml.safe_load(Path("Pulumi.yaml").read_text())["config"]
     assert {key.removeprefix(f"{PROJECT}:") for key in declared} == known_keys()
+
+
+def unread(sources: Iterable[str]) -> list[str]:
+    """Keys of stack files whose field no source reads."""
+    read = {node.attr for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute)}
+    prefixes = SECTIONS.keys() - HANDED_OVER_WHOLE
+    return sorted(key for prefix in prefixes for key, field in section_keys(prefix).items() if field not in read)
+
+
+def test_every_setting_is_read_by_somebody() -> None:
+    files = [*Path().glob("*.py"), *(path for room in ROOMS for path in Path(room).rglob("*.py"))]
+    assert unread(file.read_text() for file in files) == []
+
+
+def test_a_setting_that_nobody_reads_would_be_seen() -> None:
+    assert "kubernetesSecretName" in unread(["print(settings.gateway.nodes)"])
+    assert "kubernetesSecretName" not in unread(["print(settings.kubernetes.secret_name)"])
 
 
 def test_every_declared_key_says_what_it_means() -> None:
