@@ -15,9 +15,21 @@ from tests.program.engine import Engine, run_program, stack_config
 CONFIG = Path(__file__).resolve().parents[2] / "policies" / "config"
 
 
-@pytest.fixture(scope="module", params=["dev", "prod"])
+YOURS = {
+    "kubernetesMonitoringOperator": "true",
+    "kubernetesMonitoringNamespace": "monitoring",
+    "kubernetesSecretName": "ours",
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[("dev", {}), ("prod", {}), ("prod", YOURS)],
+    ids=["dev", "prod", "prod in a cluster with an operator and secrets of its own"],
+)
 def own(request: pytest.FixtureRequest) -> tuple[str, Engine]:
-    return request.param, run_program(request.param)
+    stack, overrides = request.param
+    return stack, run_program(stack, **overrides)
 
 
 def unforgiven(stack: str, engine: Engine, rule: Rule, today: date = TODAY) -> list[str]:
