@@ -82,9 +82,8 @@ class ObservabilityStack(pulumi.ComponentResource):
         child = ResourceOptions(parent=self)
         run = {name: args.platform.run(name, workload, child) for name, workload in workloads(args).items()}
         self.prometheus, self.grafana = run.get("prometheus"), run.get("grafana")
-        self.prometheus_url = args.settings.prometheus_url
-        if self.prometheus:
-            self.prometheus_url = self.prometheus.public_url(PROMETHEUS)
+        # Empty, too, with one of somebody else's: it may answer inside only, and whether it is well is not ours to say.
+        self.prometheus_url = self.prometheus.public_url(PROMETHEUS) if self.prometheus else ""
         self.grafana_url = self.grafana.public_url(GRAFANA) if self.grafana else ""
         args.platform.hand_over(watched(args), child)
         self.register_outputs({"prometheus": prometheus_url(args)})
