@@ -91,7 +91,7 @@ class Api:
         spoken = "json" in answer.headers.get("Content-Type", "")
         found = json.loads(answer.data) if spoken else {"message": answer.data.decode(errors="replace")}
         if answer.status >= 400:
-            raise Refused(answer.status, found.get("reason", ""), found.get("message", answer.reason))
+            raise Refused(answer.status, found.get("reason", ""), str(found.get("message", answer.reason)))
         return dict(found)
 
 
