@@ -93,15 +93,31 @@ class Prober:
     def __enter__(self) -> Self:
         allow(self._nodes, PROBER, "haproxy", 6333)
         self._nodes.core.create_namespaced_pod(self._nodes.namespace, self._pod)
-        self.settle_in()
+        try:
+            self.settle_in()
+        except BaseException:  # who is not let in is not asked to leave
+            remove(self._nodes, PROBER)
+            raise
         return self
 
     def settle_in(self) -> dict[str, Any]:
         """Wait until it has read and written some more than it had; returns what it has seen then."""
         before = self._last()
         enough = {"reads": before.get("reads", 0) + 50, "writes": before.get("writes", 0) + 5}
-        until("the prober to go on", lambda: all(self._last().get(key, 0) >= n for key, n in enough.items()), 60)
+        try:
+            until("the prober to go on", lambda: all(self._last().get(key, 0) >= n for key, n in enough.items()), 60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self._found()}") from error
         return self._last()
+
+    def _found(self) -> str:
+        """Where it is and what it says, or why nobody hears it: the pod is gone when somebody reads this."""
+        try:
+            pod = self._nodes.core.read_namespaced_pod(PROBER, self._nodes.namespace)
+            at = f"found it {pod.status.phase} on {pod.spec.node_name} as {pod.status.pod_ip}"
+            return f"{at}, saying {self._log()[-2000:]!r}"
+        except ApiException as error:
+            return f"found {error.status}: {error.body}"
 
     @property
     def acknowledged(self) -> list[int]:
@@ -109,10 +125,13 @@ class Prober:
 
     def _last(self) -> dict[str, Any]:
         try:
-            text = self._nodes.core.read_namespaced_pod_log(PROBER, self._nodes.namespace, tail_lines=1)
+            text = self._log()
             return dict(json.loads(text)) if text else {}
         except ApiException:
             return {}  # it has not started yet
+
+    def _log(self) -> str:
+        return str(self._nodes.core.read_namespaced_pod_log(PROBER, self._nodes.namespace, tail_lines=1))
 
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
