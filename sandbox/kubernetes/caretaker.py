@@ -46,10 +46,10 @@ def enforce(api: Api, written: dict[Node, str]) -> None:
     for node in NODES:
         wanted = policies.chains(*seen, node.name)
         if wanted != written[node]:
-            _within(node, "iptables-restore", "--noflush", said=wanted)
+            failed = _within(node, "iptables-restore", "--noflush", said=wanted)
             if _within(node, "iptables", "-C", "FORWARD", "-j", policies.TOP):
-                _within(node, "iptables", "-I", "FORWARD", "-j", policies.TOP)
-            written[node] = wanted
+                failed |= _within(node, "iptables", "-I", "FORWARD", "-j", policies.TOP)
+            written[node] = "" if failed else wanted  # what failed is tried again at the next look
 
 
 def _within(node: Node, *command: str, said: str = "") -> int:
