@@ -119,9 +119,7 @@ def exporters(args: ObservabilityStackArgs) -> tuple[Exporter, ...]:
 
 def scrapes(args: ObservabilityStackArgs) -> tuple[Scrape, ...]:
     """Everything that Prometheus scrapes, but itself."""
-    told = [
-        Scrape(job=each.job, call=Call(name=each.name, port=each.port), keeps=each.keeps) for each in exporters(args)
-    ]
+    told = [Scrape(job=each.job, call=each.call, keeps=each.keeps) for each in exporters(args)]
     return (*args.scrapes, *told)
 
 
@@ -143,9 +141,9 @@ def prometheus_url(args: ObservabilityStackArgs) -> str:
 
 def prometheus_workload(args: ObservabilityStackArgs) -> Workload:
     """Prometheus with its scrapes and rules as files, and Qdrant's read-only key as a secret one."""
-    told: dict[str, Any] = {each.job: (f"{each.name}:{each.port}",) for each in exporters(args)}
+    told: dict[str, Any] = {each.job: (each.call.address,) for each in exporters(args)}
     alerts = [Call(name="alertmanager", port=alertmanager.PORT)] if args.settings.alert_webhook else []
-    alerts_to = tuple(f"{call.name}:{call.port}" for call in alerts)
+    alerts_to = tuple(call.address for call in alerts)
     return Workload(
         image=args.prometheus_image,
         args=(

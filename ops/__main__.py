@@ -66,7 +66,8 @@ def preview(
     files = StackFiles(name=stack, parts=_parts())
     files.settings()
     with only_one():
-        lifecycle.readable(resources(opened := open_stack(files)))
+        opened = open_stack(files)
+        lifecycle.readable(resources(opened))
         done = review(console, files, opened, allow_data_loss=allow_data_loss, refresh=refresh)
     if markdown:
         markdown.write_text(done.markdown)

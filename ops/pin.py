@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ops.registry import Reference, digest_of
 from ops.stack import OperatorError
+from ops.whole_file import write_whole
 from settings import PROJECT
 
 LINE = re.compile(rf"""^(?P<key>\s*["']?{PROJECT}:image\w+["']?:\s*["']?)(?P<image>[^\s#@"']+)(?P<rest>.*)$""")
@@ -17,9 +18,7 @@ def pin(stack_file: Path, digest: Callable[[Reference], str] = digest_of) -> lis
     lines = [_pinned(line, digest, pinned) for line in stack_file.read_text().splitlines()]
     if not pinned:
         return []
-    fresh = stack_file.with_name(f".{stack_file.name}.fresh")
-    fresh.write_text("\n".join(lines) + "\n")
-    fresh.replace(stack_file)
+    write_whole(stack_file, "\n".join(lines) + "\n")
     return pinned
 
 

@@ -18,6 +18,7 @@ from pulumi import automation
 
 from ops.parts import Parts
 from ops.paths import ROOT, STATE
+from ops.whole_file import write_whole
 from settings import PROJECT, Settings, read_stack_file
 
 ENGINE_SECONDS = 300  # longer than the engine may wait for a container that it is making
@@ -76,9 +77,7 @@ class StackFiles:
             stack.setdefault("encryptionsalt", earlier["encryptionsalt"])
         text = yaml.safe_dump(stack, sort_keys=False)
         if not copy.exists() or copy.read_text() != text:
-            fresh = copy.with_name(f".{copy.name}.{os.getpid()}")  # an engine at work must not read half of it
-            fresh.write_text(text)
-            fresh.replace(copy)
+            write_whole(copy, text)  # an engine at work must not read half of it
 
 
 def open_stack(files: StackFiles) -> automation.Stack:
@@ -99,13 +98,18 @@ def open_stack(files: StackFiles) -> automation.Stack:
 def only_one() -> Iterator[None]:
     """Hold this checkout for one operator at a time; whoever holds it may clear what an interrupted run left."""
     STATE.mkdir(exist_ok=True)
-    with (STATE / "lock").open("w") as lock:
+    with alone(STATE / "lock", "expected to be alone, found another run of ops on this checkout; wait for it"):
+        yield
+
+
+@contextlib.contextmanager
+def alone(path: Path, otherwise: str) -> Iterator[None]:
+    """Hold the lock at that path; OperatorError, in the words given, when somebody else holds it."""
+    with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise OperatorError(
-                "expected to be alone, found another run of ops on this checkout; wait for it"
-            ) from error
+            raise OperatorError(otherwise) from error
         yield
 
 

@@ -29,6 +29,11 @@ class Call:
     name: str
     port: int
 
+    @property
+    def address(self) -> str:
+        """`host:port` for whoever may call."""
+        return f"{self.name}:{self.port}"
+
 
 def port_of(url: str) -> tuple[int, ...]:
     """The port that a URL leads to, for `Workload.reaches_out`; none of no URL."""

@@ -32,6 +32,11 @@ class Exporter:
         """What it runs under."""
         return f"{self.job}-exporter"
 
+    @property
+    def call(self) -> Call:
+        """The wire to it."""
+        return Call(name=self.name, port=self.port)
+
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresSource:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ops.paths import STATE
+from ops.whole_file import write_whole
 
 
 @dataclass(kw_only=True)
@@ -26,9 +27,7 @@ class Journal:
     def write(self) -> None:
         path = self.path(self.alias)
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(self), indent=1))
-        fresh.replace(path)
+        write_whole(path, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def read(cls, alias: str) -> "Journal | None":

@@ -82,7 +82,8 @@ class Api:
         """One request: the answer's object, or Refused with the server's reason."""
         try:
             answer = self._pool.request(
-                method, f"{self.server}{path}?{urlencode(query or {})}", body=body and json.dumps(body),
+                method, f"{self.server}{path}?{urlencode(query or {})}",
+                body=None if body is None else json.dumps(body),
                 headers={**self._headers, "Content-Type": kind},
                 timeout=urllib3.Timeout(connect=SOON_SECONDS, read=LATER_SECONDS),
             )  # fmt: skip

@@ -48,10 +48,9 @@ def main() -> None:
 
 def preview(opened: automation.Stack, packs: list[str]) -> tuple[float, float]:
     """Seconds that passed, and processor seconds."""
-    options = policy_options("dev") | {"policy_packs": packs} if packs else {}
-    options |= {"policy_pack_configs": options["policy_pack_configs"] * len(packs)} if packs else {}
+    configs = policy_options("dev")["policy_pack_configs"] * len(packs)
     began, before = time.monotonic(), _processors()
-    opened.preview(color="never", **options)
+    opened.preview(color="never", policy_packs=packs, policy_pack_configs=configs)
     return time.monotonic() - began, _processors() - before
 
 

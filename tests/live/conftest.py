@@ -1,17 +1,15 @@
 """The live stack: dev's settings under other names and ports, so that nobody's own stack is touched."""
 
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from ops.preflight import connect_engine
-from ops.stack import OperatorError
+from ops.stack import OperatorError, alone
 from proof.own_stack import OwnStack, described
 from tests.live.hammer import Hammer
 
@@ -51,28 +49,20 @@ def stack() -> Iterator[LiveStack]:
         if os.environ.get("CI"):
             pytest.fail(f"the live tests must run here: {error}")
         pytest.skip(str(error))
-    with only_run_of_this_slot():
-        live.clear_away()  # whatever an earlier run left
+    # Held while the tests' stack is used: what runs of it when nobody holds this, in any checkout, was left behind.
+    lock = Path(tempfile.gettempdir(), f"{PREFIX}.lock")
+    others = (
+        f"expected no other live tests on this machine, found some that use the stack {PREFIX}; wait for them, or set "
+        "RAG_TEST_SLOT=1 here"
+    )
+    with alone(lock, others):
+        live.clear_away()
         with Hammer(f"http://127.0.0.1:{PORTS['gatewayHttpPort']}/api/v1/rag/search") as hammer:
             live.up()
             hammer.seen_at_least("401", 50)
         live.hammered = hammer.answers
         yield live
         live.down(purge=True)
-
-
-@contextmanager
-def only_run_of_this_slot() -> Iterator[None]:
-    """Held while the tests' stack is used: what runs of it when nobody holds this, in any checkout, was left behind."""
-    with Path(tempfile.gettempdir(), f"{PREFIX}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pytest.fail(
-                f"expected no other live tests on this machine, found some that use the stack {PREFIX}; wait for them, "
-                "or set RAG_TEST_SLOT=1 here"
-            )
-        yield
 
 
 def live_stack() -> LiveStack:

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 from pulumi.dynamic import ResourceProvider
-from pulumi.dynamic.dynamic import serialize_provider  # noqa: F401  # for the process of its own
 
 from ops.pickled_code import refuse_foreign_code
-from providers.collection import CollectionProvider  # noqa: F401
 from providers.wire import python_minor
 
 
@@ -26,7 +24,10 @@ def inline() -> ResourceProvider:
 
 def serialized(provider: str) -> str:
     """As the engine keeps it; in a process of its own: where much was deployed, the SDK recurses too deep."""
-    program = f"from {__name__} import *; print(serialize_provider({provider}))"
+    program = (
+        f"from pulumi.dynamic.dynamic import serialize_provider\nfrom {__name__} import inline\n"
+        f"from providers.collection import CollectionProvider\nprint(serialize_provider({provider}))"
+    )
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 
