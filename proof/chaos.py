@@ -6,9 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from docker.errors import DockerException
+
 from ops.stack import OperatorError
 from proof.clients import READ
-from proof.judge import Observed, Verdict, judge, kept, limits_of_fault
+from proof.judge import Observed, Verdict, judge, limits_of_fault
 from proof.ledger import Ledger
 from proof.own_stack import OwnStack
 from proof.promises import Promises
@@ -32,21 +34,28 @@ class Chaos:
     say: Callable[[str], None]
 
     def run(self, scenarios: Sequence[Scenario]) -> list[Section]:
-        """A section of the report for each scenario; after one that left the stack broken, the rest is not run."""
+        """A section of the report for each scenario; one for which the stack does not get well is not run."""
         sections: list[Section] = []
         for number, scenario in enumerate(scenarios, start=1):
             self.say(f"[{number}/{len(scenarios)}] {scenario.title}")
-            if reasons := unwhole_after(self.stack, 60):
-                sections.append(not_run(scenario, reasons))
-                continue
-            observed = self.observe(scenario)
-            limits = limits_of_fault(self.promises, getattr(self.promises.recovery, scenario.recovery))
-            verdicts = judge(observed, limits)
-            self.say("    kept" if kept(verdicts) else f"    NOT kept: {_broken(verdicts)}")
-            sections.append(Section(observed=observed, verdicts=verdicts))
-            if observed.trouble or observed.unwhole:
-                self._bring_back()
+            try:
+                with scenario.ground(self.stack):
+                    section = self.one(scenario)
+            except DockerException as error:
+                section = not_run(scenario, [str(error)])
+            self.say("    kept" if section.kept else f"    NOT kept: {_broken(section.verdicts)}")
+            sections.append(section)
         return sections
+
+    def one(self, scenario: Scenario) -> Section:
+        """Its section of the report; a stack that is left broken is brought back before the next."""
+        if reasons := unwhole_after(self.stack, 60):
+            return not_run(scenario, reasons)
+        observed = self.observe(scenario)
+        if observed.trouble or observed.unwhole:
+            self._bring_back()
+        limits = limits_of_fault(self.promises, getattr(self.promises.recovery, scenario.recovery))
+        return Section(observed=observed, verdicts=judge(observed, limits))
 
     def observe(self, scenario: Scenario) -> Observed:
         """Break, heal, wait until all is whole, and ask every replica for everything that was acknowledged."""

@@ -1,12 +1,14 @@
 """The faults that are tried, and for each what may fail meanwhile: all else must not."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
-from proof import faults
+from proof import faults, full_disk
 from proof.clients import ASK, READ, SEARCH
 from proof.faults import Fault
+from proof.own_stack import OwnStack
 from proof.transfer_fault import killed_in_a_transfer
 
 ONE_BALANCER = "there is one balancer, and one published port has one owner"
@@ -28,6 +30,7 @@ class Scenario:
     fault: Fault
     recovery: Literal["node_returns", "volume_replaced", "front_returns"]
     away_seconds: float = 14
+    ground: Callable[[OwnStack], AbstractContextManager[None]] = lambda _: nullcontext()  # what it is tried on
     may_fail: Mapping[str, str] = field(default_factory=dict)
     slow: str = ""
 
@@ -57,6 +60,13 @@ SCENARIOS = (
         name="cut-off-node",
         title="A node is cut off the network, and comes back",
         fault=faults.cut_off_node(faults.follower),
+        recovery="node_returns",
+    ),
+    Scenario(
+        name="fill-disk",
+        title="A node's disk fills up",
+        ground=full_disk.small_disk,
+        fault=full_disk.fill,
         recovery="node_returns",
     ),
     Scenario(

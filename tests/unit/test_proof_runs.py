@@ -1,13 +1,20 @@
 """What is tried is declared, and a change that replaced nothing, or in another order, has proven nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+from docker.errors import DockerException
 
 from proof import capacity, changes, scenarios
+from proof.chaos import Chaos
+from proof.own_stack import OwnStack
 from proof.promises import Promises
 from proof.rolling import gaps, replaced
+from proof.setting import Pace
 from tests.unit.observations import FAULT, WHOLE, observed
 
 ROLLED = [
@@ -38,6 +45,20 @@ def test_one_lost_node_never_excuses_a_failed_read() -> None:
     one_node = [s for s in scenarios.SCENARIOS if s.name.startswith(("kill-follower", "kill-leader", "freeze", "cut"))]
     assert len(one_node) == 4
     assert all(not scenario.may_fail and not scenario.slow for scenario in one_node)
+
+
+def test_a_fault_whose_ground_cannot_be_laid_was_not_tried_and_so_not_kept(tmp_path: Path) -> None:
+    @contextmanager
+    def refused(_: OwnStack) -> Iterator[None]:
+        raise DockerException("privileged containers are not allowed here")
+        yield
+
+    stack: Any = None  # nothing is asked of it
+    [fill_disk] = scenarios.named("fill-disk")
+    chaos = Chaos(stack, Pace(), Promises.read(), tmp_path, lambda _: None)
+    [section] = chaos.run([replace(fill_disk, ground=refused)])
+    assert not section.kept
+    assert "privileged containers are not allowed" in section.verdicts[0].found
 
 
 @pytest.mark.parametrize(
