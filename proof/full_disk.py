@@ -1,7 +1,7 @@
 """A node whose disk fills up: on Docker, a small disk of its own, so that the machine's own does not fill.
 
 A volume on Docker is a folder of the machine's own disk. A file with a file system in it is mounted in that folder's
-place by a container that enters the mounts of where the engine runs, be that Linux or the virtual machine of a laptop.
+place by a container that enters the engine's own mounts, be those Linux's or of the virtual machine of a laptop.
 """
 
 from collections.abc import Iterator
@@ -10,12 +10,17 @@ from contextlib import contextmanager
 from ops.daytwo.node_disk import STORAGE
 from proof.faults import Heal
 from proof.own_stack import OwnStack
+from providers.engine import LABEL
 
 NODE = "qdrant-2"
 ROOM_MIB = 512  # beside what is there: the node must be well before its disk is filled
 FILLER = f"{STORAGE}/filler"
 FULL = "No space left on device"
-ENTER = ("nsenter", "--target", "1", "--mount", "--", "sh", "-euc")
+ENTER = """
+engine=$(grep -lx dockerd /proc/[0-9]*/comm | head -n 1 | cut -d / -f 3)
+exec nsenter --target "$engine" --mount -- sh -euc "$@"
+"""
+LOOP_DEVICES = ("b 7:* rwm", "c 10:237 rwm")  # and what hands them out
 # $0 is the volume's folder, $1 the room in MiB. The file lies beside the folder, and goes with the volume.
 BOUND = """
 truncate -s $(($(du -sm "$0" | cut -f 1) + $1))M "$0.disk"
@@ -73,8 +78,11 @@ def _while_stopped(stack: OwnStack, script: str) -> None:
     try:
         stack.engine.containers.run(
             container.image.id,
-            [*ENTER, script, folder, str(ROOM_MIB)],
-            privileged=True,
+            ["sh", "-euc", ENTER, "enter", script, folder, str(ROOM_MIB)],
+            user="root",
+            cap_add=["SYS_ADMIN", "SYS_PTRACE", "SYS_CHROOT"],
+            device_cgroup_rules=list(LOOP_DEVICES),
+            labels={LABEL: stack.prefix},
             pid_mode="host",
             network_mode="none",
             remove=True,
