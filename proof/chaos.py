@@ -16,7 +16,7 @@ from proof.own_stack import OwnStack
 from proof.promises import Promises
 from proof.report import Section
 from proof.scenarios import Scenario
-from proof.setting import Pace, cluster_of, streams, unwhole_after
+from proof.setting import Pace, cluster_of, forget, streams, unwhole_after
 from proof.traffic import Traffic
 from proof.wholeness import audit
 
@@ -81,6 +81,7 @@ class Chaos:
                 ended = time.monotonic()
             entries = ledger.entries
         found = audit(cluster_of(self.stack), entries)
+        forget(self.stack, entries)
         return Observed(
             name=scenario.name,
             title=scenario.title,

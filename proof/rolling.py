@@ -13,7 +13,7 @@ from proof.ledger import Ledger
 from proof.own_stack import OwnStack
 from proof.promises import Promises
 from proof.report import Figures, Measure, Section
-from proof.setting import Pace, cluster_of, streams, unwhole_after
+from proof.setting import Pace, cluster_of, forget, streams, unwhole_after
 from proof.traffic import Traffic
 from proof.wholeness import audit
 
@@ -58,6 +58,7 @@ class Rolling:
                 ended = time.monotonic()
             entries = ledger.entries
         found = audit(cluster_of(self.stack), entries)
+        forget(self.stack, entries)
         observed = Observed(
             name=name,
             title=change.title,

@@ -1,7 +1,7 @@
 """The stack that loads, faults and changes are tried on: where it is, what it is made of, who its clients are."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Self
@@ -15,6 +15,8 @@ from proof.ledger import Ledger
 from proof.own_stack import TOKEN_SECONDS, OwnStack, described, is_up, was_used
 from proof.traffic import Client, Stream
 from proof.wholeness import Cluster, await_whole
+from providers.nodes import Nodes
+from providers.points_api import PointsApi
 
 # Below the range that clients are given ports from. Two checkouts of one machine take different slots.
 FIRST_PORTS = {
@@ -103,6 +105,12 @@ def cluster_of(stack: OwnStack) -> Cluster:
         shards=declared.shard_number,
         factor=declared.replication_factor,
     )
+
+
+def forget(stack: OwnStack, points: Iterable[int]) -> None:
+    """Remove what a run wrote: unindexed points make every later query dearer, and runs could not be compared."""
+    cluster = cluster_of(stack)
+    PointsApi(Nodes.at(cluster.node_urls, cluster.api_key), cluster.collection).delete(list(points))
 
 
 def streams(stack: OwnStack, pace: Pace, ledger: Ledger) -> Sequence[Stream]:
