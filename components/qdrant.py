@@ -158,6 +158,9 @@ def node_workload(args: QdrantClusterArgs) -> Workload:
         command=("bash", "/qdrant/start_node.sh", str(settings.nodes)),
         env={
             "QDRANT__CLUSTER__ENABLED": "true",
+            # A node opens its first connection to a peer with those to all peers locked: each try at one whose address
+            # is silent holds up reads that need none of it, two seconds by default.
+            "QDRANT__CLUSTER__CONNECTION_TIMEOUT_MS": "250",
             "QDRANT__LOG_LEVEL": settings.log_level,
             "QDRANT__SERVICE__ENABLE_CORS": "false",
             "QDRANT__SERVICE__HTTP_KEEP_ALIVE_TIMEOUT_SEC": "75",  # longer than the balancer holds one idle

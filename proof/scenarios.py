@@ -68,6 +68,7 @@ SCENARIOS = (
         ground=full_disk.small_disk,
         fault=full_disk.fill,
         recovery="node_returns",
+        slow="the others go on sending the node its copies, which do not fit",
     ),
     Scenario(
         name="two-nodes-down",
