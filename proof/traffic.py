@@ -91,8 +91,9 @@ class Traffic:
         while True:
             number = next(numbers)  # atomic: each call is taken by one client
             due = begin + number / stream.per_second
-            if self._stop.wait(max(0.0, due - time.monotonic())):
-                if due >= self._stopped_at:
+            spare = due - time.monotonic()
+            if self._stop.wait(max(0.0, spare)):
+                if due >= self._stopped_at or spare > 0:  # nobody kept this client: the end came as it was to begin
                     return
                 answer, began = NEVER_MADE, self._stopped_at
             else:

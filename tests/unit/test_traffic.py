@@ -57,6 +57,21 @@ def test_calls_that_were_due_and_never_made_have_failed() -> None:
     assert all("every client was still waiting" in call.detail for call in failed(traffic.calls))
 
 
+class WokenByTheEnd(threading.Event):
+    """A machine that wakes nobody in time: whoever waits for his moment is woken when all is over."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait() if timeout else self.is_set()
+
+
+def test_the_end_that_comes_as_a_client_was_to_begin_is_nobodys_failure() -> None:
+    traffic = Traffic([Stream(name="read", per_second=100, connections=1, connect=lambda: Stalling(-1, 0))])
+    traffic._stop = WokenByTheEnd()
+    with traffic:
+        time.sleep(0.3)  # the first call was due after 0.2 s
+    assert traffic.calls == []
+
+
 def test_calls_are_made_at_their_rate_whoever_makes_them() -> None:
     calls = run(Stalling(-1, 0), calls=50, per_second=100, connections=8).calls
     dues = sorted(call.due for call in calls)
