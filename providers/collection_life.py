@@ -61,7 +61,7 @@ def drop(declared: Declared) -> None:
     """Delete every generation and its data; what is gone already is no error."""
     nodes = nodes_of(declared)
     for name in look_up(nodes, declared).known:
-        nodes.patiently(lambda node, name=name: node.delete_collection(name, CHANGE_SECONDS))  # type: ignore[misc]
+        _drop_everywhere(nodes, name)
 
 
 def nodes_of(declared: Declared) -> Nodes:
@@ -154,7 +154,18 @@ def _tidy(nodes: Nodes, declared: Declared, told: Told) -> None:
         blue_green.finish(nodes, declared, found.racing, found.current, told)
     for name in [] if declared["keep_previous"] else look_up(nodes, declared).previous:
         told(f"dropping {name}, which {found.current} has replaced")
-        nodes.patiently(lambda node, name=name: node.delete_collection(name, CHANGE_SECONDS))  # type: ignore[misc]
+        _drop_everywhere(nodes, name)
+
+
+def _drop_everywhere(nodes: Nodes, name: str) -> None:
+    """Return when no node lists it any more: what one that lags still lists would be taken for there."""
+    nodes.patiently(lambda node: node.delete_collection(name, CHANGE_SECONDS))
+    deadline = time.monotonic() + CHANGE_SECONDS
+    while _exists(nodes, name):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"expected {name} to be gone from every node, found one that lists it after "
+                               f"{CHANGE_SECONDS} s; see that it follows the leader (make status)")  # fmt: skip
+        time.sleep(PAUSE_SECONDS)
 
 
 def _serve(node: QdrantApi, alias: str, name: str) -> None:

@@ -77,6 +77,8 @@ class FakeCluster:
     looks_down: dict[int, int] = field(default_factory=dict)  # node -> looks at its shards that it leaves unanswered
     believed: dict[int, Replicas] = field(default_factory=dict)  # node -> where it believes replicas to be
     ignorant: set[int] = field(default_factory=set)  # nodes that answer 404 for every collection
+    looks_behind: dict[int, int] = field(default_factory=dict)  # node -> lists in which it still has what was dropped
+    dropped: list[str] = field(default_factory=list)
     joined: int = 3  # the first so many nodes know each other; each of the rest knows only itself
     raft: dict[int, dict[str, Any]] = field(default_factory=dict)  # node -> what its raft says differently
     unsettled_looks: set[int] = field(default_factory=set)  # looks at /cluster that find operations pending
@@ -116,7 +118,12 @@ class FakeCluster:
         return whole[asked.path]() if asked.path in whole else self._of_collection(node, asked)
 
     def _names(self, node: int) -> list[dict[str, str]]:
-        return [] if node in self.ignorant else [{"name": name} for name in self.collections]
+        if node in self.ignorant:
+            return []
+        behind = bool(self.dropped) and self.looks_behind.get(node, 0) > 0
+        if behind:
+            self.looks_behind[node] -= 1
+        return [{"name": name} for name in (*self.collections, *(self.dropped if behind else ()))]
 
     def _of_collection(self, node: int, asked: Asked) -> Answer:
         found = PATH.fullmatch(asked.path)
@@ -150,6 +157,7 @@ class FakeCluster:
 
     def _drop(self, name: str) -> Answer:
         self.aliases = {alias: served for alias, served in self.aliases.items() if served != name}
+        self.dropped.append(name)
         return ok(self.collections.pop(name, None) is not None)
 
     def _aliases(self, asked: Asked) -> Answer:

@@ -78,6 +78,12 @@ def test_the_one_before_goes_when_that_is_confirmed(cluster: FakeCluster) -> Non
     assert list(cluster.collections) == [seen["physical_name"]]
 
 
+def test_the_one_before_has_gone_only_when_the_last_node_has_dropped_it(cluster: FakeCluster) -> None:
+    reshard(cluster)
+    cluster.looks_behind = {2: 3}
+    assert reshard(cluster, keep_previous=False)["previous"] == []
+
+
 def test_a_collection_that_another_alias_serves_is_never_dropped_as_previous(cluster: FakeCluster) -> None:
     reshard(cluster)
     cluster.add(f"{NAME}-0123abcd")
