@@ -3,13 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from docker.errors import DockerException
 
 from ops.stack import OperatorError
 from proof.clients import READ
+from proof.ground import GroundRefused
 from proof.judge import Observed, Verdict, judge, limits_of_fault
 from proof.ledger import Ledger
 from proof.own_stack import OwnStack
@@ -38,11 +39,13 @@ class Chaos:
         sections: list[Section] = []
         for number, scenario in enumerate(scenarios, start=1):
             self.say(f"[{number}/{len(scenarios)}] {scenario.title}")
+            section: Section | None = None
             try:
                 with scenario.ground(self.stack):
                     section = self.one(scenario)
-            except DockerException as error:
-                section = not_run(scenario, [str(error)])
+            except (GroundRefused, DockerException) as error:
+                section = not_run(scenario, [str(error)]) if section is None else left_behind(section, str(error))
+                self._bring_back()
             self.say("    kept" if section.kept else f"    NOT kept: {_broken(section.verdicts)}")
             sections.append(section)
         return sections
@@ -114,6 +117,12 @@ def not_run(scenario: Scenario, reasons: Sequence[str]) -> Section:
         promise="run", expected="on a whole stack", found=f"not run: {'; '.join(reasons[:3])}", kept=False
     )
     return Section(title=scenario.title, name=scenario.name, verdicts=[verdict])
+
+
+def left_behind(section: Section, found: str) -> Section:
+    """The section of a scenario that was tried, and whose ground could not be taken away again."""
+    verdict = Verdict(promise="the ground of it taken away again", expected="yes", found=found, kept=False)
+    return replace(section, verdicts=[*section.verdicts, verdict])
 
 
 def _broken(verdicts: Sequence[Verdict]) -> str:

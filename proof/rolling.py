@@ -81,11 +81,24 @@ class Rolling:
 
 
 def replaced(change: Change, made: Sequence[tuple[str, str]]) -> Verdict:
-    """Whether the change replaced what it was to replace, one after another: else nothing was tried."""
+    """Whether the change replaced what it was to replace, of each component one after another: else nothing was tried.
+
+    Components that do not need each other may roll at the same time.
+    """
     names = [name for operation, name in made if operation == "create-replacement" and name in change.replaces]
-    found = ", ".join(names) or "none"
-    expected = ", ".join(change.replaces) or "none"
-    return Verdict(promise="replaced, in this order", expected=expected, found=found, kept=found == expected)
+    return Verdict(
+        promise="replaced, of each component in this order",
+        expected=", ".join(change.replaces) or "none",
+        found=", ".join(names) or "none",
+        kept=_by_component(names) == _by_component(change.replaces),
+    )
+
+
+def _by_component(replicas: Sequence[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for replica in replicas:
+        found.setdefault(replica.rpartition("-")[0], []).append(replica)
+    return found
 
 
 def gaps(observed: Observed) -> Figures:

@@ -30,7 +30,9 @@ class Scenario:
     fault: Fault
     recovery: Literal["node_returns", "volume_replaced", "front_returns"]
     away_seconds: float = 14
-    ground: Callable[[OwnStack], AbstractContextManager[None]] = lambda _: nullcontext()  # what it is tried on
+    ground: Callable[[OwnStack], AbstractContextManager[None]] = lambda _: (
+        nullcontext()
+    )  # to be there before clients are
     may_fail: Mapping[str, str] = field(default_factory=dict)
     slow: str = ""
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Self
@@ -17,6 +18,7 @@ from proof.traffic import Client, Stream
 from proof.wholeness import Cluster, await_whole
 from providers.nodes import Nodes
 from providers.points_api import PointsApi
+from providers.qdrant_api import NodeUnreachable, QdrantError
 
 # Below the range that clients are given ports from. Two checkouts of one machine take different slots.
 FIRST_PORTS = {
@@ -108,9 +110,13 @@ def cluster_of(stack: OwnStack) -> Cluster:
 
 
 def forget(stack: OwnStack, points: Iterable[int]) -> None:
-    """Remove what a run wrote: unindexed points make every later query dearer, and runs could not be compared."""
+    """Remove what a run wrote: unindexed points make every later query dearer, and runs could not be compared.
+
+    A cluster that is too broken for that keeps them: what was seen of it must still be told.
+    """
     cluster = cluster_of(stack)
-    PointsApi(Nodes.at(cluster.node_urls, cluster.api_key), cluster.collection).delete(list(points))
+    with suppress(NodeUnreachable, QdrantError):
+        PointsApi(Nodes.at(cluster.node_urls, cluster.api_key), cluster.collection).delete(list(points))
 
 
 def streams(stack: OwnStack, pace: Pace, ledger: Ledger) -> Sequence[Stream]:

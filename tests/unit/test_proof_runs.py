@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from docker.errors import DockerException
 
 from proof import capacity, changes, scenarios
-from proof.chaos import Chaos
+from proof.chaos import Chaos, left_behind, not_run
+from proof.ground import GroundRefused
+from proof.judge import Verdict
 from proof.own_stack import OwnStack
 from proof.promises import Promises
 from proof.rolling import gaps, replaced
@@ -47,18 +48,36 @@ def test_one_lost_node_never_excuses_a_failed_read() -> None:
     assert all(not scenario.may_fail and not scenario.slow for scenario in one_node)
 
 
-def test_a_fault_whose_ground_cannot_be_laid_was_not_tried_and_so_not_kept(tmp_path: Path) -> None:
+def test_a_fault_whose_ground_cannot_be_laid_was_not_tried_and_so_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     @contextmanager
     def refused(_: OwnStack) -> Iterator[None]:
-        raise DockerException("privileged containers are not allowed here")
+        raise GroundRefused("no loop device here")
         yield
 
     stack: Any = None  # nothing is asked of it
     [fill_disk] = scenarios.named("fill-disk")
     chaos = Chaos(stack, Pace(), Promises.read(), tmp_path, lambda _: None)
+    monkeypatch.setattr(chaos, "_bring_back", lambda: None)
     [section] = chaos.run([replace(fill_disk, ground=refused)])
     assert not section.kept
-    assert "privileged containers are not allowed" in section.verdicts[0].found
+    assert "no loop device here" in section.verdicts[0].found
+
+
+def test_a_ground_that_stays_breaks_what_was_kept() -> None:
+    [fill_disk] = scenarios.named("fill-disk")
+    tried = replace(not_run(fill_disk, []), verdicts=[Verdict(promise="all", expected="", found="", kept=True)])
+    assert tried.kept
+    assert not left_behind(tried, "a mount that is busy").kept
+
+
+def test_components_may_roll_side_by_side_but_their_replicas_only_one_after_another() -> None:
+    [change] = changes.named("rag-image")
+    mixed = ["rag-ingest-0", "rag-service-0", "rag-llamaindex-query-0", "rag-service-1", "rag-llamaindex-query-1"]
+    assert replaced(change, [("create-replacement", name) for name in mixed]).kept
+    wrong = ["rag-service-1", "rag-service-0", *(name for name in mixed if "service" not in name)]
+    assert not replaced(change, [("create-replacement", name) for name in wrong]).kept
 
 
 @pytest.mark.parametrize(
