@@ -17,9 +17,8 @@ from proof.own_stack import OwnStack
 from proof.promises import Promises
 from proof.report import Section
 from proof.scenarios import Scenario
-from proof.setting import Pace, cluster_of, forget, streams, unwhole_after
+from proof.setting import Pace, audit_and_remove, streams, unwhole_after
 from proof.traffic import Traffic
-from proof.wholeness import audit
 
 AFTERWARDS_SECONDS = 3  # the clients go on a little, to see that it stays well
 
@@ -83,8 +82,7 @@ class Chaos:
                 time.sleep(AFTERWARDS_SECONDS)
                 ended = time.monotonic()
             entries = ledger.entries
-        found = audit(cluster_of(self.stack), entries)
-        forget(self.stack, entries)
+        found = audit_and_remove(self.stack, entries)
         return Observed(
             name=scenario.name,
             title=scenario.title,

@@ -12,7 +12,7 @@ from ops.daytwo.node_disk import STORAGE, NodeDisk
 from proof.faults import Heal
 from proof.ground import GroundRefused
 from proof.own_stack import OwnStack
-from providers.engine import LABEL
+from providers.engine import LABEL, await_end
 
 ORDINAL = 2
 NODE = f"qdrant-{ORDINAL}"
@@ -102,9 +102,8 @@ def _where_the_engine_is(stack: OwnStack, disk: NodeDisk, script: str) -> None:
         network_mode="none",
     )
     try:
-        helper.start()
-        if helper.wait()["StatusCode"]:
-            said = helper.logs(tail=3).decode(errors="replace").strip()
-            raise GroundRefused(f"expected to give {NODE} another disk, found: {said}")
+        await_end(helper, f"what gives {NODE} another disk")
+    except RuntimeError as error:
+        raise GroundRefused(str(error)) from error
     finally:
         helper.remove(force=True)

@@ -1,5 +1,17 @@
-"""What a fault needs to be there before clients start."""
+"""What a fault needs to be there before clients start, and goes again when they are done."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+from proof.own_stack import OwnStack
+
+Ground = Callable[[OwnStack], AbstractContextManager[None]]
 
 
 class GroundRefused(Exception):
     """It cannot be had on this machine, or not be taken away again; says what was found."""
+
+
+def as_it_stands(_: OwnStack) -> AbstractContextManager[None]:
+    """Most faults need nothing but the stack."""
+    return nullcontext()

@@ -13,9 +13,8 @@ from proof.ledger import Ledger
 from proof.own_stack import OwnStack
 from proof.promises import Promises
 from proof.report import Figures, Measure, Section
-from proof.setting import Pace, cluster_of, forget, streams, unwhole_after
+from proof.setting import Pace, audit_and_remove, streams, unwhole_after
 from proof.traffic import Traffic
-from proof.wholeness import audit
 
 SETTLE_SECONDS = 120
 
@@ -57,8 +56,7 @@ class Rolling:
                 unwhole = unwhole_after(self.stack, SETTLE_SECONDS)
                 ended = time.monotonic()
             entries = ledger.entries
-        found = audit(cluster_of(self.stack), entries)
-        forget(self.stack, entries)
+        found = audit_and_remove(self.stack, entries)
         observed = Observed(
             name=name,
             title=change.title,

@@ -1,14 +1,13 @@
 """The faults that are tried, and for each what may fail meanwhile: all else must not."""
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
 from proof import faults, full_disk
 from proof.clients import ASK, READ, SEARCH
 from proof.faults import Fault
-from proof.own_stack import OwnStack
+from proof.ground import Ground, as_it_stands
 from proof.transfer_fault import killed_in_a_transfer
 
 ONE_BALANCER = "there is one balancer, and one published port has one owner"
@@ -30,9 +29,7 @@ class Scenario:
     fault: Fault
     recovery: Literal["node_returns", "volume_replaced", "front_returns"]
     away_seconds: float = 14
-    ground: Callable[[OwnStack], AbstractContextManager[None]] = lambda _: (
-        nullcontext()
-    )  # to be there before clients are
+    ground: Ground = as_it_stands
     may_fail: Mapping[str, str] = field(default_factory=dict)
     slow: str = ""
 

@@ -1,7 +1,7 @@
 """The stack that loads, faults and changes are tried on: where it is, what it is made of, who its clients are."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -15,9 +15,7 @@ from proof.clients import ASK, READ, SEARCH, WRITE, GatewayClient, Reader, Write
 from proof.ledger import Ledger
 from proof.own_stack import TOKEN_SECONDS, OwnStack, described, is_up, was_used
 from proof.traffic import Client, Stream
-from proof.wholeness import Cluster, await_whole
-from providers.nodes import Nodes
-from providers.points_api import PointsApi
+from proof.wholeness import Audit, Cluster, audit, await_whole
 from providers.qdrant_api import NodeUnreachable, QdrantError
 
 # Below the range that clients are given ports from. Two checkouts of one machine take different slots.
@@ -109,14 +107,16 @@ def cluster_of(stack: OwnStack) -> Cluster:
     )
 
 
-def forget(stack: OwnStack, points: Iterable[int]) -> None:
-    """Remove what a run wrote: unindexed points make every later query dearer, and runs could not be compared.
+def audit_and_remove(stack: OwnStack, entries: Mapping[int, str]) -> Audit:
+    """Ask every replica for what a run wrote, and remove it: unindexed points make every later query dearer.
 
     A cluster that is too broken for that keeps them: what was seen of it must still be told.
     """
     cluster = cluster_of(stack)
+    found = audit(cluster, entries)
     with suppress(NodeUnreachable, QdrantError):
-        PointsApi(Nodes.at(cluster.node_urls, cluster.api_key), cluster.collection).delete(list(points))
+        cluster.points.delete(list(entries))
+    return found
 
 
 def streams(stack: OwnStack, pace: Pace, ledger: Ledger) -> Sequence[Stream]:

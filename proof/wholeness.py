@@ -8,6 +8,8 @@ from typing import Any
 from proof.vectors import fingerprint, signs
 from providers.cluster_view import active_peers, look, unsettled
 from providers.node_points import NodePoints
+from providers.nodes import Nodes
+from providers.points_api import PointsApi
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 from providers.replica_contents import Entry, check_ledger
 from providers.same_point import MISSING
@@ -26,6 +28,11 @@ class Cluster:
     dimensions: int
     shards: int
     factor: int
+
+    @property
+    def points(self) -> PointsApi:
+        """The collection's points, through whichever node answers."""
+        return PointsApi(Nodes.at(self.node_urls, self.api_key), self.collection)
 
     def unwhole(self) -> list[str]:
         """Why this is not one settled cluster with every replica Active on its declared peers; empty when it is."""

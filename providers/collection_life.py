@@ -163,8 +163,10 @@ def _drop_everywhere(nodes: Nodes, name: str) -> None:
     deadline = time.monotonic() + CHANGE_SECONDS
     while _exists(nodes, name):
         if time.monotonic() > deadline:
-            raise RuntimeError(f"expected {name} to be gone from every node, found one that lists it after "
-                               f"{CHANGE_SECONDS} s; see that it follows the leader (make status)")  # fmt: skip
+            raise RuntimeError(
+                f"expected {name} to be gone from every node, found one that lists it after {CHANGE_SECONDS} s; see "
+                "that it follows the leader (make status)"
+            )
         time.sleep(PAUSE_SECONDS)
 
 

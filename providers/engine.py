@@ -35,16 +35,19 @@ def run_to_end(job: Mapping[str, Any]) -> None:
     try:
         if job["files"]:
             container.put_archive("/", _archive(job["files"]))
-        container.start()
-        status = _status(container)
-        if status:
-            said = container.logs(tail=10).decode(errors="replace").strip()
-            raise RuntimeError(
-                f"expected {job['name']} ({' '.join(job['command'])}) to end with 0, found {status}: {said}. "
-                "Mend what it says and run the same command again"
-            )
+        await_end(container, f"{job['name']} ({' '.join(job['command'])})")
     finally:
         container.remove(force=True)  # one that stayed would hold its volume
+
+
+def await_end(container: Any, name: str) -> None:
+    """Start it, and return when it exited 0; RuntimeError with the end of its log when it did not."""
+    container.start()
+    if status := _status(container):
+        said = container.logs(tail=10).decode(errors="replace").strip()
+        raise RuntimeError(
+            f"expected {name} to end with 0, found {status}: {said}. Mend what it says and run the same command again"
+        )
 
 
 def _status(container: Any) -> int | str:

@@ -14,8 +14,6 @@ from proof.scenarios import Scenario, named
 from proof.setting import Pace, cluster_of
 from proof.vectors import fingerprint, signs
 from proof.wholeness import audit
-from providers.nodes import Nodes
-from providers.points_api import PointsApi
 from providers.qdrant_api import QdrantApi
 from tests.live.clients import wait_until_settled
 from tests.live.conftest import LiveStack
@@ -47,16 +45,12 @@ def shortly(name: str) -> Scenario:
     return replace(scenario, away_seconds=7)
 
 
-def points_of(chaos: Chaos) -> PointsApi:
-    cluster = cluster_of(chaos.stack)
-    return PointsApi(Nodes.at(cluster.node_urls, cluster.api_key), cluster.collection)
-
-
 @pytest.mark.parametrize("name", ["kill-leader", "wipe-follower"])
 def test_a_fault_is_noticed_by_nobody_and_leaves_nothing_written(chaos: Chaos, name: str) -> None:
     [section] = chaos.run([shortly(name)])
     assert broken(section) == []
-    assert points_of(chaos).retrieve(list(read(chaos.folder / f"{name}.jsonl")), with_vector=False) == {}
+    written = list(read(chaos.folder / f"{name}.jsonl"))
+    assert cluster_of(chaos.stack).points.retrieve(written, with_vector=False) == {}
 
 
 def test_a_lost_point_is_found(stack: LiveStack, tmp_path: Path) -> None:
