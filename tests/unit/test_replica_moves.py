@@ -10,7 +10,7 @@ from providers.replica_look import take_look
 from providers.replica_moves import Goal, MovesStopped, Patience, move_replicas, plan_for
 from tests.unit.fake_qdrant import ENDLESS, FAILED, KEY, NAME, PEERS, FakeCluster, running_cluster
 
-HURRIED = Patience(timeout_seconds=30, stalled_seconds=0.3)
+HURRIED = Patience(timeout_seconds=120, stalled_seconds=0.3)
 
 
 @pytest.fixture

@@ -162,7 +162,18 @@ def _cost(ends: dict[int, tuple[int, ...]], sound: dict[int, set[int]], placed: 
     return [int(wanted.rebalance and gap > 1), copied, given_up, squares]
 
 
+COUNTS_ON_A_COPY_THAT_RECOVERS: tuple[Placed, Wanted] = (
+    {
+        0: {1: "Active", 2: "Active", 3: "Active"},
+        1: {1: "Active", 2: "Active", 3: "Active", 4: "Dead"},
+        2: {1: "Active", 2: "Active"},
+    },
+    Wanted(factor=1, peers=frozenset({1, 2, 3, 4}), leaving=frozenset({1}), rebalance=True),
+)
+
+
 @given(clusters())
+@example(COUNTS_ON_A_COPY_THAT_RECOVERS)
 def test_planning_again_after_every_step_ends_as_soon(case: tuple[Placed, Wanted]) -> None:
     placed, wanted = case
     plan = plan_replicas(placed, wanted)
