@@ -41,7 +41,7 @@ def cheapest_ends(
         ends[shard] = set(cheapest[:copies])
         for peer in ends[shard]:
             load[peer] += 1
-    while moves := _moves_that_pay(ends, load, price):
+    while peers and (moves := _moves_that_pay(ends, load, price)):
         for shard, from_peer, to_peer in moves:
             ends[shard] ^= {from_peer, to_peer}
             load[from_peer] -= 1

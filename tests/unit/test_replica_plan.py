@@ -213,6 +213,12 @@ def test_a_shard_without_an_active_copy_is_not_touched_and_named() -> None:
     assert "shard 0 has no Active copy" in plan.unmet[0]
 
 
+def test_where_no_peer_may_hold_any_nothing_is_done_and_it_is_said() -> None:
+    plan = plan_replicas({0: {1: "Active"}}, wanted(2, peers=1, leaving=frozenset({1})))
+    assert plan.steps == ()
+    assert "only 0 may hold any" in plan.unmet[0]
+
+
 def test_the_most_endangered_shard_comes_first() -> None:
     placed = {0: {1: "Active", 2: "Active"}, 1: {1: "Active"}}
     first, *_ = plan_replicas(placed, wanted(3)).steps
