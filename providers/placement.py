@@ -1,9 +1,12 @@
 """Which peers each shard's copies should stand on: a cheapest flow of copies to peers, by cancelling cycles; pure.
 
-Moving a copy of some shard from one peer to another is an edge between them. A placement that no cycle of such moves
-makes cheaper is a cheapest one (M. Klein, "A primal method for minimal cost flows", 1967), so cancelling them is all
-there is to it. The cost of a placement does not depend on the way to it: what a plan aimed at is still a cheapest end
-after any of its steps, so that planning again goes on towards as good a one.
+Moving a copy of some shard from one peer to another is an edge between them. Moves pay in cycles, and in chains that
+take a copy from one peer and give another one more; a node beyond the peers makes cycles of those too. A placement that
+no cycle makes cheaper is a cheapest one (M. Klein, "A primal method for minimal cost flows", 1967), so cancelling them
+is all there is to it.
+
+A step towards a cheapest placement makes what is left to it cheaper by as much as for any other, or more: it is still a
+cheapest one after that step, and planning again goes on towards as good a one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,9 +15,9 @@ from itertools import pairwise
 
 Ends = dict[int, set[int]]  # shard -> the peers that are to hold it
 Load = dict[int, int]  # peer -> copies on it
-Shard = int
-Move = tuple[Shard, int, int]  # a copy of the shard, from a peer, to another
-_ELSEWHERE = -1  # where a chain of moves ends that is no cycle among peers: one of them loses a copy, another gains it
+Move = tuple[int, int, int]  # a copy of the shard, from a peer, to another
+_Node = int | None  # a peer, or beyond them
+_BEYOND = None  # no number, which some peer could have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +40,11 @@ def cheapest_ends(
     load = dict.fromkeys(sorted(peers), 0)
     ends: Ends = {}
     for shard in shards:
-        cheapest = sorted(load, key=lambda peer: price.of_copy(shard, peer) + price.of_one_more(load[peer]))
+        cheapest = sorted(load, key=lambda peer: price.of_copy[shard][peer] + price.of_one_more(load[peer]))
         ends[shard] = set(cheapest[:copies])
         for peer in ends[shard]:
             load[peer] += 1
-    while peers and (moves := _moves_that_pay(ends, load, price)):
+    while moves := _moves_that_pay(ends, load, price):
         for shard, from_peer, to_peer in moves:
             ends[shard] ^= {from_peer, to_peer}
             load[from_peer] -= 1
@@ -69,22 +72,21 @@ class _Price:
         total = copies * len(shards)
         rest = total * len(peers) + 1
         if even_first:
-            self._give_up = rest
-            self._transfer = self._give_up * (total + 1)
-            self._uneven = self._transfer * (total + 1)
+            give_up = rest
+            transfer = give_up * (total + 1)
+            self._uneven = transfer * (total + 1)
         else:
             self._uneven = rest
-            self._give_up = self._uneven * (total * total + 1)
-            self._transfer = self._give_up * (total + 1)
-        self._shards = shards
+            give_up = self._uneven * (total * total + 1)
+            transfer = give_up * (total + 1)
         by_carried = sorted(peers, key=lambda peer: (carried.get(peer, 0), peer))
-        self._rank = {peer: rank for rank, peer in enumerate(by_carried)}
-
-    def of_copy(self, shard: int, peer: int) -> int:
-        there = self._shards[shard]
-        if peer in there.active:
-            return self._rank[peer]
-        return self._rank[peer] + (self._give_up if peer in there.recovering else self._transfer)
+        self.of_copy = {  # shard -> peer -> its price there
+            shard: {
+                peer: rank + (0 if peer in there.active else give_up if peer in there.recovering else transfer)
+                for rank, peer in enumerate(by_carried)
+            }
+            for shard, there in shards.items()
+        }
 
     def of_one_more(self, load: int) -> int:
         """The sum of the squares of all loads is least when they are as even as can be; this is what one copy adds."""
@@ -93,25 +95,25 @@ class _Price:
 
 def _moves_that_pay(ends: Ends, load: Load, price: _Price) -> list[Move]:
     """Some moves that together make the placement cheaper; none if there are none."""
-    cheapest: dict[tuple[int, int], tuple[int, Shard]] = {}
+    cheapest: dict[tuple[_Node, _Node], tuple[int, Move]] = {}
     for shard, held in ends.items():
-        cost = {peer: price.of_copy(shard, peer) for peer in load}
+        cost = price.of_copy[shard]
         for peer in held:
             for other in load.keys() - held:
-                move = (cost[other] - cost[peer], shard)
-                cheapest[peer, other] = min(move, cheapest.get((peer, other), move))
+                priced = (cost[other] - cost[peer], (shard, peer, other))
+                cheapest[peer, other] = min(priced, cheapest.get((peer, other), priced))
     costs = {edge: cost for edge, (cost, _) in cheapest.items()}
     for peer, count in load.items():
-        costs[_ELSEWHERE, peer] = -price.of_one_more(count - 1)
-        costs[peer, _ELSEWHERE] = price.of_one_more(count)
-    return [(cheapest[edge][1], *edge) for edge in _cycle_below_zero(costs) if _ELSEWHERE not in edge]
+        costs[_BEYOND, peer] = -price.of_one_more(count - 1)
+        costs[peer, _BEYOND] = price.of_one_more(count)
+    return [cheapest[edge][1] for edge in _cycle_below_zero(costs) if edge in cheapest]
 
 
-def _cycle_below_zero(costs: Mapping[tuple[int, int], int]) -> Iterator[tuple[int, int]]:
+def _cycle_below_zero(costs: Mapping[tuple[_Node, _Node], int]) -> Iterator[tuple[_Node, _Node]]:
     """The edges of a cycle whose costs add up to less than nothing, by Bellman and Ford; none if there is no such."""
     nodes = {node for edge in costs for node in edge}
-    distance, before = dict.fromkeys(nodes, 0), dict.fromkeys(nodes, _ELSEWHERE)
-    nearer: list[int] = []
+    distance, before = dict.fromkeys(nodes, 0), dict[_Node, _Node]()
+    nearer: list[_Node] = []
     for _ in nodes:
         nearer = []
         for (node, other), cost in costs.items():
@@ -119,7 +121,9 @@ def _cycle_below_zero(costs: Mapping[tuple[int, int], int]) -> Iterator[tuple[in
                 distance[other], before[other] = distance[node] + cost, node
                 nearer.append(other)
         if not nearer:
-            return
+            break
+    if not nearer:
+        return
     node = nearer[-1]
     for _ in nodes:  # still getting nearer after as many rounds as nodes: so far back that it is on the cycle
         node = before[node]

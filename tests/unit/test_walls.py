@@ -12,17 +12,8 @@ ELSEWHERE = {".venv", ".state", ".git"}
 COUNTED = ("*.py", "*.sh", "*.j2", "Dockerfile", "*.yaml")
 PLAIN = (
     *("balancer_api", "blue_green", "canary", "cluster_view", "collection_life", "collection_params", "engine"),
-    *("generations", "nodes", "point_copy", "points_api", "qdrant_api", "reindexing", "replica_look"),
-    *(
-        "node_points",
-        "placement",
-        "replica_contents",
-        "replica_moves",
-        "replica_plan",
-        "same_point",
-        "settling",
-        "snapshot_api",
-    ),
+    *("generations", "nodes", "placement", "point_copy", "points_api", "qdrant_api", "reindexing", "replica_look"),
+    *("node_points", "replica_contents", "replica_moves", "replica_plan", "same_point", "settling", "snapshot_api"),
     *("job_running", "job_source", "kube", "pod_rolling", "pod_source", "pod_trouble", "replicas", "tunnel", "wire"),
 )
 
