@@ -28,15 +28,13 @@ class Copies:
     recovering: frozenset[int]
 
 
-def cheapest_ends(
-    shards: Mapping[int, Copies], peers: frozenset[int], copies: int, *, even_first: bool, carried: Mapping[int, int]
-) -> Ends:
+def cheapest_ends(shards: Mapping[int, Copies], peers: frozenset[int], copies: int, *, even_first: bool) -> Ends:
     """So many `copies` of every shard on distinct `peers`, at the least cost.
 
     What counts, the most important first: transfers, serving copies given up for one that recovers, uneven peers, and
-    copies on peers where much else is `carried`. With `even_first`, uneven peers count before all else.
+    copies on peers with high numbers. With `even_first`, uneven peers count before all else.
     """
-    price = _Price(shards, peers, copies, even_first=even_first, carried=carried)
+    price = _Price(shards, peers, copies, even_first=even_first)
     load = dict.fromkeys(sorted(peers), 0)
     ends: Ends = {}
     for shard in shards:
@@ -67,7 +65,6 @@ class _Price:
         copies: int,
         *,
         even_first: bool,
-        carried: Mapping[int, int],
     ) -> None:
         total = copies * len(shards)
         rest = total * len(peers) + 1
@@ -79,11 +76,10 @@ class _Price:
             self._uneven = rest
             give_up = self._uneven * (total * total + 1)
             transfer = give_up * (total + 1)
-        by_carried = sorted(peers, key=lambda peer: (carried.get(peer, 0), peer))
         self.of_copy = {  # shard -> peer -> its price there
             shard: {
                 peer: rank + (0 if peer in there.active else give_up if peer in there.recovering else transfer)
-                for rank, peer in enumerate(by_carried)
+                for rank, peer in enumerate(sorted(peers))
             }
             for shard, there in shards.items()
         }

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from providers.placement import Copies, Load, cheapest_ends, gap
@@ -44,7 +44,6 @@ class Wanted:
     leaving: frozenset[int] = frozenset()
     stuck: frozenset[tuple[int, int]] = frozenset()
     rebalance: bool = False
-    carried: Mapping[int, int] = field(default_factory=dict)  # replicas of other collections: they break ties
 
     @cached_property
     def eligible(self) -> frozenset[int]:
@@ -100,14 +99,17 @@ class _Choice:
 def plan_replicas(placed: Placed, wanted: Wanted) -> ReplicaPlan:
     """The fewest transfers that give every shard its copies on distinct peers, the most endangered shard first.
 
-    No step leaves a shard with fewer Active copies than it had or should have, whichever is less.
+    No step leaves a shard with fewer Active copies than it had or should have, whichever is less; where no peer may
+    hold any, there is no step.
     """
     lost = {shard: _lost(shard, replicas, wanted) for shard, replicas in placed.items()}
     copies = {shard: _copies(replicas, lost[shard]) for shard, replicas in sorted(placed.items())}
     hopeless = [shard for shard, there in copies.items() if not there.active]
+    if not wanted.eligible:
+        return ReplicaPlan(steps=(), unmet=tuple(_unmet(hopeless, wanted)))
     for shard in hopeless:
         del copies[shard]
-    ends = cheapest_ends(copies, wanted.eligible, wanted.copies, even_first=wanted.rebalance, carried=wanted.carried)
+    ends = cheapest_ends(copies, wanted.eligible, wanted.copies, even_first=wanted.rebalance)
     choices = {
         shard: _Choice(lost=lost[shard], active=there.active, recovering=there.recovering, final=frozenset(ends[shard]))
         for shard, there in copies.items()

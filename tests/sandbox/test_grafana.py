@@ -63,12 +63,12 @@ def url(provisioning: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def _get(url: str, password: str = "secret") -> requests.Response:
-    return requests.get(url, auth=("admin", password), timeout=5)
+    return requests.get(url, auth=("admin", password), timeout=60)
 
 
 def test_health_is_told_to_everybody_and_nothing_else_is(url: str) -> None:
-    assert requests.get(f"{url}/api/health", timeout=5).json()["database"] == "ok"
-    assert requests.get(f"{url}/api/search", timeout=5).status_code == 401
+    assert requests.get(f"{url}/api/health", timeout=60).json()["database"] == "ok"
+    assert requests.get(f"{url}/api/search", timeout=60).status_code == 401
     assert _get(f"{url}/api/search", "guess").status_code == 401
     assert _get(f"{url}/api/nothing").status_code == 404
     assert '<a href="/d/rag-overview">' in _get(url).text

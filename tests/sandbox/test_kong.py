@@ -686,7 +686,7 @@ class Postgres:
     def start(self) -> None:
         options = ["-D", "data", "-p", str(self.port), "-k", str(self.folder), "-c", "fsync=off"]
         self.process = self._run("postgres", *options, "-c", "listen_addresses=127.0.0.1")
-        _wait_for(lambda: _listens(self.port))
+        _wait_for(lambda: _listens(self.port), self.process)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGINT)
@@ -718,20 +718,20 @@ class Kong:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "sandbox.kong.server", "docker-start"], env=os.environ | self.env
         )
-        _wait_for(lambda: self.ready()[0] == 200)
+        _wait_for(lambda: self.ready()[0] == 200, self.process)
 
     def ready(self) -> tuple[int, str]:
         try:
-            response = requests.get(f"{self.status}/status/ready", timeout=6)
+            response = requests.get(f"{self.status}/status/ready", timeout=60)
         except requests.ConnectionError:
             return 0, ""
         return response.status_code, response.json()["message"]
 
     def post(self, path: str, body: dict[str, Any]) -> requests.Response:
-        return requests.post(f"{self.admin}/{path}", json=body, timeout=6)
+        return requests.post(f"{self.admin}/{path}", json=body, timeout=60)
 
     def get(self, path: str = "/api", **more: Any) -> requests.Response:
-        return requests.get(self.proxy + path, timeout=6, **more)
+        return requests.get(self.proxy + path, timeout=60, **more)
 
     def stop(self) -> None:
         self.process.send_signal(signal.SIGQUIT)
@@ -772,10 +772,11 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _wait_for(condition: Callable[[], bool], seconds: float = 15) -> None:
+def _wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline
+        assert process.poll() is None, f"what was waited for ended with {process.returncode}"
+        assert time.monotonic() < deadline, f"the condition did not come true in {seconds:.0f} s"
         time.sleep(0.03)
 
 
@@ -824,8 +825,8 @@ def kong(postgres: Postgres, echo: ThreadingHTTPServer, tmp_path_factory: pytest
     kong.post("consumers", {"username": "reader"})
     kong.post("consumers/reader/jwt", {"key": "k1", "secret": SECRET, "rsa_public_key": "x", "algorithm": "HS256"})
     kong.post("routes", {"name": "api", "paths": ["/api"], "service": {"name": "search"}, "strip_path": False})
-    _wait_for(lambda: kong.get().status_code == 401)
-    _wait_for(lambda: "X-RateLimit-Limit-Minute" in kong.get(headers=dict([token()])).headers)
+    _wait_for(lambda: kong.get().status_code == 401, kong.process)
+    _wait_for(lambda: "X-RateLimit-Limit-Minute" in kong.get(headers=dict([token()])).headers, kong.process)
     yield kong
     kong.stop()
 
@@ -834,48 +835,48 @@ def test_the_admin_api_keeps_what_it_is_given(kong: Kong) -> None:
     twin = kong.post("services", {"name": "search", "host": "pool"})
     assert (twin.status_code, twin.json()["code"]) == (409, 5)
     assert kong.post("consumers/reader/jwt", {"key": "k1"}).status_code == 409
-    [plugin] = [row for row in requests.get(f"{kong.admin}/plugins", timeout=6).json()["data"] if row["name"] == "jwt"]
+    [plugin] = [row for row in requests.get(f"{kong.admin}/plugins", timeout=60).json()["data"] if row["name"] == "jwt"]
     url = f"{kong.admin}/plugins/{plugin['id']}"
-    assert requests.patch(url, json={"config": {"realm": "r"}}, timeout=6).json()["config"]["key_claim_name"] == "kid"
-    assert requests.patch(url, json={"config": {"realm": None}}, timeout=6).json() | {"updated_at": 0} == plugin | {
+    assert requests.patch(url, json={"config": {"realm": "r"}}, timeout=60).json()["config"]["key_claim_name"] == "kid"
+    assert requests.patch(url, json={"config": {"realm": None}}, timeout=60).json() | {"updated_at": 0} == plugin | {
         "updated_at": 0
     }
-    assert requests.delete(f"{kong.admin}/routes/none", timeout=6).status_code == 204
-    assert requests.get(f"{kong.admin}/routes/none", timeout=6).status_code == 404
-    assert requests.delete(f"{kong.admin}/services/search", timeout=6).status_code == 400
+    assert requests.delete(f"{kong.admin}/routes/none", timeout=60).status_code == 204
+    assert requests.get(f"{kong.admin}/routes/none", timeout=60).status_code == 404
+    assert requests.delete(f"{kong.admin}/services/search", timeout=60).status_code == 400
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_a_call_goes_through_and_comes_back_whole(kong: Kong) -> None:
-    answer = requests.post(f"{kong.proxy}/api/x?q=1", data="body", headers=dict([token()]), timeout=6)
+    answer = requests.post(f"{kong.proxy}/api/x?q=1", data="body", headers=dict([token()]), timeout=60)
     heard = answer.json()
     assert (heard["path"], heard["body"]) == ("/api/x?q=1", "body")
     assert ["X-Forwarded-Path", "/api/x"] in heard["headers"]
     assert answer.headers["X-RateLimit-Limit-Minute"] == "500"
-    assert requests.head(f"{kong.proxy}/api", headers=dict([token()]), timeout=6).status_code == 200
-    assert requests.get(f"{kong.tls}/api", verify=False, timeout=6).status_code == 401
+    assert requests.head(f"{kong.proxy}/api", headers=dict([token()]), timeout=60).status_code == 200
+    assert requests.get(f"{kong.tls}/api", verify=False, timeout=60).status_code == 401
 
 
 def test_an_active_breaker_opens_and_closes_again(kong: Kong, echo: ThreadingHTTPServer) -> None:
     headers = dict([token()])
     echo.healthy = False  # type: ignore[attr-defined]
-    _wait_for(lambda: kong.get(headers=headers).status_code == 503)
+    _wait_for(lambda: kong.get(headers=headers).status_code == 503, kong.process)
     assert kong.get(headers=headers).json()["message"] == "failure to get a peer from the ring-balancer"
     echo.healthy = True  # type: ignore[attr-defined]
-    _wait_for(lambda: kong.get(headers=headers).status_code == 200)
+    _wait_for(lambda: kong.get(headers=headers).status_code == 200, kong.process)
 
 
 def test_without_its_database_kong_serves_what_it_knows_and_is_not_ready(kong: Kong, postgres: Postgres) -> None:
     known, unknown = dict([token()]), dict([token(key="k9")])
     assert kong.get(headers=known).status_code == 200
     postgres.stop()
-    _wait_for(lambda: kong.ready() == (503, "failed to connect to database"))
+    _wait_for(lambda: kong.ready() == (503, "failed to connect to database"), kong.process)
     assert kong.get(headers=known).status_code == 200
     assert kong.get(headers=unknown).status_code == 500
     assert kong.post("consumers", {"username": "late"}).status_code == 500
-    assert "kong_datastore_reachable 0" in requests.get(f"{kong.status}/metrics", timeout=6).text
+    assert "kong_datastore_reachable 0" in requests.get(f"{kong.status}/metrics", timeout=60).text
     postgres.start()
-    _wait_for(lambda: kong.ready()[0] == 200)
+    _wait_for(lambda: kong.ready()[0] == 200, kong.process)
     assert kong.get(headers=unknown).status_code == 401
 
 

@@ -36,7 +36,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def until(true: Callable[[], Any], seconds: float = 30) -> Any:
+def until(true: Callable[[], Any], seconds: float = 120) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -80,7 +80,7 @@ class Server:
 
     def exit_code(self) -> int:
         assert self.process
-        code, self.process = self.process.wait(20), None
+        code, self.process = self.process.wait(60), None
         return code
 
     def ready(self) -> bool:

@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -158,6 +159,8 @@ def engine(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is called like the engine, and works until it is told to end."""
     (tmp_path / "pulumi").symlink_to(str(shutil.which("sleep")))
     with subprocess.Popen([tmp_path / "pulumi", "600"]) as process:
+        while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            time.sleep(0.01)  # the kernel lets its parent go on before its command line can be read
         yield process
         process.kill()
 

@@ -39,8 +39,8 @@ def _answer(end: socket.socket) -> None:
 
 def test_a_pod_answers_on_this_machine(pod: list[str]) -> None:
     url = "kube://arn%3Aaws%3Aeks%2Fone/rag-prod/qdrant-0:6333"
-    assert requests.get(f"{local(url)}/cluster", timeout=5).text == "pod here"
-    assert requests.get(f"{local(url)}/cluster", timeout=5).text == "pod here"
+    assert requests.get(f"{local(url)}/cluster", timeout=60).text == "pod here"
+    assert requests.get(f"{local(url)}/cluster", timeout=60).text == "pod here"
     assert pod == ["arn:aws:eks/one|rag-prod|qdrant-0|6333"] * 2
     assert local(url) == local(url)
 
