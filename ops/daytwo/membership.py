@@ -7,12 +7,14 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from components.haproxy import SERVER_PREFIX
-from ops.daytwo.running import Running, await_true
+from ops.daytwo.running import PAUSE_SECONDS, Running, await_true
 from ops.stack import OperatorError
 from providers.cluster_view import NodeView, replicas, unsettled
 from providers.qdrant_api import NodeUnreachable, QdrantError
 
 PATIENCE_SECONDS = 180
+UNUSED_SECONDS = 30  # after which a silent copy that nobody gave up is one that nobody asked for anything
+LAST_CALL_SECONDS = 10  # three tries of Qdrant's: a second each, its health check's two seconds, and a pause
 LOOKS = 3  # in a row that must find the cluster settled
 
 
@@ -69,6 +71,31 @@ class Membership:
         leaders = {view.cluster["raft_info"]["leader"] for view in views if view.cluster}
         found = len(leaders) == 1 and None not in leaders and (leaders <= members or not that_stays)
         return [] if found else [f"leaders {sorted(map(str, leaders))}"]
+
+    def await_given_up(self, ordinals: Collection[int]) -> None:
+        """Return when nothing hangs on a copy at these addresses any more: none is counted on, the last calls ended.
+
+        A write that is meant for a silent copy is tried again for seconds, and only then the copy is given up. To
+        forget the copy waits for such a write, and every read of the shard waits behind that. A copy that nobody calls
+        is never given up, and nothing hangs on it.
+        """
+        deadline = time.monotonic() + UNUSED_SECONDS
+        while self._counted_on(ordinals):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(PAUSE_SECONDS)
+        time.sleep(LAST_CALL_SECONDS)
+
+    def _counted_on(self, ordinals: Collection[int]) -> bool:
+        views = self.views()
+        gone = peers_at(views, ordinals)
+        return any(
+            state == "Active" and peer in gone
+            for view in views
+            for collection in view.collections.values()
+            for states in replicas(collection).values()
+            for peer, state in states.items()
+        )
 
     def forget(self, ordinals: Collection[int], *, force: bool) -> None:
         """Have the cluster forget who is registered at these addresses, and ask again until nobody knows them."""

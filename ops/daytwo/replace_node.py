@@ -74,6 +74,7 @@ class Replacement:
             Step(f"take {name} out of traffic", self._drain),
             Step(f"end {name}, so that it cannot answer with an empty disk", self.disk.kill),
             Step("wait for a leader among the others", membership.await_leader),
+            Step("wait until nothing hangs on its copies", lambda: membership.await_given_up({self.ordinal})),
             Step(
                 f"have the cluster forget who was at {SERVER_PREFIX}{self.ordinal}, and the copies there",
                 lambda: membership.forget({self.ordinal}, force=True),

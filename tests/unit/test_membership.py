@@ -102,6 +102,32 @@ def test_a_dead_leader_that_is_not_missed_yet_is_waited_for(
         Membership(running=fake.running, staying=(1, 2)).await_leader()
 
 
+def test_copies_that_are_counted_on_are_waited_for_until_they_are_given_up(
+    fake: FakeContents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, waits = fake.collections[NAME], list[float]()
+
+    def give_up_at_the_third(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            held.states = [{node: "Dead" if node == 1 else state for node, state in on.items()} for on in held.states]
+
+    monkeypatch.setattr("time.sleep", give_up_at_the_third)
+    fake.deaf = {1}
+    Membership(running=fake.running, staying=(0, 2)).await_given_up({1})
+    assert len(waits) == 4
+    assert waits[-1] == membership.LAST_CALL_SECONDS
+
+
+def test_copies_that_nobody_calls_are_not_waited_for_for_ever(
+    fake: FakeContents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(membership, "UNUSED_SECONDS", 0.2)
+    fake.deaf = {1}
+    Membership(running=fake.running, staying=(0, 2)).await_given_up({1})
+    assert fake.collections[NAME].states[0][1] == "Active"
+
+
 def test_without_force_a_peer_that_holds_shards_stays(fake: FakeContents) -> None:
     with pytest.raises(QdrantError, match="there are shards on it"):
         Membership(running=fake.running, staying=(0, 1)).forget({2}, force=False)
@@ -117,6 +143,7 @@ def test_a_lost_node_is_forgotten_before_it_is_emptied_and_has_traffic_only_with
         "out of traffic",
         "end rag-qdrant-1",
         "a leader",
+        "nothing hangs",
         "forget",
         "empty volume",
         "start",
@@ -130,7 +157,7 @@ def test_a_lost_node_is_forgotten_before_it_is_emptied_and_has_traffic_only_with
 def test_a_node_that_lives_is_not_replaced_unless_it_is_given_up(fake: FakeContents) -> None:
     with pytest.raises(OperatorError, match="lives and that no copy is missing"):
         replacement(fake).steps()
-    assert len(replacement(fake).steps(force_living=True)) == 10
+    assert len(replacement(fake).steps(force_living=True)) == 11
 
 
 def test_a_node_that_was_only_stopped_is_not_replaced(fake: FakeContents) -> None:
@@ -149,7 +176,7 @@ def test_a_run_that_was_cut_off_after_the_node_joined_goes_on_with_its_copies(fa
 def test_a_run_that_was_cut_off_after_the_node_was_forgotten_goes_on(fake: FakeContents) -> None:
     fake.deaf = {1}
     Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
-    assert len(replacement(fake, wrong="").steps()) == 10
+    assert len(replacement(fake, wrong="").steps()) == 11
 
 
 def test_the_last_copy_of_a_shard_is_never_forgotten(fake: FakeContents) -> None:
