@@ -15,7 +15,10 @@ REBUILT = "rag-proof"  # the repository of images that were rebuilt to be anothe
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """One change: the keys of the stack file that it sets, and the replicas that it must replace, in that order."""
+    """One change: the keys of the stack file that it sets, and the replicas that it must replace, in that order.
+
+    One that replaces none must still change something.
+    """
 
     name: str
     title: str
@@ -39,7 +42,7 @@ def rebuilt(key: str, replica: str) -> Callable[[OwnStack], Mapping[str, Any]]:
 
 def other(key: str, one: Any, another: Any) -> Callable[[OwnStack], Mapping[str, Any]]:
     """A setting that has one of two values, set to the one that it has not."""
-    return lambda stack: {key: another if stack.files.parts.config.get(key, one) == one else one}
+    return lambda stack: {key: another if stack.files.overrides.get(key, one) == one else one}
 
 
 RAG = ("rag-service-0", "rag-service-1", "rag-llamaindex-query-0", "rag-llamaindex-query-1", "rag-ingest-0")

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing import get_context
 from typing import Any
 
 import docker
@@ -37,6 +39,17 @@ class OwnStack:
         self.__dict__.pop("outputs", None)
         began = time.monotonic()
         return lifecycle.bring_up(self.files, self.console, refresh=refresh), time.monotonic() - began
+
+    def up_aside(self, **changed: Any) -> list[tuple[str, str]]:
+        """`up` with changed settings in a process of its own; what it changed, as pairs of operation and resource.
+
+        For when clients are measured: the program runs in the process that calls the engine, and would take the
+        interpreter away from clients that are threads of the same one.
+        """
+        self.files = self.files.with_config(**changed)
+        self.__dict__.pop("outputs", None)
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
+            return aside.submit(_changes_of_up, self.files).result()
 
     def down(self, *, purge: bool) -> list[str]:
         return lifecycle.take_down(self.files, self.console, purge=purge)
@@ -91,13 +104,21 @@ class OwnStack:
         self.up(gatewayTrustedProxies=[address["Gateway"]])
 
 
+def _changes_of_up(files: StackFiles) -> list[tuple[str, str]]:
+    return lifecycle.bring_up(files, _console()).changes
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False, width=150)
+
+
 def described(name: str, prefix: str, ports: Mapping[str, int], **config: Any) -> OwnStack:
     """A stack of that name, as yet only described."""
     parts = load_parts()
     use_parts(parts)
     keys = {key: str(port) for key, port in ports.items()}
     files = StackFiles(name=name, source="dev", parts=parts).with_config(namePrefix=prefix, **keys, **config)
-    return OwnStack(files=files, console=Console(stderr=True, highlight=False, width=150), prefix=prefix)
+    return OwnStack(files=files, console=_console(), prefix=prefix)
 
 
 def is_up(stack: OwnStack) -> bool:

@@ -1,6 +1,7 @@
 """Change everything under load, through `pulumi up` itself."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ class Rolling:
                 time.sleep(self.pace.calm_seconds)  # what is measured, and no wait for anything
                 begun = time.monotonic()
                 try:
-                    made = self.stack.up(**keys)[0].changes
+                    made = self.stack.up_aside(**keys)
                 except OperatorError as error:
                     trouble = str(error)
                 done = time.monotonic()
@@ -81,12 +82,19 @@ class Rolling:
 def replaced(change: Change, made: Sequence[tuple[str, str]]) -> Verdict:
     """Whether the change replaced what it was to replace, of each component one after another: else nothing was tried.
 
-    Components that do not need each other may roll at the same time.
+    Components that do not need each other may roll at the same time. A change that is to replace nothing must be one.
     """
-    names = [name for operation, name in made if operation == "create-replacement" and name in change.replaces]
+    names = [name for operation, name in made if operation == "create-replacement"]
+    if not change.replaces:
+        operations = Counter(operation for operation, _ in made)
+        found = ", ".join(f"{operation} {count}" for operation, count in operations.items()) or "no change"
+        return Verdict(
+            promise="changed", expected="something, replacing nothing", found=found, kept=bool(made) and not names
+        )
+    names = [name for name in names if name in change.replaces]
     return Verdict(
         promise="replaced, of each component in this order",
-        expected=", ".join(change.replaces) or "none",
+        expected=", ".join(change.replaces),
         found=", ".join(names) or "none",
         kept=_by_component(names) == _by_component(change.replaces),
     )

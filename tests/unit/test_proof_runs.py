@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
+from ops.parts import Parts
+from ops.stack import OperatorError, StackFiles
 from proof import capacity, changes, scenarios
 from proof.chaos import Chaos, left_behind, not_run
 from proof.ground import GroundRefused
@@ -94,6 +97,35 @@ def test_a_change_that_did_not_roll_all_of_it_in_order_has_not_been_kept(
 ) -> None:
     [change] = changes.named("qdrant-setting")
     assert replaced(change, made).kept is kept
+
+
+def test_a_change_that_replaces_nothing_must_change_something_else() -> None:
+    [change] = changes.named("gateway-setting")
+    assert replaced(change, [("update", "search-limit")]).kept
+    assert not replaced(change, []).kept
+    assert not replaced(change, [("update", "search-limit"), ("create-replacement", "kong-0")]).kept
+
+
+@pytest.mark.parametrize("change", [change for change in changes.CHANGES if change.name.endswith("-setting")])
+def test_a_setting_that_is_changed_again_is_set_otherwise_than_before(change: changes.Change) -> None:
+    stack = OwnStack(
+        files=StackFiles(name="proof", source="dev", parts=Parts()), console=Console(quiet=True), prefix="proof"
+    )
+    rolled = []
+    for _ in range(4):
+        before = stack.files.settings()
+        stack.files = stack.files.with_config(**change.keys(stack))
+        rolled.append(stack.files.settings())
+        assert rolled[-1] != before
+    assert rolled[0] == rolled[2]
+
+
+def test_what_stops_a_change_in_a_process_of_its_own_is_told_in_the_same_words() -> None:
+    stack = OwnStack(
+        files=StackFiles(name="none", source="none", parts=Parts()), console=Console(quiet=True), prefix="none"
+    )
+    with pytest.raises(OperatorError, match=r"expected a stack file Pulumi\.none\.yaml, found none"):
+        stack.up_aside()
 
 
 def test_the_time_without_a_success_is_told() -> None:
