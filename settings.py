@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -239,9 +240,10 @@ def read_stack_file(stack_file: Path) -> dict[str, Any]:
     return found
 
 
-def known_keys() -> set[str]:
+@cache
+def known_keys() -> frozenset[str]:
     """Every key a stack file may have."""
-    return {key for prefix in SECTIONS for key in section_keys(prefix)} | SECRET_KEYS
+    return frozenset(key for prefix in SECTIONS for key in section_keys(prefix)) | SECRET_KEYS
 
 
 def _bare(key: str) -> str:

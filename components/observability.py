@@ -1,5 +1,6 @@
 """Seeing the stack: Prometheus with its rules, Grafana with its dashboards, exporters, and Alertmanager if wanted."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -78,9 +79,10 @@ class ObservabilityStack(pulumi.ComponentResource):
     grafana: Service | None = None
 
     def __init__(self, name: str, args: ObservabilityStackArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:ObservabilityStack", name, stack_inputs(args), opts)
+        wanted = workloads(args)
+        super().__init__("rag:components:ObservabilityStack", name, stack_inputs(args.settings, wanted), opts)
         child = ResourceOptions(parent=self)
-        run = {name: args.platform.run(name, workload, child) for name, workload in workloads(args).items()}
+        run = {name: args.platform.run(name, workload, child) for name, workload in wanted.items()}
         self.prometheus, self.grafana = run.get("prometheus"), run.get("grafana")
         # Empty, too, with one of somebody else's: it may answer inside only, and whether it is well is not ours to say.
         self.prometheus_url = self.prometheus.public_url(PROMETHEUS) if self.prometheus else ""
@@ -89,10 +91,10 @@ class ObservabilityStack(pulumi.ComponentResource):
         self.register_outputs({"prometheus": prometheus_url(args)})
 
 
-def stack_inputs(args: ObservabilityStackArgs) -> dict[str, Any]:
+def stack_inputs(settings: ObservabilitySettings, wanted: Mapping[str, Workload]) -> dict[str, Any]:
     """What previews and policies see of it."""
-    plain = {name: declared(workload) for name, workload in workloads(args).items()}
-    return {**args.settings.model_dump(), "workloads": plain}
+    plain = {name: declared(workload) for name, workload in wanted.items()}
+    return {**settings.model_dump(), "workloads": plain}
 
 
 def workloads(args: ObservabilityStackArgs) -> dict[str, Workload]:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pulumi
-import yaml
 
 from components.gateway.description import AnyPlugin, Consumer, Gateway, Service, Upstream
 from components.gateway.plugins import RateLimiting
 from components.gateway.references import fill, fill_output
+from components.yaml_text import yaml_text
 
 
 def render(gateway: Gateway, secrets: Mapping[str, str] | None = None) -> str:
@@ -68,4 +68,4 @@ def _refuse_what_needs_a_database(gateway: Gateway) -> None:
 
 
 def _yaml(tree: Any) -> str:
-    return yaml.safe_dump(tree, sort_keys=False, width=120)
+    return yaml_text(tree, width=120)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
+from components.yaml_text import yaml_text
 
 CONFIG_FILE = "/etc/alertmanager/alertmanager.yml"
 PORT = 9093
@@ -37,7 +37,7 @@ def alertmanager_config(*, webhook: str) -> str:
         ],
     }
     config = {"route": route, "receivers": [{"name": "nobody"}, *receivers], "inhibit_rules": _inhibitions()}
-    return yaml.safe_dump(config, sort_keys=False, width=120)
+    return yaml_text(config, width=120)
 
 
 def _route(severity: str, **pace: str) -> dict[str, Any]:

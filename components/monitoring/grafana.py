@@ -1,9 +1,8 @@
 """Grafana: the datasource and dashboards it is provisioned with, and its settings."""
 
-import yaml
-
 from components.monitoring.dashboards import DATASOURCE_UID, dashboard_files
 from components.monitoring.promises import Promises
+from components.yaml_text import yaml_text
 
 PROVISIONING_DIR = "/etc/grafana/provisioning"
 DASHBOARDS_DIR = "/etc/grafana/dashboards"
@@ -14,14 +13,14 @@ def datasource_yaml(prometheus_url: str, scrape_seconds: int) -> str:
     source = {"name": "Prometheus", "uid": DATASOURCE_UID, "type": "prometheus", "url": prometheus_url}
     settings = {"timeInterval": f"{scrape_seconds}s", "httpMethod": "POST"}
     fixed = {"access": "proxy", "isDefault": True, "editable": False, "jsonData": settings}
-    return yaml.safe_dump({"apiVersion": 1, "datasources": [{**source, **fixed}]}, sort_keys=False)
+    return yaml_text({"apiVersion": 1, "datasources": [{**source, **fixed}]})
 
 
 def provider_yaml() -> str:
     """Return the provider that reads dashboards from files, which stay the only place to change them."""
     source = {"name": "rag-platform", "folder": "RAG platform", "type": "file", "options": {"path": DASHBOARDS_DIR}}
     fixed = {"disableDeletion": True, "allowUiUpdates": False}
-    return yaml.safe_dump({"apiVersion": 1, "providers": [{**source, **fixed}]}, sort_keys=False)
+    return yaml_text({"apiVersion": 1, "providers": [{**source, **fixed}]})
 
 
 def grafana_files(prometheus_url: str, promises: Promises) -> dict[str, str]:

@@ -6,11 +6,10 @@ every component here sends `text/plain`, so `fallback_scrape_protocol`, unknown 
 
 from dataclasses import dataclass, fields
 
-import yaml
-
 from components.monitoring.exporters import KEPT_OF_POSTGRES
 from components.monitoring.promises import Promises
 from components.monitoring.rules import rule_files
+from components.yaml_text import yaml_text
 
 CONFIG_DIR = "/etc/prometheus"
 CONFIG_FILE = f"{CONFIG_DIR}/prometheus.yml"
@@ -60,7 +59,7 @@ def prometheus_config(targets: ScrapeTargets, scrape_seconds: int, alerts_to: tu
         **(alerting if alerts_to else {}),
         "scrape_configs": scrapes,
     }
-    return yaml.safe_dump(config, sort_keys=False)
+    return yaml_text(config)
 
 
 def _where(addresses: tuple[str, ...], interval: str) -> dict[str, object]:

@@ -1,9 +1,10 @@
 """Queries of one namespace: a cluster's Prometheus has everybody's metrics, and our rules are about our own."""
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 LABEL = "namespace"  # on every series of a target that a ServiceMonitor found
 STRING = r'"(?:\\.|[^"\\])*"'
@@ -38,7 +39,7 @@ def scoped_rule(rule: Mapping[str, Any], namespace: str) -> dict[str, Any]:
 
 def scoped_board(content: str, namespace: str) -> str:
     """The dashboard's JSON with every query kept to the namespace."""
-    return json.dumps(_scoped_tree(json.loads(content), namespace), indent=2)
+    return orjson.dumps(_scoped_tree(orjson.loads(content), namespace), option=orjson.OPT_INDENT_2).decode()
 
 
 def _scoped_tree(tree: Any, namespace: str) -> Any:

@@ -1,7 +1,5 @@
 """Recording rules and alerts as code, one file per subject."""
 
-import yaml
-
 from components.monitoring.promises import Promises
 from components.monitoring.rules.gateway import gateway_rules
 from components.monitoring.rules.haproxy import haproxy_rules
@@ -14,6 +12,7 @@ from components.monitoring.rules.rule import Rules
 from components.monitoring.rules.scraping import prometheus_rules, scraping_rules
 from components.monitoring.rules.slo import slo_rules
 from components.monitoring.rules.valkey import valkey_rules
+from components.yaml_text import yaml_text
 
 OF_PROMETHEUS = "prometheus-itself"  # the group about the one that judges the others
 
@@ -39,6 +38,6 @@ def rule_files(promises: Promises) -> dict[str, str]:
     """Return file name -> YAML, one file per group."""
     groups = {name: [rule.body() for rule in rules] for name, rules in rule_groups(promises).items()}
     return {
-        f"{name}.yml": yaml.safe_dump({"groups": [{"name": name, "rules": rules}]}, sort_keys=False, width=1000)
+        f"{name}.yml": yaml_text({"groups": [{"name": name, "rules": rules}]}, width=1000)
         for name, rules in groups.items()
     }
