@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
 from pulumi import ResourceOptions
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from components import haproxy
+from components.yaml_text import yaml_text
 from platforms.base import Platform, Rollout, Service
 from platforms.declared import declared
 from platforms.workload import Call, HttpProbe, Port, Resources, Workload
@@ -189,7 +189,7 @@ def node_workload(args: QdrantClusterArgs) -> Workload:
 def key_file(api_key: str, read_only_api_key: str) -> str:
     """Qdrant's local configuration: the two keys and nothing else."""
     keys = {"service": {"api_key": api_key, "read_only_api_key": read_only_api_key}}
-    return yaml.safe_dump(keys)
+    return yaml_text(keys)
 
 
 def node_hosts(nodes: Service) -> list[str]:

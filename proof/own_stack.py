@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import Any
 
 import docker
@@ -44,12 +44,23 @@ class OwnStack:
         """`up` with changed settings in a process of its own; what it changed, as pairs of operation and resource.
 
         For when clients are measured: the program runs in the process that calls the engine, and would take the
-        interpreter away from clients that are threads of the same one.
+        interpreter away from clients that are threads of the same one. It is told on stderr.
         """
         self.files = self.files.with_config(**changed)
         self.__dict__.pop("outputs", None)
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as aside:
-            return aside.submit(_changes_of_up, self.files).result()
+        processes = get_context("spawn")
+        ours, theirs = processes.Pipe(duplex=False)
+        aside = processes.Process(target=_tell_changes, args=(self.files, theirs), daemon=True)
+        aside.start()
+        theirs.close()
+        try:
+            told: list[tuple[str, str]] | str = ours.recv()
+        except EOFError:
+            told = "expected `up` to tell how it ended, found its process gone; run the same again"
+        aside.join()
+        if isinstance(told, str):
+            raise OperatorError(told)
+        return told
 
     def down(self, *, purge: bool) -> list[str]:
         return lifecycle.take_down(self.files, self.console, purge=purge)
@@ -104,8 +115,15 @@ class OwnStack:
         self.up(gatewayTrustedProxies=[address["Gateway"]])
 
 
-def _changes_of_up(files: StackFiles) -> list[tuple[str, str]]:
-    return lifecycle.bring_up(files, _console()).changes
+def _tell_changes(files: StackFiles, told: Connection) -> None:
+    """Send what `up` changed, or in words what stopped it: not every exception can be sent."""
+    try:
+        told.send(lifecycle.bring_up(files, _console()).changes)
+    except OperatorError as error:
+        told.send(str(error))
+    except Exception as error:
+        told.send(repr(error))
+        raise
 
 
 def _console() -> Console:

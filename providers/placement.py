@@ -52,7 +52,7 @@ def cheapest_ends(shards: Mapping[int, Copies], peers: frozenset[int], copies: i
 
 def gap(load: Load) -> int:
     """How many copies more the fullest peer has than the emptiest."""
-    return max(load.values()) - min(load.values()) if load else 0
+    return max(load.values()) - min(load.values())
 
 
 class _Price:

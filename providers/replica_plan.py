@@ -93,7 +93,7 @@ class _Choice:
     def spare(self) -> int:
         """How many of them may go before a copy that still recovers serves in their place."""
         serving = len(self.active) + len(self.new)
-        return max(0, serving - max(1, min(len(self.active), len(self.final))))
+        return max(0, serving - min(len(self.active), len(self.final)))
 
 
 def plan_replicas(placed: Placed, wanted: Wanted) -> ReplicaPlan:

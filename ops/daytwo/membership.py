@@ -13,8 +13,8 @@ from providers.cluster_view import NodeView, replicas, unsettled
 from providers.qdrant_api import NodeUnreachable, QdrantError
 
 PATIENCE_SECONDS = 180
-UNUSED_SECONDS = 30  # after which a silent copy that nobody gave up is one that nobody asked for anything
-LAST_CALL_SECONDS = 10  # three tries of Qdrant's: a second each, its health check's two seconds, and a pause
+UNUSED_SECONDS = 30  # after which a silent copy that nobody gave up is taken for one that nobody calls
+LAST_CALL_SECONDS = 10  # Qdrant tries three times: a call for a second, its health check for two, and pauses
 LOOKS = 3  # in a row that must find the cluster settled
 
 
@@ -28,6 +28,18 @@ def peers_at(views: Sequence[NodeView], ordinals: Collection[int]) -> dict[int, 
         for peer, entry in view.cluster["peers"].items()
         if (host := str(urlsplit(entry["uri"]).hostname)) in hosts
     }
+
+
+def _counted_on(views: Sequence[NodeView], ordinals: Collection[int]) -> bool:
+    """Whether a node still counts on a copy at these addresses, or does not say."""
+    gone = peers_at(views, ordinals)
+    return any(view.cluster is None for view in views) or any(
+        state != "Dead" and peer in gone
+        for view in views
+        for collection in view.collections.values()
+        for states in replicas(collection).values()
+        for peer, state in states.items()
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,29 +85,17 @@ class Membership:
         return [] if found else [f"leaders {sorted(map(str, leaders))}"]
 
     def await_given_up(self, ordinals: Collection[int]) -> None:
-        """Return when nothing hangs on a copy at these addresses any more: none is counted on, the last calls ended.
+        """Wait until nothing hangs on the copies at these addresses: no node counts on them, and the last calls ended.
 
         A write that is meant for a silent copy is tried again for seconds, and only then the copy is given up. To
         forget the copy waits for such a write, and every read of the shard waits behind that. A copy that nobody calls
-        is never given up, and nothing hangs on it.
+        is never given up: `UNUSED_SECONDS` are all that is waited for one. A write that begins late in them is met.
         """
         deadline = time.monotonic() + UNUSED_SECONDS
-        while self._counted_on(ordinals):
-            if time.monotonic() > deadline:
-                return
+        while _counted_on(views := self.views(), ordinals) and time.monotonic() < deadline:
             time.sleep(PAUSE_SECONDS)
-        time.sleep(LAST_CALL_SECONDS)
-
-    def _counted_on(self, ordinals: Collection[int]) -> bool:
-        views = self.views()
-        gone = peers_at(views, ordinals)
-        return any(
-            state == "Active" and peer in gone
-            for view in views
-            for collection in view.collections.values()
-            for states in replicas(collection).values()
-            for peer, state in states.items()
-        )
+        if peers_at(views, ordinals):
+            time.sleep(LAST_CALL_SECONDS)
 
     def forget(self, ordinals: Collection[int], *, force: bool) -> None:
         """Have the cluster forget who is registered at these addresses, and ask again until nobody knows them."""

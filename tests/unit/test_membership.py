@@ -1,6 +1,6 @@
 """Who leaves the cluster, and when: never with the last copy of a shard, never a node that only sleeps."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,30 +102,69 @@ def test_a_dead_leader_that_is_not_missed_yet_is_waited_for(
         Membership(running=fake.running, staying=(1, 2)).await_leader()
 
 
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        self.at_sleep: Callable[[], None] = lambda: None
+
+    def monotonic(self) -> float:
+        return sum(self.slept)
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at_sleep()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(membership, "time", clock)
+    monkeypatch.setattr(membership, "PAUSE_SECONDS", 1)
+    return clock
+
+
+@pytest.mark.parametrize("state", ["Active", "Partial"])
 def test_copies_that_are_counted_on_are_waited_for_until_they_are_given_up(
-    fake: FakeContents, monkeypatch: pytest.MonkeyPatch
+    fake: FakeContents, clock: Clock, state: str
 ) -> None:
-    held, waits = fake.collections[NAME], list[float]()
+    held = fake.collections[NAME]
 
-    def give_up_at_the_third(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 3:
-            held.states = [{node: "Dead" if node == 1 else state for node, state in on.items()} for on in held.states]
+    def all_of_it(state: str) -> None:
+        held.states = [{node: state if node == 1 else other for node, other in on.items()} for on in held.states]
 
-    monkeypatch.setattr("time.sleep", give_up_at_the_third)
+    all_of_it(state)
+    clock.at_sleep = lambda: all_of_it("Dead") if len(clock.slept) == 3 else None
     fake.deaf = {1}
     Membership(running=fake.running, staying=(0, 2)).await_given_up({1})
-    assert len(waits) == 4
-    assert waits[-1] == membership.LAST_CALL_SECONDS
+    assert clock.slept == [1, 1, 1, membership.LAST_CALL_SECONDS]
 
 
-def test_copies_that_nobody_calls_are_not_waited_for_for_ever(
-    fake: FakeContents, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(membership, "UNUSED_SECONDS", 0.2)
+def test_a_node_that_does_not_say_may_count_on_them(fake: FakeContents, clock: Clock) -> None:
+    def speak_again() -> None:
+        fake.deaf = {1}
+        for on in fake.collections[NAME].states:
+            on.update({node: "Dead" for node in on if node == 1})
+
+    fake.deaf, clock.at_sleep = {0, 1, 2}, speak_again
+    Membership(running=fake.running, staying=(0, 2)).await_given_up({1})
+    assert clock.slept == [1, membership.LAST_CALL_SECONDS]
+
+
+def test_copies_that_nobody_calls_are_not_waited_for_for_ever(fake: FakeContents, clock: Clock) -> None:
     fake.deaf = {1}
     Membership(running=fake.running, staying=(0, 2)).await_given_up({1})
-    assert fake.collections[NAME].states[0][1] == "Active"
+    assert clock.monotonic() == membership.UNUSED_SECONDS + membership.LAST_CALL_SECONDS
+
+
+def test_whoever_is_forgotten_already_is_not_waited_for(fake: FakeContents, clock: Clock) -> None:
+    fake.deaf = {1}
+    others = Membership(running=fake.running, staying=(0, 2))
+    others.forget({1}, force=True)
+    clock.slept.clear()
+    others.await_given_up({1})
+    assert clock.slept == []
 
 
 def test_without_force_a_peer_that_holds_shards_stays(fake: FakeContents) -> None:

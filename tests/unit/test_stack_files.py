@@ -159,10 +159,13 @@ def engine(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is called like the engine, and works until it is told to end."""
     (tmp_path / "pulumi").symlink_to(str(shutil.which("sleep")))
     with subprocess.Popen([tmp_path / "pulumi", "600"]) as process:
-        while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
-            time.sleep(0.01)  # the kernel lets its parent go on before its command line can be read
-        yield process
-        process.kill()
+        try:
+            while not Path(f"/proc/{process.pid}/cmdline").read_bytes():
+                assert process.poll() is None
+                time.sleep(0.01)  # the kernel lets its parent go on before its command line can be read
+            yield process
+        finally:
+            process.kill()
 
 
 def lock_of(folder: Path, pid: int) -> Path:
