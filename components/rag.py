@@ -52,9 +52,10 @@ class RagService(pulumi.ComponentResource):
     """Answers searches and questions, and takes documents in; only for callers with the service token."""
 
     def __init__(self, name: str, args: RagServiceArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:RagService", name, service_inputs(args), opts)
+        wanted = {role: role_workload(role, args) for role in ROLES}
+        super().__init__("rag:components:RagService", name, service_inputs(args.settings, wanted), opts)
         child = ResourceOptions(parent=self)
-        self.services = {role: args.platform.run(role, role_workload(role, args), child) for role in ROLES}
+        self.services = {role: args.platform.run(role, workload, child) for role, workload in wanted.items()}
         self.ready = [resource for service in self.services.values() for resource in service.ready]
         self.register_outputs({"url": self.url})
 
@@ -69,10 +70,10 @@ class RagService(pulumi.ComponentResource):
         return self.services[INGEST].public_url(PORTS[INGEST])
 
 
-def service_inputs(args: RagServiceArgs) -> dict[str, Any]:
+def service_inputs(settings: RagSettings, wanted: Mapping[str, Workload]) -> dict[str, Any]:
     """What previews and policies see of the service."""
-    workloads = {role: declared(role_workload(role, args)) for role in ROLES}
-    return {**args.settings.model_dump(), "workloads": workloads}
+    workloads = {role: declared(workload) for role, workload in wanted.items()}
+    return {**settings.model_dump(), "workloads": workloads}
 
 
 def locate_ingest(args: RagServiceArgs) -> str:

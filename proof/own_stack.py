@@ -35,8 +35,7 @@ class OwnStack:
 
     def up(self, refresh: bool = False, **changed: Any) -> tuple[Progress, float]:
         """`up` with changed settings; what it did, and how many seconds it took."""
-        self.files = self.files.with_config(**changed)
-        self.__dict__.pop("outputs", None)
+        self._set(changed)
         began = time.monotonic()
         return lifecycle.bring_up(self.files, self.console, refresh=refresh), time.monotonic() - began
 
@@ -46,8 +45,7 @@ class OwnStack:
         For when clients are measured: the program runs in the process that calls the engine, and would take the
         interpreter away from clients that are threads of the same one. It is told on stderr.
         """
-        self.files = self.files.with_config(**changed)
-        self.__dict__.pop("outputs", None)
+        self._set(changed)
         processes = get_context("spawn")
         ours, theirs = processes.Pipe(duplex=False)
         aside = processes.Process(target=_tell_changes, args=(self.files, theirs), daemon=True)
@@ -61,6 +59,10 @@ class OwnStack:
         if isinstance(told, str):
             raise OperatorError(told)
         return told
+
+    def _set(self, changed: Mapping[str, Any]) -> None:
+        self.files = self.files.with_config(**changed)
+        self.__dict__.pop("outputs", None)  # of the settings before
 
     def down(self, *, purge: bool) -> list[str]:
         return lifecycle.take_down(self.files, self.console, purge=purge)

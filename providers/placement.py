@@ -29,7 +29,7 @@ class Copies:
 
 
 def cheapest_ends(shards: Mapping[int, Copies], peers: frozenset[int], copies: int, *, even_first: bool) -> Ends:
-    """So many `copies` of every shard on distinct `peers`, at the least cost.
+    """So many `copies` of every shard on distinct `peers`, at the least cost; there is a peer.
 
     What counts, the most important first: transfers, serving copies given up for one that recovers, uneven peers, and
     copies on peers with high numbers. With `even_first`, uneven peers count before all else.
@@ -58,14 +58,7 @@ def gap(load: Load) -> int:
 class _Price:
     """Whole numbers that weigh one aim against another as their order says: one unit outweighs all of the next."""
 
-    def __init__(
-        self,
-        shards: Mapping[int, Copies],
-        peers: frozenset[int],
-        copies: int,
-        *,
-        even_first: bool,
-    ) -> None:
+    def __init__(self, shards: Mapping[int, Copies], peers: frozenset[int], copies: int, *, even_first: bool) -> None:
         total = copies * len(shards)
         rest = total * len(peers) + 1
         if even_first:
@@ -76,10 +69,11 @@ class _Price:
             self._uneven = rest
             give_up = self._uneven * (total * total + 1)
             transfer = give_up * (total + 1)
+        ranked = list(enumerate(sorted(peers)))
         self.of_copy = {  # shard -> peer -> its price there
             shard: {
                 peer: rank + (0 if peer in there.active else give_up if peer in there.recovering else transfer)
-                for rank, peer in enumerate(sorted(peers))
+                for rank, peer in ranked
             }
             for shard, there in shards.items()
         }
@@ -117,9 +111,7 @@ def _cycle_below_zero(costs: Mapping[tuple[_Node, _Node], int]) -> Iterator[tupl
                 distance[other], before[other] = distance[node] + cost, node
                 nearer.append(other)
         if not nearer:
-            break
-    if not nearer:
-        return
+            return
     node = nearer[-1]
     for _ in nodes:  # still getting nearer after as many rounds as nodes: so far back that it is on the cycle
         node = before[node]

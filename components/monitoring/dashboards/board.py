@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
 
 from components.monitoring.dashboards.panels import DATASOURCE, query
@@ -67,8 +68,4 @@ def choice(name: str, metric: str, label: str) -> build.QueryVariable:
 
 def to_json(made: dashboard.Dashboard) -> str:
     """Return a dashboard as Grafana reads it from a file; sorted, so that a change is a small diff."""
-    return orjson.dumps(made, _plain, orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2).decode()
-
-
-def _plain(part: Any) -> Any:
-    return part.to_json()  # the builder's parts say it so
+    return orjson.dumps(made, JSONEncoder().default, orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2).decode()
