@@ -7,6 +7,7 @@ from pathlib import Path
 from sandbox.progress import SetupError, run, say
 
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # daemons live outside a plain user's PATH
+WAIT_FOR_OTHERS = ("-o", "DPkg::Lock::Timeout=600")  # a machine that has just started may be installing something itself
 
 
 def ensure(**packages: str) -> None:
@@ -18,7 +19,8 @@ def ensure(**packages: str) -> None:
         raise SetupError(f"Debian's {', '.join(missing)} must be here; found no root on Debian to add it. Install it.")
     say(f"apt-get install {' '.join(missing)}")
     run("sh", "-c", "apt-get update || true")  # one dead third-party source must not stop the rest
-    run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends", *missing)
+    install = ["install", "-y", "--no-install-recommends", *missing]
+    run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *WAIT_FOR_OTHERS, *install)
 
 
 def offer(**packages: str) -> None:
