@@ -7,7 +7,7 @@ from pathlib import Path
 from sandbox.progress import SetupError, run, say
 
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # daemons live outside a plain user's PATH
-WAIT_FOR_OTHERS = ("-o", "DPkg::Lock::Timeout=600")  # a machine that has just started may be installing something itself
+WAIT_FOR_OTHERS = ("-o", "DPkg::Lock::Timeout=600")  # a machine that has just started may install, too
 
 
 def ensure(**packages: str) -> None:

@@ -8,7 +8,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,14 @@ from ops.daytwo.copying import Route, mend
 from ops.daytwo.restore import plan_restore, restore
 from ops.daytwo.running import Running
 from ops.status import parts_note
-from providers.node_points import Point
+from providers.node_points import NodePoints, Point
 from providers.same_point import as_stored
 from tests.live.conftest import LiveStack, live_stack
 from tests.live.test_5_daytwo import single_node
 
 SIZE, SHARDS, FACTOR = 384, 6, 2
 BATCH = 256  # of the plain upload; its own default of 64 is slower
+CALM_LOOKS = 6  # half a second apart: an optimizer begins a moment after the write
 BODY = {"vectors": {"size": SIZE, "distance": "Cosine"}, "shard_number": SHARDS, "replication_factor": FACTOR}
 
 
@@ -54,6 +55,15 @@ def upload(running: Running, name: str, made: list[Point], *, acknowledged: bool
         time.sleep(0.05)
 
 
+def await_rest(nodes: Sequence[NodePoints], name: str) -> None:
+    """Wait until no node builds an index of it: a collection that is moved has been there for long."""
+    calm = 0
+    while calm < CALM_LOOKS:
+        states = {found["status"] for node in nodes if (found := node.collection(name))}
+        calm = calm + 1 if states == {"green"} else 0
+        time.sleep(0.5)
+
+
 def measured(stack: LiveStack, running: Running, made: list[Point]) -> dict[str, float]:
     node, taken = running.nodes[0], dict[str, float]()
     taken["plain"] = seconds(lambda: upload(running, "measured_plain", made, acknowledged=True))
@@ -62,10 +72,12 @@ def measured(stack: LiveStack, running: Running, made: list[Point]) -> dict[str,
         source.create_collection("old", {"vectors": BODY["vectors"]}, 60)
         for start in range(0, len(made), 500):
             source.upsert("old", made[start : start + 500])
+        await_rest([source], "old")
         node.create_collection("measured_migrated", BODY, 60)
         route = Route(source=source, source_name="old", nodes=running.nodes, target_name="measured_migrated")
         taken["migration"] = seconds(lambda: mend(route, lambda _: None))
         taken["comparison"] = seconds(lambda: mend(route, lambda _: None))
+    await_rest(running.nodes, "measured_migrated")
     with tempfile.TemporaryDirectory() as folder:
         backup = Path(folder) / "backup"
         taken["backup"] = seconds(

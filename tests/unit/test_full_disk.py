@@ -45,13 +45,17 @@ def run(volume: Path, *scripts: str) -> subprocess.CompletedProcess[str]:
     """Run them one after the other, each as the engine's helper does, where mounts are seen by nobody else."""
     one_by_one = "\n".join(f'sh -euc {shlex.quote(script)} "$0" 8' for script in scripts)
     return subprocess.run(
-        [checker("unshare", "util-linux"), "--user", "--map-root-user", "--mount", "sh", "-euc", one_by_one, str(volume)],
+        [*unshare("--mount"), "sh", "-euc", one_by_one, str(volume)],
         env={**os.environ, "PATH": f"{volume.parent / 'bin'}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
+
+
+def unshare(*namespaces: str) -> list[str]:
+    return [checker("unshare", "util-linux"), "--user", "--map-root-user", *namespaces]
 
 
 def contents(folder: Path) -> dict[str, tuple[str, int]]:
@@ -88,7 +92,7 @@ def test_the_small_disk_shows_what_the_node_had_and_nothing_else(volume: Path, t
 def test_a_volume_that_gets_no_small_disk_is_as_it_was(volume: Path, broken: str) -> None:
     before = contents(volume)
     stand_in(volume.parent, broken, "exit 28")
-    done = run(volume, f'trap \'{OUTSIDE_A_MOUNT}\' EXIT; sh -euc {shlex.quote(BOUND)} "$0" 8')
+    done = run(volume, f"trap '{OUTSIDE_A_MOUNT}' EXIT; sh -euc {shlex.quote(BOUND)} \"$0\" 8")
     assert done.returncode == 28, done.stderr
     assert contents(volume) == before
     assert beside(volume) <= {"_data.disk"}
@@ -107,7 +111,7 @@ def test_what_cannot_be_brought_back_stays_on_the_small_disk(volume: Path) -> No
 
 
 def test_without_an_engine_beside_the_containers_nothing_is_entered() -> None:
-    alone = [checker("unshare", "util-linux"), "--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]
+    alone = unshare("--pid", "--fork", "--mount-proc")
     done = subprocess.run(
         [*alone, "sh", "-euc", ENTER, "enter", "echo entered"], capture_output=True, text=True, check=False, timeout=120
     )
