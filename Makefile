@@ -65,8 +65,8 @@ test: parts  ## every test, against the real engine and a running stack
 load: parts  ## make load PROFILE=seed|slo|ratelimit|soak, on a stack of its own; KEEP=1 leaves that up
 	@$(OPS) load $(if $(PROFILE),--profile $(PROFILE)) $(if $(FACTOR),--factor $(FACTOR)) $(if $(KEEP),--keep)
 
-chaos: parts  ## every fault under load, or ONLY=kill-leader,freeze-node
-	@$(OPS) chaos $(if $(ONLY),--only $(ONLY)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
+chaos: parts  ## every fault under load, or ONLY=kill-leader,freeze-node; STACK=prod: on Kubernetes
+	@$(OPS) chaos --stack $(STACK) $(if $(YES),--yes) $(if $(ONLY),--only $(ONLY)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
 
 roll: parts  ## every component changed under load, or ONLY=qdrant-image,kong-setting; TIMES=10
 	@$(OPS) roll $(if $(ONLY),--only $(ONLY)) $(if $(TIMES),--times $(TIMES)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)

@@ -1,22 +1,27 @@
 """The commands that prove: each runs on a stack of its own, and ends with a report and an exit code that says it."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import typer
 from rich.console import Console
 
+from ops import consent
 from ops.stack import OperatorError
 from proof import account, breaker, capacity, changes, hops, scenarios
 from proof import k6 as k6_of
 from proof import load as load_test
 from proof.chaos import Chaos
+from proof.crowd import Pace
 from proof.own_stack import OwnStack
+from proof.pod_scenarios import POD_SCENARIOS
+from proof.pod_setting import pod_crowd, proof_namespace
 from proof.promises import Promises
 from proof.report import Section
 from proof.rolling import Rolling
-from proof.setting import Pace, make_ready, proof_stack
+from proof.setting import make_ready, proof_stack
 
 T = TypeVar("T")
 console = Console(highlight=False)
@@ -24,6 +29,8 @@ PaceShare = Annotated[float, typer.Option(help="a share of the usual rates, for 
 Keep = Annotated[bool, typer.Option(help="leave the stack up afterwards, for the next run to find")]
 Only = Annotated[str, typer.Option(help="names, separated by commas; all of them when empty")]
 Times = Annotated[int, typer.Option(help="how often each change is made", min=1)]
+Like = Annotated[Literal["dev", "prod"], typer.Option("--stack", help="like which stack the one is that is broken")]
+Yes = Annotated[bool, typer.Option("--yes", help="ask nothing before a cluster that is not this machine's")]
 Rounds = Annotated[int, typer.Option(help="how often each way is asked", min=20)]
 Factor = Annotated[float, typer.Option(help="shorten a profile to this part of its time", min=0.01, max=1)]
 ROLLING_RUNS = 10
@@ -49,8 +56,10 @@ def load(profile: load_test.Profile = "slo", factor: Factor = 1, *, keep: Keep =
     _end(_load(profile, factor, keep))
 
 
-def chaos(only: Only = "", pace: PaceShare = 1, *, keep: Keep = False) -> None:
-    """Break the stack in every way that is known, one after another, while clients read and write."""
+def chaos(stack: Like = "dev", only: Only = "", pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False) -> None:
+    """Break a stack like dev, or like prod, in every way that is known, while clients read and write."""
+    if stack == "prod":
+        _end(_pod_chaos(only, pace, keep=keep, agreed=yes))
     _end(_chaos(only, pace, keep))
 
 
@@ -96,7 +105,7 @@ def _load(profile: load_test.Profile, factor: float, keep: bool) -> bool:
     def run(stack: OwnStack) -> Sequence[Section]:
         return [load_test.run(stack, profile, k6, folder, factor=factor)]
 
-    return _prove(f"Load: {profile}, by {k6.name}", f"make load PROFILE={profile}", folder, run, keep)
+    return _prove(f"Load: {profile}, by {k6.name}", f"make load PROFILE={profile}", folder, run, keep=keep)
 
 
 def _chaos(only: str, pace: float, keep: bool) -> bool:
@@ -106,7 +115,19 @@ def _chaos(only: str, pace: float, keep: bool) -> bool:
         return Chaos(stack, Pace.of(pace), Promises.read(), folder, console.print).run(chosen)
 
     command = "make chaos" + _given(ONLY=only, PACE=pace)
-    return _prove("Chaos: what clients notice of a fault", command, folder, run, keep)
+    return _prove("Chaos: what clients notice of a fault", command, folder, run, keep=keep)
+
+
+def _pod_chaos(only: str, pace: float, *, keep: bool, agreed: bool) -> bool:
+    chosen = _chosen(partial(scenarios.named, among=POD_SCENARIOS), only)
+    stack, folder = proof_namespace(), account.folder_of("chaos-prod")
+    consent.ask(stack.files.settings(), stack.files.parts, "Bring up a stack to break in", agreed=agreed)
+
+    def run(stack: OwnStack) -> Sequence[Section]:
+        return Chaos(stack, Pace.of(pace), Promises.read(), folder, console.print, pod_crowd).run(chosen)
+
+    command = "make chaos STACK=prod" + _given(ONLY=only, PACE=pace)
+    return _prove("Chaos on Kubernetes: what clients notice of a fault", command, folder, run, keep=keep, stack=stack)
 
 
 def _roll(only: str, times: int, pace: float, keep: bool) -> bool:
@@ -116,21 +137,21 @@ def _roll(only: str, times: int, pace: float, keep: bool) -> bool:
         return Rolling(stack, Pace.of(pace), Promises.read(), folder, console.print).run(chosen, times)
 
     command = "make roll" + _given(ONLY=only, TIMES=times, PACE=pace)
-    return _prove("Rolling changes: what clients notice of them", command, folder, run, keep)
+    return _prove("Rolling changes: what clients notice of them", command, folder, run, keep=keep)
 
 
 def _breaker(keep: bool) -> bool:
     def run(stack: OwnStack) -> Sequence[Section]:
         return [breaker.run(stack, Promises.read().breaker)]
 
-    return _prove("Circuit breaker: the embedder stops", "make breaker", account.folder_of("breaker"), run, keep)
+    return _prove("Circuit breaker: the embedder stops", "make breaker", account.folder_of("breaker"), run, keep=keep)
 
 
 def _hops(rounds: int, keep: bool) -> bool:
     def run(stack: OwnStack) -> Sequence[Section]:
         return [hops.run(stack, rounds)]
 
-    return _prove("Hops: what is added to a bare query", "make hops", account.folder_of("hops"), run, keep)
+    return _prove("Hops: what is added to a bare query", "make hops", account.folder_of("hops"), run, keep=keep)
 
 
 def _capacity(points: int, seconds: float) -> bool:
@@ -142,9 +163,17 @@ def _capacity(points: int, seconds: float) -> bool:
     )
 
 
-def _prove(title: str, command: str, folder: Path, run: Callable[[OwnStack], Sequence[Section]], keep: bool) -> bool:
+def _prove(
+    title: str,
+    command: str,
+    folder: Path,
+    run: Callable[[OwnStack], Sequence[Section]],
+    *,
+    keep: bool,
+    stack: OwnStack | None = None,
+) -> bool:
     """Bring the proof's stack up, run, report; the stack goes unless it is kept. Returns whether all was kept."""
-    stack = proof_stack()
+    stack = stack or proof_stack()
     try:
         make_ready(stack)
         sections = run(stack)

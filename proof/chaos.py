@@ -10,6 +10,7 @@ from docker.errors import DockerException
 
 from ops.stack import OperatorError
 from proof.clients import READ
+from proof.crowd import Pace
 from proof.ground import GroundRefused
 from proof.judge import Observed, Verdict, judge, limits_of_fault
 from proof.ledger import Ledger
@@ -17,8 +18,7 @@ from proof.own_stack import OwnStack
 from proof.promises import Promises
 from proof.report import Section
 from proof.scenarios import Scenario
-from proof.setting import Pace, audit_and_remove, streams, unwhole_after
-from proof.traffic import Traffic
+from proof.setting import Crowd, audit_and_remove, crowd, unwhole_after
 
 AFTERWARDS_SECONDS = 3  # the clients go on a little, to see that it stays well
 
@@ -32,6 +32,7 @@ class Chaos:
     promises: Promises
     folder: Path
     say: Callable[[str], None]
+    crowd: Crowd = crowd
 
     def run(self, scenarios: Sequence[Scenario]) -> list[Section]:
         """A section of the report for each scenario; one for which the stack does not get well is not run."""
@@ -64,7 +65,7 @@ class Chaos:
         trouble, path = "", self.folder / f"{scenario.name}.jsonl"
         path.unlink(missing_ok=True)
         with Ledger(path) as ledger:
-            with Traffic(streams(self.stack, self.pace, ledger)) as traffic:
+            with self.crowd(self.stack, self.pace, ledger) as traffic:
                 calm = traffic.wait_for(50, READ)
                 time.sleep(self.pace.calm_seconds)  # what is measured, and no wait for anything
                 fault = healed = time.monotonic()
@@ -102,11 +103,8 @@ class Chaos:
         )
 
     def _bring_back(self) -> None:
-        """As the operator would: what was stopped by hand comes back with an `up`."""
         with suppress(OperatorError):
-            for container in self.stack.engine.containers.list(filters={"status": "paused", "name": self.stack.prefix}):
-                container.unpause()
-            self.stack.up()
+            self.stack.bring_back()
 
 
 def not_run(scenario: Scenario, reasons: Sequence[str]) -> Section:

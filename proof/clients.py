@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from proof.ledger import Ledger
+from proof.ledger import Notes
 from proof.traffic import Answer
 from proof.vectors import fingerprint, signs
 
@@ -60,7 +60,7 @@ class Writer:
     """Batches of new points, each sent until it is acknowledged, and then noted in the ledger."""
 
     def __init__(
-        self, points_url: str, api_key: str, dimensions: int, *, ids: Iterator[int], ledger: Ledger, pause: float = 0.1
+        self, points_url: str, api_key: str, dimensions: int, *, ids: Iterator[int], ledger: Notes, pause: float = 0.1
     ) -> None:
         self._connection = Connection({"api-key": api_key})
         self._url = f"{points_url}?wait=true"

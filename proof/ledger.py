@@ -4,7 +4,14 @@ import json
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
+
+
+class Notes(Protocol):
+    """Who is told of acknowledged points."""
+
+    def acknowledge(self, points: Mapping[int, str]) -> None:
+        """Note points (id -> fingerprint) whose write was answered with success."""
 
 
 class Ledger:

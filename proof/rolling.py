@@ -9,13 +9,13 @@ from pathlib import Path
 from ops.stack import OperatorError
 from proof.changes import Change
 from proof.clients import READ
+from proof.crowd import Pace
 from proof.judge import WORDS, Observed, Verdict, judge, limits_of_rolling
 from proof.ledger import Ledger
 from proof.own_stack import OwnStack
 from proof.promises import Promises
 from proof.report import Figures, Measure, Section
-from proof.setting import Pace, audit_and_remove, streams, unwhole_after
-from proof.traffic import Traffic
+from proof.setting import audit_and_remove, crowd, unwhole_after
 
 SETTLE_SECONDS = 120
 
@@ -45,7 +45,7 @@ class Rolling:
         """Make one change while clients read and write, and ask every replica for all that was acknowledged."""
         keys, trouble, made = change.keys(self.stack), "", list[tuple[str, str]]()
         with Ledger(self.folder / f"{name}.jsonl") as ledger:
-            with Traffic(streams(self.stack, self.pace, ledger)) as traffic:
+            with crowd(self.stack, self.pace, ledger) as traffic:
                 calm = traffic.wait_for(50, READ)
                 time.sleep(self.pace.calm_seconds)  # what is measured, and no wait for anything
                 begun = time.monotonic()

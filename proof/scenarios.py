@@ -1,12 +1,12 @@
 """The faults that are tried, and for each what may fail meanwhile: all else must not."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from proof import faults, full_disk
 from proof.clients import ASK, READ, SEARCH
-from proof.faults import Fault
+from proof.faults import Heal
 from proof.ground import Ground, as_it_stands
 from proof.transfer_fault import killed_in_a_transfer
 
@@ -26,7 +26,7 @@ class Scenario:
 
     name: str
     title: str
-    fault: Fault
+    fault: Callable[[Any], Heal]  # of the kind of stack that it is for
     recovery: Literal["node_returns", "volume_replaced", "front_returns"]
     away_seconds: float = 14
     ground: Ground = as_it_stands
@@ -152,9 +152,9 @@ SCENARIOS = (
 )
 
 
-def named(*names: str) -> tuple[Scenario, ...]:
+def named(*names: str, among: Sequence[Scenario] = SCENARIOS) -> tuple[Scenario, ...]:
     """The scenarios of these names, in the order in which they are run; all of them for none. ValueError else."""
-    if unknown := sorted(set(names) - {scenario.name for scenario in SCENARIOS}):
-        known = ", ".join(scenario.name for scenario in SCENARIOS)
+    if unknown := sorted(set(names) - {scenario.name for scenario in among}):
+        known = ", ".join(scenario.name for scenario in among)
         raise ValueError(f"expected scenarios out of {known}; found {', '.join(unknown)}")
-    return tuple(scenario for scenario in SCENARIOS if not names or scenario.name in names)
+    return tuple(scenario for scenario in among if not names or scenario.name in names)

@@ -1,22 +1,24 @@
 """The stack that loads, faults and changes are tried on: where it is, what it is made of, who its clients are."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from itertools import count
-from typing import Self
+from typing import Protocol
 
 import requests
 
 from ops.corpus import Document
 from ops.ingest import index_all
-from proof.clients import ASK, READ, SEARCH, WRITE, GatewayClient, Reader, Writer, client_address, fresh_ids
+from proof.calls import Call
+from proof.clients import client_address
+from proof.crowd import Doors, Pace, streams
 from proof.ledger import Ledger
 from proof.own_stack import TOKEN_SECONDS, OwnStack, described, is_up, was_used
-from proof.traffic import Client, Stream
+from proof.traffic import Traffic
 from proof.wholeness import Audit, Cluster, audit, await_whole
 from providers.qdrant_api import NodeUnreachable, QdrantError
+from providers.tunnel import local
 
 # Below the range that clients are given ports from. Two checkouts of one machine take different slots.
 FIRST_PORTS = {
@@ -46,27 +48,17 @@ CORPUS = [
 ADDRESSES = 240  # clients that the gateway tells apart; each may call a hundred times a minute
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pace:
-    """How much is asked a second, over how many kept connections, and how long the calm before a fault is measured."""
+class Clients(Protocol):
+    """Clients that are at work; `calls` is complete when they have ended."""
 
-    read: float = 60
-    search: float = 8
-    ask: float = 1
-    write: float = 6
-    connections: int = 50  # of readers and searchers together
-    calm_seconds: float = 15
+    @property
+    def calls(self) -> list[Call]: ...
 
-    @classmethod
-    def of(cls, share: float) -> Self:
-        """A share of all rates, for a machine that is smaller or busy; as many connections."""
-        usual = cls()
-        return cls(**{name: getattr(usual, name) * share for name in (READ, SEARCH, ASK, WRITE)})
+    def wait_for(self, calls: int, stream: str) -> float:
+        """Wait until the stream has made so many calls from now on; returns the time."""
 
-    def connections_of(self, stream: str) -> int:
-        """Searches get their share of the connections, writers and questions a few of their own."""
-        searchers = max(1, self.connections // 5)
-        return {SEARCH: searchers, READ: max(1, self.connections - searchers)}.get(stream, 4)
+
+Crowd = Callable[[OwnStack, Pace, Ledger], AbstractContextManager[Clients]]
 
 
 def proof_stack() -> OwnStack:
@@ -98,7 +90,7 @@ def cluster_of(stack: OwnStack) -> Cluster:
     """Its Qdrant cluster, and what the stack file promises of it."""
     found, declared = stack.outputs, stack.files.settings().collection
     return Cluster(
-        node_urls=found["qdrantNodeUrls"],
+        node_urls=[local(url) for url in found["qdrantNodeUrls"]],
         api_key=found["qdrantApiKey"],
         collection=found["physicalCollection"],
         dimensions=declared.vector_size,
@@ -119,35 +111,34 @@ def audit_and_remove(stack: OwnStack, entries: Mapping[int, str]) -> Audit:
     return found
 
 
-def streams(stack: OwnStack, pace: Pace, ledger: Ledger) -> Sequence[Stream]:
-    """All four kinds of clients; a stream of pace 0 is left out."""
-    found, declared = stack.outputs, stack.files.settings().collection
-    points = f"{found['qdrantUrl']}/collections/{found['collection']}/points"
-    key, size, ids = found["qdrantApiKey"], declared.vector_size, fresh_ids()
-    gateway, token = found["gatewayUrl"], stack.token(TOKEN_SECONDS)
-    clients: dict[str, Callable[[], Client]] = {
-        READ: lambda: Reader(points, key, size),
-        SEARCH: lambda: GatewayClient(gateway, token, addresses=ADDRESSES),
-        ASK: lambda: GatewayClient(gateway, token, ask=True, addresses=ADDRESSES),
-        WRITE: lambda: Writer(points, key, size, ids=ids, ledger=ledger),
-    }
-    return [
-        Stream(name=name, per_second=rate, connections=pace.connections_of(name), connect=connect)
-        for name, connect in clients.items()
-        if (rate := getattr(pace, name))
-    ]
+def doors_of(stack: OwnStack) -> Doors:
+    """Where clients of a stack on this machine go in; the gateway must believe it who calls."""
+    found = stack.outputs
+    return Doors(
+        points_url=f"{found['qdrantUrl']}/collections/{found['collection']}/points",
+        api_key=found["qdrantApiKey"],
+        dimensions=stack.files.settings().collection.vector_size,
+        gateway_url=found["gatewayUrl"],
+        token=stack.token(TOKEN_SECONDS),
+        addresses=ADDRESSES,
+    )
+
+
+def crowd(stack: OwnStack, pace: Pace, ledger: Ledger) -> Traffic:
+    """Clients in this process."""
+    return Traffic(streams(doors_of(stack), pace, ledger))
 
 
 def silent_fronts(stack: OwnStack, look: int) -> list[str]:
     """Which of the stack's doors do not do their work; `look` makes each call another client's."""
     found = stack.outputs
     headers = {"Authorization": f"Bearer {stack.token()}", "X-Forwarded-For": client_address(1000 + look % 1000)}
-    gateway = f"{found['gatewayUrl']}/api/v1/rag"
+    gateway = f"{local(found['gatewayUrl'])}/api/v1/rag"
     doors: dict[str, tuple[str, str, dict[str, object] | None]] = {
         "search through the gateway": ("POST", f"{gateway}/search", {"query": "a file", "limit": 1}),
         "a question through the gateway": ("POST", f"{gateway}/query", {"question": "a file"}),
-        "the balancer": ("GET", f"{found['balancerUrl']}/healthz", None),
-        "ingest": ("GET", f"{found['ingestUrl']}/ready", None),
+        "the balancer": ("GET", f"{local(found['balancerUrl'])}/healthz", None),
+        "ingest": ("GET", f"{local(found['ingestUrl'])}/ready", None),
     }
     return [name for name, (method, url, body) in doors.items() if not _answers(method, url, body, headers)]
 

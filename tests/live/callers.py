@@ -3,7 +3,6 @@
 import threading
 import time
 from collections import Counter
-from datetime import date, timedelta
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,17 +11,6 @@ import requests
 QUESTIONS = ("How do I parse JSON?", "How do I delete a file?", "What is a square root?", "How do I copy a list?")
 
 WITH_LIMITS: dict[str, Any] = {"gatewayRateLimitPerMinute": "100", "gatewayFloodBurst": "200", "policyExceptions": []}
-
-
-def without_limits() -> dict[str, Any]:
-    """Settings under which one address may call as often as it likes; policies refuse them but for a week, here."""
-    exception = {
-        "rule": "routes-are-limited",
-        "resource": "gateway/rag-service",
-        "reason": "a stack of the tests, which one address keeps at work and nobody else can reach",
-        "expires": (date.today() + timedelta(days=7)).isoformat(),
-    }
-    return {"gatewayRateLimitPerMinute": "100000", "gatewayFloodBurst": "100000", "policyExceptions": [exception]}
 
 
 class Callers:

@@ -7,10 +7,10 @@ from typing import Self
 
 from proof.calls import Call, failed, of
 from proof.clients import READ, WRITE
+from proof.crowd import Pace
 from proof.ledger import Ledger
 from proof.own_stack import OwnStack
-from proof.setting import Pace, cluster_of, streams
-from proof.traffic import Traffic
+from proof.setting import cluster_of, crowd
 from proof.wholeness import audit, await_whole
 
 GENTLE = Pace(read=20, search=0, ask=0, write=4, connections=10)
@@ -23,7 +23,7 @@ class Clients:
         self._stack = stack
         self._folder = tempfile.TemporaryDirectory()
         self._ledger = Ledger(Path(self._folder.name) / "ledger.jsonl")
-        self._traffic = Traffic(streams(stack, GENTLE, self._ledger))
+        self._traffic = crowd(stack, GENTLE, self._ledger)
 
     def __enter__(self) -> Self:
         self._traffic.__enter__()

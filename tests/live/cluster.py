@@ -1,178 +1,67 @@
-"""The cluster under a live prod stack, as its operator sees it, and a pod in it that reads, writes and counts."""
+"""The cluster under a live prod stack: what can befall its machines, and clients in a pod who notice."""
 
-import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
-from kubernetes import client, config
-from kubernetes.client import ApiException
+from proof.calls import Call, failed
+from proof.clients import READ, WRITE
+from proof.crowd import Pace
+from proof.ledger import Ledger
+from proof.own_namespace import OwnNamespace
+from proof.pod_crowd import PodCrowd
+from proof.pod_setting import doors_of
+from proof.setting import cluster_of
+from proof.wholeness import audit, await_whole
 
-from tests.live import prober
-
-PROBER = "test-prober"
-NAME = "app.kubernetes.io/name"
-
-
-def until(what: str, condition: Callable[[], Any], seconds: float = 180) -> Any:
-    """Wait for a condition and return what it returned; fail naming it."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.5)
-    return found
+GENTLE = Pace(read=40, search=0, ask=0, write=5, connections=8)
 
 
-class Nodes:
-    """A namespace of a cluster, and the machines it runs on."""
-
-    def __init__(self, namespace: str) -> None:
-        config.load_kube_config()  # type: ignore[no-untyped-call]
-        self.core: Any = client.CoreV1Api()
-        self.policies: Any = client.NetworkingV1Api()
-        self.namespace = namespace
-
-    def pods(self, name: str = "") -> list[Any]:
-        chosen = f"{NAME}={name}" if name else ""
-        return list(self.core.list_namespaced_pod(self.namespace, label_selector=chosen).items)
-
-    def node_of(self, pod: str) -> str:
-        return str(self.core.read_namespaced_pod(pod, self.namespace).spec.node_name)
-
-    def ready(self, name: str, count: int) -> bool:
-        """Whether so many pods of a workload are ready, and stay."""
-        stay = [pod for pod in self.pods(name) if pod.metadata.deletion_timestamp is None]
-        return sum(_is(pod.status.conditions, "Ready") for pod in stay) == count
-
-    def well(self, node: str) -> bool:
-        return _is(self.core.read_node(node).status.conditions, "Ready")
-
-    def drain(self, node: str) -> None:
-        """Cordon it, and evict what is ours as budgets allow, until nothing is left that can go."""
-        self.core.patch_node(node, {"spec": {"unschedulable": True}})
-        until(f"{node} to be empty", lambda: self._evicted(node))
-
-    def uncordon(self, node: str) -> None:
-        self.core.patch_node(node, {"spec": {"unschedulable": None}})
-
-    def _evicted(self, node: str) -> bool:
-        here = [pod.metadata for pod in self.pods() if pod.spec.node_name == node and pod.metadata.name != PROBER]
-        for pod in here:
-            try:
-                body = client.V1Eviction(metadata=client.V1ObjectMeta(name=pod.name))
-                self.core.create_namespaced_pod_eviction(pod.name, self.namespace, body)
-            except ApiException as error:
-                if error.status not in (404, 429):  # gone already; or its budget says: not yet
-                    raise
-        return not here
-
-
-def _is(conditions: Any, kind: str) -> bool:
-    return any(one.type == kind and one.status == "True" for one in conditions or ())
-
-
-def befall(what: str, node: str) -> None:
+def befall(what: str, machine: str) -> None:
     """Let something happen to a machine of the sandbox: `off`, `on`, `cut`, `join`."""
-    subprocess.run([sys.executable, "-m", "sandbox.kubernetes", what, node], check=True)
+    subprocess.run([sys.executable, "-m", "sandbox.kubernetes", what, machine], check=True)
 
 
-class Prober:
-    """Runs while its block does, on a node of its own choice; its record is what it printed last."""
+class Seen:
+    """What the clients have seen; complete when they have ended."""
 
-    def __init__(self, nodes: Nodes, image: str, key: str, collection: str, *, node: str = "") -> None:
-        self._nodes, self.first_id = nodes, time.time_ns() // 1000
-        said = {"URL": "http://haproxy:6333", "KEY": key, "COLLECTION": collection, "FIRST_ID": str(self.first_id)}
-        command = ["python", "-c", Path(prober.__file__).read_text()]
-        self._pod = pod(PROBER, image, command, {f"PROBE_{name}": value for name, value in said.items()}, node=node)
-        self.record: dict[str, Any] = {}
+    def __init__(self, clients: PodCrowd, ledger: Ledger) -> None:
+        self._clients, self._ledger = clients, ledger
 
-    def __enter__(self) -> Self:
-        allow(self._nodes, PROBER, "haproxy", 6333)
-        self._nodes.core.create_namespaced_pod(self._nodes.namespace, self._pod)
-        try:
-            self.settle_in()
-        except BaseException:  # who is not let in is not asked to leave
-            remove(self._nodes, PROBER)
-            raise
-        return self
-
-    def settle_in(self) -> dict[str, Any]:
-        """Wait until it has read and written some more than it had; returns what it has seen then."""
-        before = self._last()
-        enough = {"reads": before.get("reads", 0) + 50, "writes": before.get("writes", 0) + 5}
-        try:
-            until("the prober to go on", lambda: all(self._last().get(key, 0) >= n for key, n in enough.items()), 60)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; {self._found()}") from error
-        return self._last()
-
-    def _found(self) -> str:
-        """Where it is and what it says, or why nobody hears it: the pod is gone when somebody reads this."""
-        try:
-            pod = self._nodes.core.read_namespaced_pod(PROBER, self._nodes.namespace)
-            at = f"found it {pod.status.phase} on {pod.spec.node_name} as {pod.status.pod_ip}"
-            return f"{at}, saying {self._log()[-2000:]!r}"
-        except ApiException as error:
-            return f"found {error.status}: {error.body}"
+    def settle_in(self) -> float:
+        """Wait until some more was read and written; returns the time."""
+        self._clients.wait_for(50, READ)
+        return self._clients.wait_for(5, WRITE)
 
     @property
-    def acknowledged(self) -> list[int]:
-        return prober.identifiers(self.first_id, self.record["acknowledged"])
+    def failed(self) -> list[Call]:
+        """Reads, and writes that were tried until patience ended."""
+        return failed(self._clients.calls)
 
-    def _last(self) -> dict[str, Any]:
-        try:
-            text = self._log()
-            return dict(json.loads(text)) if text else {}
-        except ApiException:
-            return {}  # it has not started yet
-
-    def _log(self) -> str:
-        return str(self._nodes.core.read_namespaced_pod_log(PROBER, self._nodes.namespace, tail_lines=1))
-
-    def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _tb: TracebackType | None
-    ) -> None:
-        if _type is None:
-            self.record = self.settle_in()
-        remove(self._nodes, PROBER)
+    def lost(self, stack: OwnNamespace) -> set[int]:
+        """Acknowledged points that some replica misses, or has otherwise than they were written."""
+        assert self._ledger.entries, "no write was acknowledged: nothing can have been lost, and nothing was tried"
+        return audit(cluster_of(stack), self._ledger.entries).lost
 
 
-def remove(nodes: Nodes, name: str) -> None:
-    """The pod at once, and the wires that were laid for it."""
-    nodes.core.delete_namespaced_pod(name, nodes.namespace, grace_period_seconds=0)
-    nodes.policies.delete_collection_namespaced_network_policy(nodes.namespace, label_selector=f"{NAME}={name}")
-    gone = f"metadata.name={name}"
-    until(f"{name} to go", lambda: not nodes.core.list_namespaced_pod(nodes.namespace, field_selector=gone).items)
+@contextmanager
+def clients(stack: OwnNamespace, machine: str = "") -> Iterator[Seen]:
+    """Readers and writers in a pod on that machine, while the block runs and a little longer."""
+    image = stack.files.settings().image.rag
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Ledger(Path(folder) / "ledger.jsonl") as ledger,
+        PodCrowd(stack.space, image, doors_of(stack), GENTLE, ledger=ledger, machine=machine) as crowd,
+    ):
+        seen = Seen(crowd, ledger)
+        seen.settle_in()
+        yield seen
+        seen.settle_in()
 
 
-def allow(nodes: Nodes, caller: str, callee: str, port: int) -> None:
-    """Lay a wire between two pods, at both its ends."""
-    ends = {"to": (caller, callee, "egress"), "from": (callee, caller, "ingress")}
-    for word, (owner, other, way) in ends.items():
-        rule = {word: [{"podSelector": {"matchLabels": {NAME: other}}}], "ports": [{"port": port}]}
-        selected = {"podSelector": {"matchLabels": {NAME: owner}}, "policyTypes": [way.capitalize()], way: [rule]}
-        metadata = {"name": f"{caller}-{word}-{callee}", "labels": {NAME: caller}}
-        nodes.policies.create_namespaced_network_policy(nodes.namespace, {"metadata": metadata, "spec": selected})
-
-
-def pod(name: str, image: str, command: list[str], env: dict[str, str], *, node: str = "") -> dict[str, Any]:
-    """A pod that the strictest Pod Security lets in."""
-    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    container = {
-        "name": "it",
-        "image": image,
-        "command": command,
-        "env": [{"name": key, "value": value} for key, value in env.items()],
-        "securityContext": restricted,
-    }
-    spec = {
-        "restartPolicy": "Never",
-        "nodeSelector": {"kubernetes.io/hostname": node} if node else {},
-        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
-    }
-    return {"metadata": {"name": name, "labels": {NAME: name}}, "spec": spec}
+def wait_until_settled(stack: OwnNamespace, seconds: float = 180) -> None:
+    """Wait for one settled cluster with every replica Active."""
+    assert await_whole(cluster_of(stack).unwhole, seconds) == []

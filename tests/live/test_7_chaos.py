@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from proof.chaos import Chaos
+from proof.crowd import Pace
 from proof.ledger import Ledger, read
 from proof.promises import Promises
 from proof.report import Section
 from proof.scenarios import Scenario, named
-from proof.setting import Pace, cluster_of
+from proof.setting import cluster_of
 from proof.vectors import fingerprint, signs
 from proof.wholeness import audit
 from providers.qdrant_api import QdrantApi

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from ops.parts import Parts
 from ops.stack import OperatorError, StackFiles
 from proof import capacity, changes, scenarios
 from proof.chaos import Chaos, left_behind, not_run
+from proof.crowd import Pace
 from proof.ground import GroundRefused
 from proof.judge import Verdict
 from proof.own_stack import OwnStack
+from proof.pod_scenarios import POD_SCENARIOS
 from proof.promises import Promises
 from proof.rolling import gaps, replaced
-from proof.setting import Pace
 from tests.unit.observations import FAULT, WHOLE, observed
 
 ROLLED = [
@@ -26,7 +28,10 @@ ROLLED = [
 ]
 
 
-@pytest.mark.parametrize("named", [scenarios.named, changes.named])
+ON_KUBERNETES = partial(scenarios.named, among=POD_SCENARIOS)
+
+
+@pytest.mark.parametrize("named", [scenarios.named, changes.named, ON_KUBERNETES])
 def test_what_is_not_known_is_refused_and_what_is_known_is_listed(named: Callable[..., Any]) -> None:
     with pytest.raises(ValueError, match=r"expected .* out of .*kill-leader|qdrant-image.*; found no-such"):
         named("no-such")
@@ -34,7 +39,7 @@ def test_what_is_not_known_is_refused_and_what_is_known_is_listed(named: Callabl
     assert named(first.name) == (first,)
 
 
-@pytest.mark.parametrize("run", [*scenarios.SCENARIOS, *changes.CHANGES], ids=lambda run: run.name)
+@pytest.mark.parametrize("run", [*scenarios.SCENARIOS, *POD_SCENARIOS, *changes.CHANGES], ids=lambda run: run.name)
 def test_what_may_fail_may_only_with_a_reason(run: scenarios.Scenario | changes.Change) -> None:
     assert all(run.may_fail.values())
     assert "write" not in run.may_fail  # a writer tries again until it is acknowledged, whatever happens
@@ -42,12 +47,13 @@ def test_what_may_fail_may_only_with_a_reason(run: scenarios.Scenario | changes.
 
 def test_each_scenario_has_a_time_to_recover_in() -> None:
     recovery = Promises.read().recovery
-    assert all(getattr(recovery, scenario.recovery) > 0 for scenario in scenarios.SCENARIOS)
+    assert all(getattr(recovery, scenario.recovery) > 0 for scenario in (*scenarios.SCENARIOS, *POD_SCENARIOS))
 
 
 def test_one_lost_node_never_excuses_a_failed_read() -> None:
-    one_node = [s for s in scenarios.SCENARIOS if s.name.startswith(("kill-follower", "kill-leader", "freeze", "cut"))]
-    assert len(one_node) == 4
+    lost = ("kill-follower", "kill-leader", "freeze", "cut", "drain")
+    one_node = [s for s in (*scenarios.SCENARIOS, *POD_SCENARIOS) if s.name.startswith(lost)]
+    assert len(one_node) == 7
     assert all(not scenario.may_fail and not scenario.slow for scenario in one_node)
 
 

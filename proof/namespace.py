@@ -1,0 +1,127 @@
+"""A namespace of a cluster and the machines under it, as an operator sees and handles them."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from kubernetes import client
+from kubernetes.client import ApiException
+
+from providers import kube
+
+NAME = "app.kubernetes.io/name"
+MACHINE = "kubernetes.io/hostname"
+
+
+def until(what: str, condition: Callable[[], Any], seconds: float = 180) -> Any:
+    """Wait for a condition and return what it returned; TimeoutError that names it when it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.5)
+    return found
+
+
+class Namespace:
+    """Pods by the name of their workload; machines by their own."""
+
+    def __init__(self, name: str, context: str = "") -> None:
+        api = kube.api_client(context)
+        self.core: Any = client.CoreV1Api(api)
+        self._policies: Any = client.NetworkingV1Api(api)
+        self.name = name
+
+    def pods(self, workload: str = "") -> list[Any]:
+        chosen = f"{NAME}={workload}" if workload else ""
+        return list(self.core.list_namespaced_pod(self.name, label_selector=chosen).items)
+
+    def machine_of(self, pod: str) -> str:
+        return str(self.core.read_namespaced_pod(pod, self.name).spec.node_name)
+
+    def ready(self, workload: str, count: int) -> bool:
+        """Whether so many pods of a workload are ready, and stay."""
+        stay = [pod for pod in self.pods(workload) if pod.metadata.deletion_timestamp is None]
+        return sum(_is(pod.status.conditions, "Ready") for pod in stay) == count
+
+    def well(self, machine: str) -> bool:
+        return _is(self.core.read_node(machine).status.conditions, "Ready")
+
+    def kill(self, pod: str) -> None:
+        """End it without a word; whoever manages it makes another."""
+        self.core.delete_namespaced_pod(pod, self.name, grace_period_seconds=0)
+
+    def drain(self, machine: str, *, but: str = "") -> None:
+        """Cordon it, and evict what is ours as budgets allow, `but` for one pod, until nothing is left that can go."""
+        self.core.patch_node(machine, {"spec": {"unschedulable": True}})
+        until(f"{machine} to be empty", lambda: self._evicted(machine, but))
+
+    def uncordon(self, machine: str) -> None:
+        self.core.patch_node(machine, {"spec": {"unschedulable": None}})
+
+    def cordoned(self) -> list[str]:
+        return [one.metadata.name for one in self.core.list_node().items if one.spec.unschedulable]
+
+    def _evicted(self, machine: str, but: str) -> bool:
+        here = [pod.metadata for pod in self.pods() if pod.spec.node_name == machine and pod.metadata.name != but]
+        for pod in here:
+            try:
+                body = client.V1Eviction(metadata=client.V1ObjectMeta(name=pod.name))
+                self.core.create_namespaced_pod_eviction(pod.name, self.name, body)
+            except ApiException as error:
+                if error.status not in (404, 429):  # gone already; or its budget says: not yet
+                    raise
+        return not here
+
+    def allow(self, caller: str, callee: str, port: int) -> None:
+        """Lay a wire between two pods, at both its ends; it goes with the caller's `remove`."""
+        ends = {"to": (caller, callee, "egress"), "from": (callee, caller, "ingress")}
+        for word, (owner, other, way) in ends.items():
+            rule = {word: [{"podSelector": {"matchLabels": {NAME: other}}}], "ports": [{"port": port}]}
+            selected = {"podSelector": {"matchLabels": {NAME: owner}}, "policyTypes": [way.capitalize()], way: [rule]}
+            metadata = {"name": f"{caller}-{word}-{callee}", "labels": {NAME: caller}}
+            self._policies.create_namespaced_network_policy(self.name, {"metadata": metadata, "spec": selected})
+
+    def remove(self, pod: str) -> None:
+        """A pod that nobody manages, at once, and the wires that were laid for it; nothing when there is none."""
+        try:
+            self.kill(pod)
+        except ApiException as error:
+            if not kube.is_gone(error):
+                raise
+        self._policies.delete_collection_namespaced_network_policy(self.name, label_selector=f"{NAME}={pod}")
+        gone = f"metadata.name={pod}"
+        until(f"{pod} to go", lambda: not self.core.list_namespaced_pod(self.name, field_selector=gone).items)
+
+
+def _is(conditions: Any, kind: str) -> bool:
+    return any(one.type == kind and one.status == "True" for one in conditions or ())
+
+
+def lone_pod(
+    name: str,
+    image: str,
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    files: Mapping[str, Any] | None = None,
+    machine: str = "",
+) -> dict[str, Any]:
+    """A pod that nobody manages and the strictest Pod Security lets in; `files` is a volume, seen as /files."""
+    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container = {
+        "name": "it",
+        "image": image,
+        "command": list(command),
+        "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
+        "securityContext": restricted,
+        "volumeMounts": [{"name": "files", "mountPath": "/files"}] if files else [],
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "nodeSelector": {MACHINE: machine} if machine else {},
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": [{"name": "files", **files}] if files else [],
+    }
+    return {"metadata": {"name": name, "labels": {NAME: name}}, "spec": spec}

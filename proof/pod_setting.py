@@ -1,0 +1,35 @@
+"""The prod stack that faults are tried on, and its clients: a namespace of its own, and a pod in it."""
+
+import os
+from typing import cast
+
+from proof.crowd import Doors, Pace
+from proof.ledger import Ledger
+from proof.own_namespace import OwnNamespace, described
+from proof.own_stack import TOKEN_SECONDS, OwnStack
+from proof.pod_crowd import PodCrowd
+
+
+def proof_namespace() -> OwnNamespace:
+    """The proof's own stack, as yet only described."""
+    slot = int(os.environ.get("RAG_TEST_SLOT", "0"))
+    return described("proof-prod", f"rag-proof{slot or ''}")
+
+
+def doors_of(stack: OwnStack) -> Doors:
+    """Where pods of the stack's namespace go in."""
+    return Doors(
+        points_url=f"http://haproxy:6333/collections/{stack.outputs['collection']}/points",
+        api_key=stack.outputs["qdrantApiKey"],
+        dimensions=stack.files.settings().collection.vector_size,
+        gateway_url="http://kong:8000",
+        token=stack.token(TOKEN_SECONDS),
+        addresses=0,
+    )
+
+
+def pod_crowd(stack: OwnStack, pace: Pace, ledger: Ledger) -> PodCrowd:
+    """Clients in a pod beside node 0, on whose machine no fault is made but to the pods."""
+    space = cast("OwnNamespace", stack).space
+    image = stack.files.settings().image.rag
+    return PodCrowd(space, image, doors_of(stack), pace, ledger=ledger, machine=space.machine_of("qdrant-0"))
