@@ -1,7 +1,8 @@
 """What policies add to a preview: `python -m tests.bench.policies [RUNS]`, on dev's program, of which nothing is up.
 
-Previews without packs, with all of them in one process (as `make preview` does it) and with one process each, in turn
-and in one run. Prints seconds that passed and seconds of processors, of everything that was started; judges nothing.
+Previews without packs, with one that does nothing, with all of them in one process (as `make preview` does it) and with
+one process each, in turn and in one run. Prints seconds that passed and seconds of processors, of everything that was
+started; judges nothing.
 """
 
 import resource
@@ -9,6 +10,7 @@ import statistics
 import sys
 import time
 from collections import defaultdict
+from pathlib import Path
 
 from pulumi import automation
 from rich.console import Console
@@ -20,8 +22,10 @@ from ops.stack import open_stack
 from ops.status import parts_note
 from proof.own_stack import described
 
-WAYS = {
+EMPTY = Path(__file__).parent / "empty_pack"
+WAYS: dict[str, list[Path]] = {
     "no packs": [],
+    "a pack that does nothing": [EMPTY],
     "all packs in one process": [PACKS],
     "a process for each pack": [PACKS / name for name in ("reliability", "security", "gateway")],
 }
@@ -35,7 +39,7 @@ def main() -> None:
     taken = defaultdict[str, list[tuple[float, float]]](list)
     for _ in track(range(runs), "previews", console=stack.console):
         for way, packs in WAYS.items():
-            taken[way].append(preview(opened, [str(pack) for pack in packs]))
+            taken[way].append(preview(opened, packs))
     table = Table("preview of dev", "seconds", "over none", "processor seconds", "over none", title=f"median of {runs}")
     bare = _medians(taken["no packs"])
     for way, times in taken.items():
@@ -46,11 +50,11 @@ def main() -> None:
     console.print(table, parts_note(stack.files.parts))
 
 
-def preview(opened: automation.Stack, packs: list[str]) -> tuple[float, float]:
+def preview(opened: automation.Stack, packs: list[Path]) -> tuple[float, float]:
     """Seconds that passed, and processor seconds."""
-    configs = policy_options("dev")["policy_pack_configs"] * len(packs)
+    configs = [config for pack in packs if pack != EMPTY for config in policy_options("dev")["policy_pack_configs"]]
     began, before = time.monotonic(), _processors()
-    opened.preview(color="never", policy_packs=packs, policy_pack_configs=configs)
+    opened.preview(color="never", policy_packs=[str(pack) for pack in packs], policy_pack_configs=configs)
     return time.monotonic() - began, _processors() - before
 
 
