@@ -14,7 +14,7 @@ from proof import account, breaker, capacity, changes, hops, scenarios
 from proof import k6 as k6_of
 from proof import load as load_test
 from proof.chaos import Chaos
-from proof.crowd import Pace
+from proof.doors import Pace
 from proof.own_stack import OwnStack
 from proof.pod_scenarios import POD_SCENARIOS
 from proof.pod_setting import pod_crowd, proof_namespace
@@ -58,9 +58,7 @@ def load(profile: load_test.Profile = "slo", factor: Factor = 1, *, keep: Keep =
 
 def chaos(stack: Like = "dev", only: Only = "", pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False) -> None:
     """Break a stack like dev, or like prod, in every way that is known, while clients read and write."""
-    if stack == "prod":
-        _end(_pod_chaos(only, pace, keep=keep, agreed=yes))
-    _end(_chaos(only, pace, keep))
+    _end(_pod_chaos(only, pace, keep=keep, agreed=yes) if stack == "prod" else _chaos(only, pace, keep))
 
 
 def roll(only: Only = "", times: Times = 1, pace: PaceShare = 1, *, keep: Keep = False) -> None:
@@ -121,7 +119,9 @@ def _chaos(only: str, pace: float, keep: bool) -> bool:
 def _pod_chaos(only: str, pace: float, *, keep: bool, agreed: bool) -> bool:
     chosen = _chosen(partial(scenarios.named, among=POD_SCENARIOS), only)
     stack, folder = proof_namespace(), account.folder_of("chaos-prod")
-    consent.ask(stack.files.settings(), stack.files.parts, "Bring up a stack to break in", agreed=agreed)
+    consent.ask(
+        stack.files.settings(), stack.files.parts, "Drain machines, and bring up a stack to break, in", agreed=agreed
+    )
 
     def run(stack: OwnStack) -> Sequence[Section]:
         return Chaos(stack, Pace.of(pace), Promises.read(), folder, console.print, pod_crowd).run(chosen)
@@ -137,7 +137,11 @@ def _roll(only: str, times: int, pace: float, keep: bool) -> bool:
         return Rolling(stack, Pace.of(pace), Promises.read(), folder, console.print).run(chosen, times)
 
     command = "make roll" + _given(ONLY=only, TIMES=times, PACE=pace)
-    return _prove("Rolling changes: what clients notice of them", command, folder, run, keep=keep)
+    try:
+        return _prove("Rolling changes: what clients notice of them", command, folder, run, keep=keep)
+    finally:
+        if not keep:
+            changes.forget_rebuilt(proof_stack())
 
 
 def _breaker(keep: bool) -> bool:
@@ -180,7 +184,6 @@ def _prove(
     finally:
         if not keep:
             stack.clear_away()
-            changes.forget_rebuilt(stack)
     return account.publish(account.report_of(title, command, stack.files.parts, sections), folder, console)
 
 

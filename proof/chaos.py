@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from docker.errors import DockerException
+from kubernetes.client import ApiException
+from urllib3.exceptions import HTTPError
 
 from ops.stack import OperatorError
 from proof.clients import READ
-from proof.crowd import Pace
+from proof.doors import Pace
 from proof.ground import GroundRefused
 from proof.judge import Observed, Verdict, judge, limits_of_fault
 from proof.ledger import Ledger
@@ -19,7 +21,10 @@ from proof.promises import Promises
 from proof.report import Section
 from proof.scenarios import Scenario
 from proof.setting import Crowd, audit_and_remove, crowd, unwhole_after
+from providers.kube import NoCluster
 
+# After any of these the run goes on with the next fault: what was seen before must be told.
+MISHAPS = (GroundRefused, DockerException, ApiException, HTTPError, NoCluster, TimeoutError, RuntimeError)
 AFTERWARDS_SECONDS = 3  # the clients go on a little, to see that it stays well
 
 
@@ -43,7 +48,7 @@ class Chaos:
             try:
                 with scenario.ground(self.stack):
                     section = self.one(scenario)
-            except (GroundRefused, DockerException) as error:
+            except MISHAPS as error:
                 section = not_run(scenario, [str(error)]) if section is None else left_behind(section, str(error))
                 self._bring_back()
             self.say("    kept" if section.kept else f"    NOT kept: {_broken(section.verdicts)}")
@@ -99,11 +104,12 @@ class Chaos:
             unwhole=unwhole,
             trouble=trouble,
             may_fail=scenario.may_fail,
+            excused_seconds=scenario.excused_seconds,
             slow=scenario.slow,
         )
 
     def _bring_back(self) -> None:
-        with suppress(OperatorError):
+        with suppress(OperatorError, *MISHAPS):
             self.stack.bring_back()
 
 

@@ -1,7 +1,8 @@
 """The clients as a program of their own, for a pod: `python -m proof.inside FILE`, told in JSON where and how often.
 
-A line of JSON for each call and for the points of each acknowledged write, said at once, and one when it has begun and
-one when it has ended, which SIGTERM asks it to. It needs what `SHIPPED` of `proof.pod_crowd` names, and `requests`.
+A line of JSON for the points of each acknowledged write, at once, and for each call, soon; one when it has begun, and
+one when it has ended, which SIGTERM asks it to, with the number of all lines. It needs what `SHIPPED` of
+`proof.pod_crowd` names, and `requests`.
 """
 
 import json
@@ -13,44 +14,46 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from proof.crowd import Doors, Pace, streams
+from proof.doors import Doors, Pace, streams
 from proof.traffic import Traffic
 
 PAUSE_SECONDS = 0.2
-_line = threading.Lock()
 
 
-def say(**what: object) -> None:
-    with _line:
-        print(json.dumps(what), flush=True)
+class Voice:
+    """Says lines of JSON, from whichever thread, and counts them; whoever listens keeps the ledger."""
 
+    def __init__(self) -> None:
+        self.lines = 0
+        self._line = threading.Lock()
 
-class SpokenLedger:
-    """Whoever listens keeps it."""
+    def say(self, **what: object) -> None:
+        with self._line:
+            self.lines += 1
+            print(json.dumps(what), flush=True)
 
     def acknowledge(self, points: Mapping[int, str]) -> None:
-        say(acknowledged=points)
+        self.say(acknowledged=points)
+
+    def say_calls(self, traffic: Traffic, said: int) -> int:
+        """Say the calls that were not said yet; returns how many were."""
+        fresh = traffic.calls[said:]
+        for call in fresh:
+            self.say(call=asdict(call))
+        return said + len(fresh)
 
 
 def main() -> None:
     told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     enough = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: enough.set())
-    say(monotonic=time.monotonic(), time=time.time())
-    said = 0
-    with Traffic(streams(Doors(**told["doors"]), Pace(**told["pace"]), SpokenLedger())) as traffic:
+    voice, said = Voice(), 0
+    voice.say(monotonic=time.monotonic(), time=time.time())
+    with Traffic(streams(Doors(**told["doors"]), Pace(**told["pace"]), voice)) as traffic:
         while not enough.wait(PAUSE_SECONDS):
-            said = say_calls(traffic, said)
-    say_calls(traffic, said)
-    say(ended=True)
-
-
-def say_calls(traffic: Traffic, said: int) -> int:
-    """Say the calls that were not said yet; returns how many were."""
-    fresh = traffic.calls[said:]
-    for call in fresh:
-        say(call=asdict(call))
-    return said + len(fresh)
+            said = voice.say_calls(traffic, said)
+    voice.say_calls(traffic, said)
+    voice.say(lines=voice.lines + 1)
 
 
 if __name__ == "__main__":

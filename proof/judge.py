@@ -1,5 +1,6 @@
 """What was observed, held against what was promised; pure."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Observed:
     unwhole: Sequence[str] = ()
     trouble: str = ""  # why the fault could not be made, or not be healed
     may_fail: Mapping[str, str] = field(default_factory=dict)  # stream -> why
+    excused_seconds: float = math.inf  # how long it may, from the fault on; never longer than until all is whole
     slow: str = ""  # why latency is not judged
 
     @property
@@ -144,7 +146,8 @@ def _failures(observed: Observed, limits: Limits) -> Iterator[Verdict]:
     for stream in _present(observed):
         bad = failed(within(of(observed.calls, stream), observed.calm, observed.ended))
         excuse = observed.may_fail.get(stream)
-        counted = [call for call in bad if not excuse or not observed.fault <= call.due < observed.whole]
+        excused_until = min(observed.whole, observed.fault + observed.excused_seconds)
+        counted = [call for call in bad if not excuse or not observed.fault <= call.due < excused_until]
         allowed = limits.failed_writes_after_retry if stream == WRITE else limits.failed_calls
         total = len(within(of(observed.calls, stream), observed.calm, observed.ended))
         after = ", each sent until acknowledged" if stream == WRITE else ""

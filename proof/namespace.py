@@ -6,6 +6,7 @@ from typing import Any
 
 from kubernetes import client
 from kubernetes.client import ApiException
+from kubernetes.stream import stream
 
 from providers import kube
 
@@ -27,7 +28,7 @@ class Namespace:
     """Pods by the name of their workload; machines by their own."""
 
     def __init__(self, name: str, context: str = "") -> None:
-        api = kube.api_client(context)
+        api, self._context = kube.api_client(context), context
         self.core: Any = client.CoreV1Api(api)
         self._policies: Any = client.NetworkingV1Api(api)
         self.name = name
@@ -39,17 +40,25 @@ class Namespace:
     def machine_of(self, pod: str) -> str:
         return str(self.core.read_namespaced_pod(pod, self.name).spec.node_name)
 
-    def ready(self, workload: str, count: int) -> bool:
-        """Whether so many pods of a workload are ready, and stay."""
+    def ready_pods(self, workload: str) -> list[Any]:
+        """Those that are ready, and stay."""
         stay = [pod for pod in self.pods(workload) if pod.metadata.deletion_timestamp is None]
-        return sum(_is(pod.status.conditions, "Ready") for pod in stay) == count
+        return [pod for pod in stay if _is(pod.status.conditions, "Ready")]
+
+    def ready(self, workload: str, count: int) -> bool:
+        return len(self.ready_pods(workload)) == count
 
     def well(self, machine: str) -> bool:
         return _is(self.core.read_node(machine).status.conditions, "Ready")
 
-    def kill(self, pod: str) -> None:
-        """End it without a word; whoever manages it makes another."""
-        self.core.delete_namespaced_pod(pod, self.name, grace_period_seconds=0)
+    def delete(self, pod: str, *, notice_seconds: int) -> None:
+        """Have it end within that time; whoever manages it makes another."""
+        self.core.delete_namespaced_pod(pod, self.name, grace_period_seconds=notice_seconds)
+
+    def execute(self, pod: str, command: Sequence[str]) -> None:
+        """Run a command in a pod, by a client of its own: the library bends the one it is given."""
+        exec_in_pod = kube.core(self._context).connect_get_namespaced_pod_exec
+        stream(exec_in_pod, pod, self.name, command=list(command), stdout=True, stderr=True)
 
     def drain(self, machine: str, *, but: str = "") -> None:
         """Cordon it, and evict what is ours as budgets allow, `but` for one pod, until nothing is left that can go."""
@@ -59,8 +68,8 @@ class Namespace:
     def uncordon(self, machine: str) -> None:
         self.core.patch_node(machine, {"spec": {"unschedulable": None}})
 
-    def cordoned(self) -> list[str]:
-        return [one.metadata.name for one in self.core.list_node().items if one.spec.unschedulable]
+    def takes_pods(self, machine: str) -> bool:
+        return not self.core.read_node(machine).spec.unschedulable
 
     def _evicted(self, machine: str, but: str) -> bool:
         here = [pod.metadata for pod in self.pods() if pod.spec.node_name == machine and pod.metadata.name != but]
@@ -85,7 +94,7 @@ class Namespace:
     def remove(self, pod: str) -> None:
         """A pod that nobody manages, at once, and the wires that were laid for it; nothing when there is none."""
         try:
-            self.kill(pod)
+            self.delete(pod, notice_seconds=0)
         except ApiException as error:
             if not kube.is_gone(error):
                 raise
@@ -105,20 +114,28 @@ def lone_pod(
     *,
     env: Mapping[str, str] | None = None,
     files: Mapping[str, Any] | None = None,
+    pull_secret: str = "",
     machine: str = "",
 ) -> dict[str, Any]:
     """A pod that nobody manages and the strictest Pod Security lets in; `files` is a volume, seen as /files."""
-    restricted = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     container = {
         "name": "it",
         "image": image,
         "command": list(command),
         "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
-        "securityContext": restricted,
+        "resources": {"requests": {"cpu": "250m", "memory": "256Mi"}, "limits": {"cpu": "2", "memory": "512Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
         "volumeMounts": [{"name": "files", "mountPath": "/files"}] if files else [],
     }
     spec = {
         "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "imagePullSecrets": [{"name": pull_secret}] if pull_secret else [],
         "nodeSelector": {MACHINE: machine} if machine else {},
         "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],

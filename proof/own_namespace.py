@@ -4,15 +4,22 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from kubernetes.client import ApiException
+from pulumi import automation
 
 from ops.parts import load_parts
-from ops.stack import StackFiles, use_parts
-from proof.namespace import Namespace, until
+from ops.stack import OperatorError, StackFiles, use_parts
+from platforms.kubernetes.cluster import Cluster
+from proof.namespace import Namespace
 from proof.own_stack import OwnStack, limiting_nobody, own_console
-from providers import kube
 
 SMALL: Mapping[str, Any] = {"qdrantMemoryMib": "512", "qdrantStorageGib": "1"}
+# What the stack file says of where the operator's own stack is, and how it is reached, is not for this one.
+OF_ITS_OWN: Mapping[str, Any] = {
+    "kubernetesNamespace": "",
+    "kubernetesCreateNamespace": "true",
+    "kubernetesSecretName": "",
+    "kubernetesEdge": "none",
+}
 
 
 class OwnNamespace(OwnStack):
@@ -22,22 +29,27 @@ class OwnNamespace(OwnStack):
     def space(self) -> Namespace:
         return Namespace(self.prefix, self.files.settings().kubernetes.context)
 
+    @property
+    def client_image(self) -> str:
+        """An image that is there already, and has what clients need: Python and `requests`."""
+        settings = self.files.settings()
+        return Cluster(prefix=self.prefix, settings=settings.kubernetes).image(str(settings.image.rag))
+
     def trust_this_machine(self) -> None:
         """Nothing to do: no client stands for others where nobody is limited."""
 
     def bring_back(self) -> None:
-        for machine in self.space.cordoned():
-            self.space.uncordon(machine)
         self.up()
 
-    def _remove_by_hand(self) -> None:
+    def clear_away(self) -> None:
+        """Remove all of it; what cannot be removed so is left to its owner: a namespace may be somebody else's."""
         try:
-            self.space.core.delete_namespace(self.prefix)
-        except ApiException as error:
-            if not kube.is_gone(error):
-                raise
-        gone = f"metadata.name={self.prefix}"
-        until(f"namespace {self.prefix} to go", lambda: not self.space.core.list_namespace(field_selector=gone).items)
+            self.down(purge=True)
+        except automation.CommandError as error:
+            raise OperatorError(
+                f"expected the stack in namespace {self.prefix} to go, found: {error}. If nobody else uses it: "
+                f"kubectl delete namespace {self.prefix}, then run the same again"
+            ) from error
 
 
 def described(name: str, prefix: str) -> OwnNamespace:
@@ -46,7 +58,7 @@ def described(name: str, prefix: str) -> OwnNamespace:
     use_parts(parts)
     files = StackFiles(name=name, source="prod", parts=parts)
     return OwnNamespace(
-        files=files.with_config(namePrefix=prefix, **SMALL, **limiting_nobody(files.settings())),
+        files=files.with_config(namePrefix=prefix, **OF_ITS_OWN, **SMALL, **limiting_nobody(files.settings())),
         console=own_console(),
         prefix=prefix,
     )

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -13,17 +13,28 @@ from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
 from proof.calls import Call
-from proof.crowd import Doors, Pace
+from proof.doors import Doors, Pace
 from proof.ledger import Ledger
-from proof.namespace import Namespace, lone_pod, until
+from proof.namespace import Namespace, until
 from providers import kube
 
 NAME = "crowd"
 TOLD = "told.json"
-SHIPPED = ("__init__", "calls", "clients", "crowd", "inside", "ledger", "traffic", "vectors")
+SHIPPED = ("__init__", "calls", "clients", "doors", "inside", "ledger", "traffic", "vectors")
+COMMAND = ("python", "-m", "proof.inside", f"/files/{TOLD}")
+ENVIRONMENT = {"PYTHONPATH": "/files", "PYTHONDONTWRITEBYTECODE": "1"}
+FILES: Mapping[str, Any] = {
+    "secret": {
+        "secretName": NAME,
+        "items": [{"key": TOLD, "path": TOLD}, *({"key": f"{n}.py", "path": f"proof/{n}.py"} for n in SHIPPED)],
+    }
+}
 START_SECONDS = 120
 GRACE_SECONDS = 40  # a call under way is waited for, 10 s at most
-DEAF_SECONDS = 0.5  # before the log is asked for again
+LINE_SECONDS = 15  # somebody calls every second: a log that says nothing for so long is asked for again
+DEAF_SECONDS = 60  # and given up
+PAUSE_SECONDS = 0.5
+SKEW_SECONDS = 0.5
 
 
 class Heard:
@@ -35,8 +46,11 @@ class Heard:
         self._ledger, self._later = ledger, 0.0
 
     def hear(self, line: str) -> None:
-        """Take one line of `proof.inside`; a line of anything else, such as a traceback, is a ValueError."""
-        said = json.loads(line)
+        """Take one line of `proof.inside`; ValueError when it is none, or the last one and others are missing."""
+        try:
+            said = json.loads(line)
+        except ValueError as error:
+            raise ValueError(f"expected a line of the clients, found {line[:200]!r}") from error
         self.lines += 1
         if "call" in said:
             call = Call(**said["call"])
@@ -44,23 +58,33 @@ class Heard:
             self.calls.append(replace(call, **moved))
         elif "acknowledged" in said:
             self._ledger.acknowledge({int(point): mark for point, mark in said["acknowledged"].items()})
-        elif "monotonic" in said:  # two machines agree on the time of day, and on nothing else
-            self._later = (said["time"] - said["monotonic"]) - (time.time() - time.monotonic())
-            self.begun = True
+        elif "monotonic" in said:
+            self._begin(said["monotonic"], said["time"])
         else:
-            self.ended = said["ended"]
+            self._end(said["lines"])
+
+    def _begin(self, monotonic: float, clock: float) -> None:
+        """Two machines agree on the time of day, and on nothing else."""
+        if (ahead := clock - time.time()) > SKEW_SECONDS:
+            raise ValueError(f"expected the pod's clock to be this machine's, found it {ahead:.1f} s ahead; set one")
+        self._later = (clock - monotonic) - (time.time() - time.monotonic())
+        self.begun = True
+
+    def _end(self, lines: int) -> None:
+        if lines != self.lines:
+            raise ValueError(f"expected {lines} lines of the clients, found {self.lines}: some of the log was lost")
+        self.ended = True
 
 
 class PodCrowd:
     """Runs while its block does; `calls` is complete when the block ends. As `Traffic`, but in a pod."""
 
-    def __init__(
-        self, space: Namespace, image: str, doors: Doors, pace: Pace, *, ledger: Ledger, machine: str = ""
-    ) -> None:
-        self._space, self._image, self._machine = space, image, machine
+    def __init__(self, space: Namespace, pod: Mapping[str, Any], doors: Doors, pace: Pace, ledger: Ledger) -> None:
+        self._space, self._pod = space, pod
         self._told = {"doors": asdict(doors), "pace": asdict(pace)}
         self._heard = Heard(ledger)
         self._wrong: Exception | None = None
+        self._over = threading.Event()
         self._listener = threading.Thread(target=self._listen, name=NAME, daemon=True)
 
     @property
@@ -72,6 +96,7 @@ class PodCrowd:
         try:
             self._start()
         except BaseException:  # who is not let in is not asked to leave
+            self._over.set()
             self._remove()
             raise
         return self
@@ -86,12 +111,17 @@ class PodCrowd:
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         try:
-            self._space.core.delete_namespaced_pod(NAME, self._space.name, grace_period_seconds=GRACE_SECONDS)
-            self._listener.join(GRACE_SECONDS + DEAF_SECONDS)
+            self._space.delete(NAME, notice_seconds=GRACE_SECONDS)
+            self._listener.join(GRACE_SECONDS)
+        except ApiException as error:
+            if not kube.is_gone(error):
+                raise
         finally:
+            self._over.set()
             self._remove()
         if _type is None and not self._heard.ended:
-            raise RuntimeError("expected the clients to end when they were asked to, found that they were cut off")
+            found = self._wrong or "that they were cut off"
+            raise RuntimeError(f"expected the clients to end when they were asked to, found {found}") from self._wrong
 
     def _made(self, stream: str) -> int:
         return sum(call.stream == stream for call in list(self.calls))
@@ -102,22 +132,13 @@ class PodCrowd:
         return True
 
     def _start(self) -> None:
-        for callee, port in (("haproxy", 6333), ("kong", 8000)):
-            self._space.allow(NAME, callee, port)
         package = Path(__file__).parent
         code = {f"{name}.py": (package / f"{name}.py").read_text(encoding="utf-8") for name in SHIPPED}
         secret = {"metadata": {"name": NAME}, "stringData": {**code, TOLD: json.dumps(self._told)}}
         self._space.core.create_namespaced_secret(self._space.name, secret)
-        items = [{"key": file, "path": file if file == TOLD else f"proof/{file}"} for file in secret["stringData"]]
-        pod = lone_pod(
-            NAME,
-            self._image,
-            ["python", "-m", "proof.inside", f"/files/{TOLD}"],
-            env={"PYTHONPATH": "/files", "PYTHONDONTWRITEBYTECODE": "1"},
-            files={"secret": {"secretName": NAME, "items": items}},
-            machine=self._machine,
-        )
-        self._space.core.create_namespaced_pod(self._space.name, pod)
+        for callee, port in (("haproxy", 6333), ("kong", 8000)):
+            self._space.allow(NAME, callee, port)
+        self._space.core.create_namespaced_pod(self._space.name, self._pod)
         self._listener.start()
         try:
             until("the clients to begin", lambda: self._going_on() and self._heard.begun, START_SECONDS)
@@ -128,10 +149,14 @@ class PodCrowd:
     def _listen(self) -> None:
         """Hear every line once, until the last one; a log that breaks off is asked for again."""
         try:
-            while not self._heard.ended:
+            last = time.monotonic()
+            while not self._heard.ended and not self._over.is_set():
                 for line in self._lines():
                     self._heard.hear(line)
-                time.sleep(DEAF_SECONDS)
+                    last = time.monotonic()
+                if self._heard.begun and time.monotonic() - last > DEAF_SECONDS:
+                    raise TimeoutError(f"no line of their log for {DEAF_SECONDS} s")
+                self._over.wait(PAUSE_SECONDS)
         except Exception as error:  # told by whoever waits
             self._wrong = error
 
@@ -140,7 +165,7 @@ class PodCrowd:
         skip, rest = self._heard.lines, b""
         try:
             log: Any = self._space.core.read_namespaced_pod_log(
-                NAME, self._space.name, follow=True, _preload_content=False
+                NAME, self._space.name, follow=True, _preload_content=False, _request_timeout=(5, LINE_SECONDS)
             )
             for chunk in log.stream(1 << 16):
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -149,13 +174,15 @@ class PodCrowd:
         except HTTPError:
             return
         except ApiException as error:
-            if error.status not in (400, 404) or (error.status == 404 and self._heard.begun):
-                raise  # 400: its container is still being made
+            gone = kube.is_gone(error) and self._heard.begun
+            if gone or error.status in (401, 403):  # else: not yet, or not for a moment
+                raise
 
     def _remove(self) -> None:
-        self._space.remove(NAME)
         try:
             self._space.core.delete_namespaced_secret(NAME, self._space.name)
         except ApiException as error:
             if not kube.is_gone(error):
                 raise
+        finally:
+            self._space.remove(NAME)

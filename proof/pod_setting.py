@@ -3,11 +3,12 @@
 import os
 from typing import cast
 
-from proof.crowd import Doors, Pace
+from proof.doors import Doors, Pace
 from proof.ledger import Ledger
+from proof.namespace import lone_pod
 from proof.own_namespace import OwnNamespace, described
 from proof.own_stack import TOKEN_SECONDS, OwnStack
-from proof.pod_crowd import PodCrowd
+from proof.pod_crowd import COMMAND, ENVIRONMENT, FILES, NAME, PodCrowd
 
 
 def proof_namespace() -> OwnNamespace:
@@ -30,6 +31,19 @@ def doors_of(stack: OwnStack) -> Doors:
 
 def pod_crowd(stack: OwnStack, pace: Pace, ledger: Ledger) -> PodCrowd:
     """Clients in a pod beside node 0, on whose machine no fault is made but to the pods."""
-    space = cast("OwnNamespace", stack).space
-    image = stack.files.settings().image.rag
-    return PodCrowd(space, image, doors_of(stack), pace, ledger=ledger, machine=space.machine_of("qdrant-0"))
+    own = cast("OwnNamespace", stack)
+    return clients_in_a_pod(own, pace, ledger, own.space.machine_of("qdrant-0"))
+
+
+def clients_in_a_pod(stack: OwnNamespace, pace: Pace, ledger: Ledger, machine: str = "") -> PodCrowd:
+    """The same on a machine of one's choice, or on any."""
+    pod = lone_pod(
+        NAME,
+        stack.client_image,
+        COMMAND,
+        env=ENVIRONMENT,
+        files=FILES,
+        pull_secret=stack.files.settings().kubernetes.pull_secret,
+        machine=machine,
+    )
+    return PodCrowd(stack.space, pod, doors_of(stack), pace, ledger)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ops.stack import OperatorError
 from proof.changes import Change
 from proof.clients import READ
-from proof.crowd import Pace
+from proof.doors import Pace
 from proof.judge import WORDS, Observed, Verdict, judge, limits_of_rolling
 from proof.ledger import Ledger
 from proof.own_stack import OwnStack

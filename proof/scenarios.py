@@ -1,5 +1,6 @@
 """The faults that are tried, and for each what may fail meanwhile: all else must not."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,7 +23,10 @@ def no(*streams: str, because: str) -> Mapping[str, str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One fault. Streams not in `may_fail` must not fail at all; latency is judged unless `slow` says why it is not."""
+    """One fault. Streams not in `may_fail` must not fail at all; latency is judged unless `slow` says why it is not.
+
+    What may fail may until all is whole, or for `excused_seconds` where others take over.
+    """
 
     name: str
     title: str
@@ -31,6 +35,7 @@ class Scenario:
     away_seconds: float = 14
     ground: Ground = as_it_stands
     may_fail: Mapping[str, str] = field(default_factory=dict)
+    excused_seconds: float = math.inf
     slow: str = ""
 
 

@@ -12,7 +12,7 @@ from ops.corpus import Document
 from ops.ingest import index_all
 from proof.calls import Call
 from proof.clients import client_address
-from proof.crowd import Doors, Pace, streams
+from proof.doors import Doors, Pace, streams
 from proof.ledger import Ledger
 from proof.own_stack import TOKEN_SECONDS, OwnStack, described, is_up, was_used
 from proof.traffic import Traffic

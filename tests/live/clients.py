@@ -7,7 +7,7 @@ from typing import Self
 
 from proof.calls import Call, failed, of
 from proof.clients import READ, WRITE
-from proof.crowd import Pace
+from proof.doors import Pace
 from proof.ledger import Ledger
 from proof.own_stack import OwnStack
 from proof.setting import cluster_of, crowd

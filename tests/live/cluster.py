@@ -9,11 +9,11 @@ from pathlib import Path
 
 from proof.calls import Call, failed
 from proof.clients import READ, WRITE
-from proof.crowd import Pace
+from proof.doors import Pace
 from proof.ledger import Ledger
 from proof.own_namespace import OwnNamespace
 from proof.pod_crowd import PodCrowd
-from proof.pod_setting import doors_of
+from proof.pod_setting import clients_in_a_pod
 from proof.setting import cluster_of
 from proof.wholeness import audit, await_whole
 
@@ -50,11 +50,10 @@ class Seen:
 @contextmanager
 def clients(stack: OwnNamespace, machine: str = "") -> Iterator[Seen]:
     """Readers and writers in a pod on that machine, while the block runs and a little longer."""
-    image = stack.files.settings().image.rag
     with (
         tempfile.TemporaryDirectory() as folder,
         Ledger(Path(folder) / "ledger.jsonl") as ledger,
-        PodCrowd(stack.space, image, doors_of(stack), GENTLE, ledger=ledger, machine=machine) as crowd,
+        clients_in_a_pod(stack, GENTLE, ledger, machine) as crowd,
     ):
         seen = Seen(crowd, ledger)
         seen.settle_in()

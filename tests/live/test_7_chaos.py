@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from proof.chaos import Chaos
-from proof.crowd import Pace
+from proof.doors import Pace
 from proof.ledger import Ledger, read
 from proof.promises import Promises
 from proof.report import Section

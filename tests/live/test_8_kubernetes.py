@@ -15,7 +15,7 @@ from ops.corpus import Document
 from ops.parts import load_parts
 from ops.stack import use_parts
 from proof.chaos import Chaos
-from proof.crowd import Pace
+from proof.doors import Pace
 from proof.namespace import Namespace, lone_pod, until
 from proof.own_namespace import OwnNamespace, described
 from proof.pod_crowd import NAME as CROWD
@@ -96,9 +96,7 @@ def test_only_who_is_wired_reaches_a_service(prod: OwnNamespace, space: Namespac
         "        print(at[1], said, flush=True)\n"
         "    time.sleep(0.2)\n"
     )
-    space.core.create_namespaced_pod(
-        SPACE, lone_pod("stranger", prod.files.settings().image.rag, ["python", "-c", ask])
-    )
+    space.core.create_namespaced_pod(SPACE, lone_pod("stranger", prod.client_image, ["python", "-c", ask]))
 
     def said() -> set[str]:
         try:
@@ -154,7 +152,7 @@ def test_the_same_harness_that_breaks_docker_breaks_kubernetes(prod: OwnNamespac
     """Two faults of `make chaos STACK=prod`, judged as there but for latency, which a busy machine decides."""
     gentle = Pace(read=15, search=4, ask=1, write=3, connections=10, calm_seconds=6)
     chaos = Chaos(prod, gentle, Promises.read(), tmp_path, print, pod_crowd)
-    for section in chaos.run(named("kill-leader", "kill-haproxy", among=POD_SCENARIOS)):
+    for section in chaos.run(named("kill-leader", "delete-haproxy", among=POD_SCENARIOS)):
         broken = [verdict for verdict in section.verdicts if not verdict.kept]
         assert [each for each in broken if "p99" not in each.promise and each.promise != "worst read"] == []
 

@@ -14,7 +14,7 @@ from ops.parts import Parts
 from ops.stack import OperatorError, StackFiles
 from proof import capacity, changes, scenarios
 from proof.chaos import Chaos, left_behind, not_run
-from proof.crowd import Pace
+from proof.doors import Pace
 from proof.ground import GroundRefused
 from proof.judge import Verdict
 from proof.own_stack import OwnStack
