@@ -1,27 +1,17 @@
 """A namespace of a cluster and the machines under it, as an operator sees and handles them."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kubernetes import client
 from kubernetes.client import ApiException
 from kubernetes.stream import stream
 
+from proof.patience import until
 from providers import kube
 
 NAME = "app.kubernetes.io/name"
 MACHINE = "kubernetes.io/hostname"
-
-
-def until(what: str, condition: Callable[[], Any], seconds: float = 180) -> Any:
-    """Wait for a condition and return what it returned; TimeoutError that names it when it does not come true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {seconds:.0f} s")
-        time.sleep(0.5)
-    return found
 
 
 class Namespace:

@@ -1,4 +1,4 @@
-"""Patience with a cluster that is not well yet."""
+"""Patience with what is not well yet."""
 
 import time
 from collections.abc import Callable
@@ -12,12 +12,12 @@ T = TypeVar("T")
 PAUSE_SECONDS = 0.5
 
 
-def until(what: str, attempt: Callable[[], T | None], seconds: float = 60) -> T:
+def until(what: str, attempt: Callable[[], T | None], seconds: float = 180) -> T:
     """Try until it gives something; refusals and silence only mean: not yet. TimeoutError with the last of them."""
     deadline, last = time.monotonic() + seconds, "nothing"
     while True:
         try:
-            if (found := attempt()) is not None:
+            if found := attempt():
                 return found
         except (NodeUnreachable, QdrantError, requests.RequestException) as error:
             last = str(error)

@@ -15,7 +15,8 @@ from urllib3.exceptions import HTTPError
 from proof.calls import Call
 from proof.doors import Doors, Pace
 from proof.ledger import Ledger
-from proof.namespace import Namespace, until
+from proof.namespace import Namespace
+from proof.patience import until
 from providers import kube
 
 NAME = "crowd"

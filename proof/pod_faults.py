@@ -6,9 +6,9 @@ from typing import Any
 
 from proof import faults
 from proof.faults import Heal
-from proof.namespace import until
 from proof.own_namespace import OwnNamespace
 from proof.own_stack import OwnStack
+from proof.patience import until
 from proof.pod_crowd import NAME as CROWD
 
 PodFault = Callable[[OwnNamespace], Heal]
@@ -62,7 +62,10 @@ def deleted(workload: str) -> PodFault:
             now = {pod.metadata.uid for pod in stack.space.ready_pods(workload)}
             return lost not in now and len(now) == len(before)
 
-        return lambda: until(f"{len(before)} ready pods of {workload}, another one among them", back, BACK_SECONDS)
+        def heal() -> None:
+            until(f"{len(before)} ready pods of {workload}, another one among them", back, BACK_SECONDS)
+
+        return heal
 
     return fault
 

@@ -16,8 +16,9 @@ from ops.parts import load_parts
 from ops.stack import use_parts
 from proof.chaos import Chaos
 from proof.doors import Pace
-from proof.namespace import Namespace, lone_pod, until
+from proof.namespace import Namespace, lone_pod
 from proof.own_namespace import OwnNamespace, described
+from proof.patience import until
 from proof.pod_crowd import NAME as CROWD
 from proof.pod_scenarios import POD_SCENARIOS
 from proof.pod_setting import pod_crowd

@@ -95,13 +95,14 @@ def test_what_a_pod_is_sent_calls_and_tells_and_ends_when_it_is_asked_to(
                 process.terminate()
         too_long.cancel()
     assert (process.returncode, heard.begun, heard.ended) == (0, True, True)
-    assert failed(of(heard.calls, READ, WRITE)) == []
-    asked = of(heard.calls, ASK)
+    made = [each for each in heard.calls if each.attempts]  # at the end some may be due that nobody could make any more
+    assert failed(of(made, READ, WRITE)) == []
+    asked = of(made, ASK)
     assert asked
     assert failed(asked) == asked
-    assert len(ledger.entries) == 4 * len(of(heard.calls, WRITE))
+    assert len(ledger.entries) == 4 * len(of(made, WRITE))
     assert all(mark == fingerprint(signs(point, DIMENSIONS)) for point, mark in ledger.entries.items())
-    assert all(before < call.due <= call.ended < time.monotonic() for call in heard.calls)
+    assert all(before < each.due <= each.ended < time.monotonic() for each in heard.calls)
 
 
 def call(number: int) -> str:
