@@ -25,7 +25,7 @@ def _panels(slo: Slo) -> list[Any]:
             "Budget left",
             f"Of what may go wrong in {slo.window_days} days; below 0 the promise is broken.",
             "percentunit",
-            {"": f"slo:budget_left:ratio{where}"},
+            {slo.name: f"slo:budget_left:ratio{where}"},
             thresholds((None, "red"), (0, "orange"), (0.5, "green")),
             alert=alerts["Slow"],
             nothing="no traffic",
