@@ -39,7 +39,8 @@ class OwnNamespace(OwnStack):
         """Nothing to do: no client stands for others where nobody is limited."""
 
     def bring_back(self) -> None:
-        self.up()
+        """Pods come back by themselves; what does not is looked for, and repaired."""
+        self.up(refresh=True)
 
     def clear_away(self) -> None:
         """Remove all of it; what cannot be removed so is left to its owner: a namespace may be somebody else's."""
