@@ -96,9 +96,12 @@ class Asked:
 
     def forbidden(self, namespace: str, settings: Settings, *, namespace_exists: bool) -> Iterator[str]:
         """What this user may not do of all that must be done, in words."""
+        refused: dict[str, list[str]] = {}
         for verb, group, kind in rights(settings):
             if not self._may(verb, group, kind, namespace):
-                yield f"{verb} {kind} in namespace {namespace}"
+                refused.setdefault(verb, []).append(kind)
+        for verb, kinds in refused.items():
+            yield f"{verb} {', '.join(kinds)} in namespace {namespace}"
         if settings.kubernetes.create_namespace and not namespace_exists and not self._may("create", "", "namespaces"):
             yield f"create namespace {namespace}"
         ranks = settings.kubernetes.priority_classes

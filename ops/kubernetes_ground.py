@@ -38,11 +38,12 @@ class KubernetesGround:
 
 def shortcomings(settings: Settings, cluster: ClusterLook) -> list[str]:
     """What is missing, each with what to do; pure."""
-    found = [
-        f"the right to {verb}: {cluster.user} may not; ask the cluster's owner, or set "
-        "rag-platform:kubernetesNamespace (or kubernetesCreateNamespace, kubernetesPriorityClasses) otherwise"
-        for verb in cluster.forbidden
-    ]
+    found = []
+    if cluster.forbidden:
+        found.append(
+            f"rights: {cluster.user} may not {'; '.join(cluster.forbidden)}; ask the cluster's owner, or set "
+            "rag-platform:kubernetesNamespace (or kubernetesCreateNamespace, kubernetesPriorityClasses) otherwise"
+        )
     wanted = settings.kubernetes
     if not wanted.create_namespace and not cluster.namespace_exists:
         found.append("its namespace: none is there, and kubernetesCreateNamespace is false; make it, or let it be made")

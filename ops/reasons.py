@@ -37,6 +37,7 @@ KNOWN = (
         "expected a Docker engine at {address}, found none that answers; start it",
     ),
 )
+OWN = "expected "  # how this project's own providers begin, which name the object and say what to do
 NOISE = re.compile(r"^(update failed|preview failed|\d+ errors? occurred:|\s*)$")
 TRACEBACK = re.compile(
     r"Traceback \(most recent call last\):.*^(?:[\w.]+\.)?(?P<error>\w+): ", re.DOTALL | re.MULTILINE
@@ -50,8 +51,11 @@ def plain(errors: Iterable[str]) -> list[str]:
 
 
 def _plain(error: str) -> str:
+    without = TRACEBACK.sub("", error)
+    said = "\n".join(line for line in without.splitlines() if not NOISE.match(line)).strip()
+    if said.startswith(OWN):
+        return said
     for pattern, sentence in KNOWN:
         if found := re.search(pattern, error):
             return sentence.format(**found.groupdict())
-    without = TRACEBACK.sub("", error)
-    return "\n".join(line for line in without.splitlines() if not NOISE.match(line)).strip()
+    return said

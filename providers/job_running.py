@@ -67,7 +67,6 @@ def _await_success(source: JobSource, clock: Clock) -> None:
             pods = source.pods()
             trouble = trouble_of(pods[-1]) if pods else "no pod of it"
             raise TimeoutError(
-                f"expected Job {name} to end within {PATIENCE_SECONDS} s, found: {trouble or 'it still runs'}; "
-                "mend it and run the same command again"
+                f"expected Job {name} to end within {PATIENCE_SECONDS} s, found: {trouble or 'it still runs'}"
             )
         clock.pause(PAUSE_SECONDS)

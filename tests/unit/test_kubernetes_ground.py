@@ -34,7 +34,11 @@ def test_a_cluster_that_has_everything_lacks_nothing() -> None:
 @pytest.mark.parametrize(
     ("overrides", "look", "said"),
     [
-        ({}, replace(GOOD, forbidden=("create secrets in namespace rag-prod",)), "the right to create secrets"),
+        (
+            {},
+            replace(GOOD, forbidden=("create secrets in namespace rag-prod", "delete pods")),
+            "secrets in namespace rag-prod; ",
+        ),
         ({"kubernetesCreateNamespace": False}, replace(GOOD, namespace_exists=False), "its namespace: none is there"),
         ({"kubernetesStorageClass": "slow"}, GOOD, "storage class slow: found fast, shared"),
         ({}, replace(GOOD, default_storage_class=""), "a default storage class: found fast, shared"),

@@ -40,5 +40,10 @@ def test_what_a_cluster_says_becomes_a_sentence_with_what_to_do(said: str, meant
     assert reason != said
 
 
+def test_a_sentence_of_our_own_keeps_the_object_that_it_names() -> None:
+    ours = "expected Job qdrant-founding to end, found: pod qdrant-founding-x: 0/3 nodes are available: 3 Insufficient"
+    assert plain([f"Traceback (most recent call last):\n  File\nTimeoutError: {ours}\nupdate failed"]) == [ours]
+
+
 def test_what_is_not_known_is_not_changed() -> None:
     assert plain(["the moon is in the wrong quarter"]) == ["the moon is in the wrong quarter"]
