@@ -32,6 +32,7 @@ class QdrantSettings(BaseModel):
     nodes: int
     balancers: int = Field(ge=1)
     storage_gib: int = Field(ge=1)
+    snapshot_gib: int = Field(ge=1)
     start_seconds: int = Field(ge=30)
     memory_mib: int = Field(ge=256)
     log_level: str = Field(pattern="^(TRACE|DEBUG|INFO|WARN|ERROR)$")
@@ -173,7 +174,9 @@ def node_workload(args: QdrantClusterArgs) -> Workload:
         secret_files={"/qdrant/config/local.yaml": service},
         data_dir="/qdrant/storage",
         data_gib=settings.storage_gib,
-        scratch_dirs=("/qdrant/snapshots", "/qdrant/marks", "/tmp"),  # noqa: S108  the container's own
+        work_dir="/qdrant/snapshots",
+        work_gib=settings.snapshot_gib,
+        scratch_dirs=("/qdrant/marks", "/tmp"),  # noqa: S108  the container's own
         founding_file="may-found",
         # Not /readyz: the first node of a cluster that lived before is ready only with peers that are started after it.
         # The gate behind each node, and the balancer, ask for more.

@@ -48,6 +48,8 @@ def shortcomings(settings: Settings, cluster: ClusterLook) -> list[str]:
     if not wanted.create_namespace and not cluster.namespace_exists:
         found.append("its namespace: none is there, and kubernetesCreateNamespace is false; make it, or let it be made")
     found += _storage(wanted.storage_class, cluster)
+    if wanted.work_class and cluster.storage_classes and wanted.work_class not in cluster.storage_classes:
+        found.append(_lacking("kubernetesWorkClass", f"storage class {wanted.work_class}", cluster.storage_classes))
     nodes = settings.qdrant.nodes
     if wanted.spread == "hard" and cluster.machines is not None and cluster.machines < nodes:
         found.append(
@@ -73,13 +75,14 @@ def _storage(wanted: str, cluster: ClusterLook) -> list[str]:
     name = wanted or cluster.default_storage_class
     if name not in classes:
         asked = f"storage class {wanted}" if wanted else "a default storage class"
-        return [
-            f"{asked}: found {', '.join(sorted(classes)) or 'none'}; name one of these in "
-            "rag-platform:kubernetesStorageClass"
-        ]
+        return [_lacking("kubernetesStorageClass", asked, classes)]
     if any(kind in classes[name].lower() for kind in SHARED_FILES):
         return [
             f"block storage: class {name} is made by {classes[name]}, a shared file system, on which Qdrant's files "
             "get corrupted; name another in rag-platform:kubernetesStorageClass"
         ]
     return []
+
+
+def _lacking(key: str, asked: str, classes: Collection[str]) -> str:
+    return f"{asked}: found {', '.join(sorted(classes)) or 'none'}; name one of these in rag-platform:{key}"

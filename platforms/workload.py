@@ -92,7 +92,8 @@ class Workload:
     * replicas are replaced one at a time, each after the one before it is ready (and settled, if a `Rollout` is given);
     * a process has no privilege but the `capabilities` it names, and gains none;
     * a process that ends is started again; `grace_seconds` of 0 stops it at once, without a signal to say goodbye on;
-    * `data_dir` and `scratch_dirs` can be written to; on Kubernetes nothing else can, on Docker nothing else lasts;
+    * `data_dir`, `work_dir`, which has room for large files and goes with the process, and small `scratch_dirs` can be
+      written to; on Kubernetes nothing else can, on Docker nothing else lasts;
     * what it `calls`, and ports outside the stack that it `reaches_out` to, it reaches; on Kubernetes nothing else.
 
     Advice, for which Docker has no means: `user`, the number it runs as (Docker: the image's own); `spread`, whether
@@ -112,6 +113,8 @@ class Workload:
     data_gib: int = 10  # Docker's disks have no size of their own
     founding_file: str | None = None
     scratch_dirs: tuple[str, ...] = ()
+    work_dir: str | None = None
+    work_gib: int = 10  # Docker's disks have no size of their own
     calls: tuple[Call, ...] = ()
     reaches_out: tuple[int, ...] = ()
     readiness: HttpProbe | CommandProbe | None = None

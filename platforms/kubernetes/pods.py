@@ -6,6 +6,7 @@ from typing import Any
 import pulumi
 
 from platforms.kubernetes import edge, files, spread
+from platforms.kubernetes.claims import claim_spec
 from platforms.kubernetes.cluster import Cluster, Manifest, keeps_data, merged, replicas_service, selector
 from platforms.workload import CommandProbe, HttpProbe, Workload
 
@@ -94,23 +95,24 @@ def resources(workload: Workload, cluster: Cluster) -> Manifest:
 
 
 def volumes(workload: Workload, cluster: Cluster, names: Mapping[str, pulumi.Input[str]]) -> list[Manifest]:
-    """Files and scratch; a disk comes from the controller's claim."""
+    """Files, scratch and room to work, which go with the pod; a disk comes from the controller's claim."""
     scratch = [
         {"name": f"scratch-{index}", "emptyDir": {"sizeLimit": "256Mi"}}
         for index, _ in enumerate(workload.scratch_dirs)
     ]
-    return [*files.volumes(names), *scratch, *edge.certificate_volumes(workload, cluster)]
+    return [*files.volumes(names), *scratch, *_work(workload, cluster), *edge.certificate_volumes(workload, cluster)]
 
 
 def mounts(workload: Workload, cluster: Cluster) -> list[Manifest]:
     """Where the container finds its volumes."""
     data = [{"name": "data", "mountPath": workload.data_dir}] if workload.data_dir else []
     scratch = [{"name": f"scratch-{n}", "mountPath": path} for n, path in enumerate(workload.scratch_dirs)]
+    work = [{"name": "work", "mountPath": workload.work_dir}] if workload.work_dir else []
     certificate = [
         {"name": volume["name"], "mountPath": edge.CERTIFICATE_DIR, "readOnly": True}
         for volume in edge.certificate_volumes(workload, cluster)
     ]
-    return [*data, *files.mounts(workload), *scratch, *certificate]
+    return [*data, *files.mounts(workload), *scratch, *work, *certificate]
 
 
 def probes(workload: Workload) -> Manifest:
@@ -124,6 +126,14 @@ def probes(workload: Workload) -> Manifest:
         "startupProbe": {**_ask(workload.readiness), "timeoutSeconds": 5, **started},
         "readinessProbe": {**_ask(workload.traffic or workload.readiness), "timeoutSeconds": 5, **ready},
     }
+
+
+def _work(workload: Workload, cluster: Cluster) -> list[Manifest]:
+    """A disk that is made with the pod and goes with it, so that its size and class may change with any roll."""
+    if not workload.work_dir:
+        return []
+    claim = {"spec": claim_spec(workload.work_gib, cluster.settings.work_class or cluster.settings.storage_class)}
+    return [{"name": "work", "ephemeral": {"volumeClaimTemplate": claim}}]
 
 
 def port_name(number: int) -> str:

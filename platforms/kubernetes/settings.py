@@ -19,6 +19,7 @@ class KubernetesSettings(BaseModel):
     cluster_domain: str = Field(pattern=r"^[a-z0-9.-]+$")
 
     storage_class: str = Field(description="empty: the cluster's default")
+    work_class: str = Field(description="of disks that go with their pod; empty: as the others")
     spread: Literal["hard", "soft"]
     zone_key: str = Field(description="label of a machine that names its zone; empty: zones do not count")
     cpu_reserved_percent: int = Field(ge=1, le=100)

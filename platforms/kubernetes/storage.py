@@ -1,6 +1,7 @@
 """Disks: claims that outlive what uses them, and the permission to found that is left in the first one, once."""
 
 from platforms.kubernetes import pods
+from platforms.kubernetes.claims import claim_spec
 from platforms.kubernetes.cluster import Cluster, Manifest
 from platforms.workload import Workload
 
@@ -15,20 +16,12 @@ def claim(name: str, ordinal: int, workload: Workload, cluster: Cluster) -> Mani
     # It is bound when the first pod that uses it is placed: not to be waited for.
     unawaited = {"pulumi.com/skipAwait": "true"}
     metadata = cluster.metadata(claim_name(name, ordinal), name, annotations=unawaited)
-    return {"metadata": metadata, "spec": claim_spec(workload.data_gib, cluster)}
-
-
-def claim_spec(size_gib: int, cluster: Cluster) -> Manifest:
-    """One writer, of the class that the stack file names."""
-    spec: Manifest = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": f"{size_gib}Gi"}}}
-    if cluster.settings.storage_class:
-        spec["storageClassName"] = cluster.settings.storage_class
-    return spec
+    return {"metadata": metadata, "spec": claim_spec(workload.data_gib, cluster.settings.storage_class)}
 
 
 def claim_templates(workload: Workload, cluster: Cluster) -> list[Manifest]:
     """The same once more, for the controller."""
-    return [{"metadata": {"name": "data"}, "spec": claim_spec(workload.data_gib, cluster)}]
+    return [{"metadata": {"name": "data"}, "spec": claim_spec(workload.data_gib, cluster.settings.storage_class)}]
 
 
 def founding_job(name: str, workload: Workload, cluster: Cluster) -> Manifest:

@@ -44,7 +44,7 @@ def policies(engine: Engine) -> dict[str, dict[str, Any]]:
          "kubernetesEdgeTlsIssuer": "letsencrypt", "kubernetesEdgeNamespace": "ingress-nginx"},
         {"kubernetesEdge": "loadbalancer", "kubernetesEdgeTlsSecret": "rag-tls", "kubernetesPullSecret": "pull",
          "kubernetesRegistryMirror": "mirror.example.com/all", "kubernetesStorageClass": "fast",
-         "kubernetesSpread": "soft", "kubernetesZoneKey": ""},
+         "kubernetesWorkClass": "cheap", "kubernetesSpread": "soft", "kubernetesZoneKey": ""},
         {"kubernetesMonitoringOperator": "true", "kubernetesMonitoringNamespace": "monitoring",
          "kubernetesSecretName": "ours", "observabilityPrometheusUrl": "http://prometheus.monitoring:9090",
          "gatewayRedisAddress": "redis.example.com:6380"},
@@ -154,6 +154,15 @@ def test_a_node_that_rolls_is_for_the_gates_to_touch_and_is_stopped_hard(prod: E
     assert pod["containers"][0]["readinessProbe"]["httpGet"]["path"] == "/readyz"
     startup = pod["containers"][0]["startupProbe"]
     assert startup["periodSeconds"] * startup["failureThreshold"] >= 600
+
+
+def test_snapshots_have_room_of_the_size_and_class_that_the_stack_file_names() -> None:
+    engine = run_program("prod", qdrantSnapshotGib="70", kubernetesStorageClass="fast", kubernetesWorkClass="cheap")
+    node = pod_specs(engine)["qdrant"]
+    [mount] = [each for each in node["containers"][0]["volumeMounts"] if each["mountPath"] == "/qdrant/snapshots"]
+    [volume] = [each for each in node["volumes"] if each["name"] == mount["name"]]
+    claim = volume["ephemeral"]["volumeClaimTemplate"]["spec"]
+    assert (claim["resources"]["requests"]["storage"], claim["storageClassName"]) == ("70Gi", "cheap")
 
 
 def test_replicas_stand_apart_and_only_one_of_them_may_be_away(prod: Engine) -> None:

@@ -41,6 +41,7 @@ def test_a_cluster_that_has_everything_lacks_nothing() -> None:
         ),
         ({"kubernetesCreateNamespace": False}, replace(GOOD, namespace_exists=False), "its namespace: none is there"),
         ({"kubernetesStorageClass": "slow"}, GOOD, "storage class slow: found fast, shared"),
+        ({"kubernetesWorkClass": "slow"}, GOOD, "one of these in rag-platform:kubernetesWorkClass"),
         ({}, replace(GOOD, default_storage_class=""), "a default storage class: found fast, shared"),
         ({"kubernetesStorageClass": "shared"}, GOOD, "a shared file system"),
         ({}, replace(GOOD, machines=2), "expected 3 that take pods, so that no two nodes of Qdrant share one, found 2"),
