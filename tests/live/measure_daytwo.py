@@ -67,7 +67,9 @@ def await_rest(nodes: Sequence[NodePoints], name: str) -> None:
 def measured(stack: LiveStack, running: Running, made: list[Point]) -> dict[str, float]:
     node, taken = running.nodes[0], dict[str, float]()
     taken["plain"] = seconds(lambda: upload(running, "measured_plain", made, acknowledged=True))
+    await_rest(running.nodes, "measured_plain")
     taken["plain, unacknowledged"] = seconds(lambda: upload(running, "measured_fast", made, acknowledged=False))
+    await_rest(running.nodes, "measured_fast")
     with single_node(stack) as source:
         source.create_collection("old", {"vectors": BODY["vectors"]}, 60)
         for start in range(0, len(made), 500):
