@@ -18,7 +18,7 @@ class JobOnceProvider(ResourceProvider):
         from providers.wire import whole_tree
 
         manifest = whole_tree(props["manifest"])
-        run_to_end(ClusterJob(props["context"], manifest))
+        run_to_end(ClusterJob(props["context"], manifest, follows=props["follows"]))
         return CreateResult(id_=manifest["metadata"]["name"], outs=props)
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
@@ -26,9 +26,18 @@ class JobOnceProvider(ResourceProvider):
 
 
 class JobOnce(Resource, module="providers", name="JobOnce"):
-    """`manifest` as Kubernetes spells it, in the cluster of `context` (empty: the current one)."""
+    """`manifest` as Kubernetes spells it, in the cluster of `context` (empty: the current one).
+
+    `follows` is the pod that it waits for, which is asked first why it did not end.
+    """
 
     def __init__(
-        self, name: str, *, context: str, manifest: dict[str, Any], opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        *,
+        context: str,
+        manifest: dict[str, Any],
+        follows: str,
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__(JobOnceProvider(), name, {"context": context, "manifest": manifest}, opts)
+        super().__init__(JobOnceProvider(), name, {"context": context, "manifest": manifest, "follows": follows}, opts)

@@ -18,6 +18,8 @@ class JobSource(Protocol):
 
     def job(self) -> Mapping[str, Any] | None: ...
 
+    def followed(self) -> Mapping[str, Any] | None: ...
+
     def pods(self) -> list[Mapping[str, Any]]: ...
 
     def log(self) -> str: ...
@@ -64,9 +66,13 @@ def _await_success(source: JobSource, clock: Clock) -> None:
         if any(entry["type"] == "Failed" and entry["status"] == "True" for entry in status.get("conditions") or []):
             raise RuntimeError(f"expected Job {name} to succeed, found it failed: {source.log()}")
         if clock.now() > deadline:
-            pods = source.pods()
-            trouble = trouble_of(pods[-1]) if pods else "no pod of it"
-            raise TimeoutError(
-                f"expected Job {name} to end within {PATIENCE_SECONDS} s, found: {trouble or 'it still runs'}"
-            )
+            raise TimeoutError(f"expected Job {name} to end within {PATIENCE_SECONDS} s, found: {_trouble(source)}")
         clock.pause(PAUSE_SECONDS)
+
+
+def _trouble(source: JobSource) -> str:
+    """Of the pod that it follows, or else of its own."""
+    followed, own = source.followed(), source.pods()
+    if followed is None:
+        return "the pod that it follows is not there; see the events of its StatefulSet"
+    return trouble_of(followed) or (trouble_of(own[-1]) if own else "no pod of it") or "it still runs"

@@ -11,9 +11,9 @@ from providers import kube
 class ClusterJob:
     """The Job of a manifest, as the cluster's API sends it."""
 
-    def __init__(self, context: str, manifest: Mapping[str, Any]) -> None:
+    def __init__(self, context: str, manifest: Mapping[str, Any], *, follows: str) -> None:
         self._batch, self._core = kube.batch(context), kube.core(context)
-        self._manifest = manifest
+        self._manifest, self._follows = manifest, follows
         self._name, self._namespace = manifest["metadata"]["name"], manifest["metadata"]["namespace"]
 
     def start(self) -> None:
@@ -22,6 +22,15 @@ class ClusterJob:
     def job(self) -> Mapping[str, Any] | None:
         try:
             found: Mapping[str, Any] = self._plain(self._batch.read_namespaced_job(self._name, self._namespace))
+        except ApiException as error:
+            if kube.is_gone(error):
+                return None
+            raise
+        return found
+
+    def followed(self) -> Mapping[str, Any] | None:
+        try:
+            found: Mapping[str, Any] = self._plain(self._core.read_namespaced_pod(self._follows, self._namespace))
         except ApiException as error:
             if kube.is_gone(error):
                 return None

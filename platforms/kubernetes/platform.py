@@ -65,11 +65,11 @@ class KubernetesPlatform(pulumi.ComponentResource):
         template = pods.template(name, workload, self._cluster, self._pod_parts(name, workload, opts))
         self._names(name, workload, opts)
         controller = self._controller(
-            name, workload, template, after(opts, [*self._ground, *claims, *founding]), gated=rollout is not None
+            name, workload, template, after(opts, [*self._ground, *claims]), gated=rollout is not None
         )
-        ready: Sequence[pulumi.Resource] = [controller]
+        ready: Sequence[pulumi.Resource] = [controller, *founding]
         if rollout:
-            ready = Rolling(name, workload, self._cluster, template).gates(rollout, after(opts, [controller]))
+            ready = Rolling(name, workload, self._cluster, template).gates(rollout, after(opts, ready))
         self._surroundings(name, workload, after(opts, [controller]))
         return replace(self.locate(name, workload), ready=ready, data=claims)
 
@@ -170,12 +170,15 @@ class KubernetesPlatform(pulumi.ComponentResource):
         ]
 
     def _founding(self, name: str, workload: Workload, opts: ResourceOptions) -> list[pulumi.Resource]:
+        """Runs beside the first start of replica 0, which waits for it. It may not depend on the controller: it stays
+        in the state when all that runs is taken down."""
         if not workload.founding_file:
             return []
         manifest = storage.founding_job(name, workload, self._cluster)
         context = self._args.settings.context
         kept = ResourceOptions(parent=opts.parent, depends_on=opts.depends_on, protect=self._args.protect_data)
-        return [JobOnce(f"{name}-founding", context=context, manifest=manifest, opts=kept)]
+        follows = storage.replica_name(name, 0)
+        return [JobOnce(f"{name}-founding", context=context, manifest=manifest, follows=follows, opts=kept)]
 
     def _controller(
         self, name: str, workload: Workload, template: Manifest, opts: ResourceOptions, *, gated: bool

@@ -45,6 +45,12 @@ def _apart(name: str) -> Manifest:
     return {"topologyKey": MACHINE, "labelSelector": {"matchLabels": selector(name)}}
 
 
+def beside(pod: str) -> Manifest:
+    """The affinity of what goes to the machine of that pod of a StatefulSet, and waits until it has one."""
+    followed = {"topologyKey": MACHINE, "labelSelector": {"matchLabels": {"statefulset.kubernetes.io/pod-name": pod}}}
+    return {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [followed]}}
+
+
 def priority(workload: Workload) -> str:
     """Replicated data first, then what serves; a lone watcher yields to both."""
     if workload.replicas < 2:

@@ -1,14 +1,21 @@
 """Disks: claims that outlive what uses them, and the permission to found that is left in the first one, once."""
 
-from platforms.kubernetes import pods
+from dataclasses import replace
+
+from platforms.kubernetes import pods, spread
 from platforms.kubernetes.claims import claim_spec
 from platforms.kubernetes.cluster import Cluster, Manifest
-from platforms.workload import Workload
+from platforms.workload import Resources, Workload
+
+
+def replica_name(name: str, ordinal: int) -> str:
+    """As the StatefulSet's controller calls its pod."""
+    return f"{name}-{ordinal}"
 
 
 def claim_name(name: str, ordinal: int) -> str:
     """As the StatefulSet's controller will look for it, and take it when it is there already."""
-    return f"data-{name}-{ordinal}"
+    return f"data-{replica_name(name, ordinal)}"
 
 
 def claim(name: str, ordinal: int, workload: Workload, cluster: Cluster) -> Manifest:
@@ -25,14 +32,19 @@ def claim_templates(workload: Workload, cluster: Cluster) -> list[Manifest]:
 
 
 def founding_job(name: str, workload: Workload, cluster: Cluster) -> Manifest:
-    """Leaves the permission to found in the data of replica 0; asks for all that the replica will ask for, because
-    where this pod is placed the disk is, and the replica after it."""
+    """Leaves the permission to found in the data of replica 0, which it follows to its machine.
+
+    It goes nowhere before the replica: a disk that stays where this pod happened to be placed would tie the replica to
+    a machine that one of its fellows may have taken by then, and it could never start.
+    """
     path = f"{workload.data_dir}/{workload.founding_file}"
-    container = pods.container(name, workload, cluster) | {"command": ["touch", path], "volumeMounts": _data(workload)}
+    small = replace(workload, resources=Resources(memory_mib=32, cpus=0.1))
+    container = pods.container(name, small, cluster) | {"command": ["touch", path], "volumeMounts": _data(workload)}
     unneeded = ("args", "env", "ports", "startupProbe", "readinessProbe", "lifecycle")
     spec = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
+        "affinity": spread.beside(replica_name(name, 0)),
         "securityContext": pods.pod_security(workload.user),
         "containers": [{key: value for key, value in container.items() if key not in unneeded}],
         "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": claim_name(name, 0)}}],

@@ -16,6 +16,7 @@ class FakeJob:
         self.ends, self.after = ends, after
         self.there, self.started, self.looks = left_over, 0, 0
         self.all_pods: list[Mapping[str, Any]] = []
+        self.replica: Mapping[str, Any] | None = {"metadata": {"name": "qdrant-0"}}
 
     def start(self) -> None:
         assert not self.there, "a Job of that name is there"
@@ -33,6 +34,9 @@ class FakeJob:
         }
         return {"metadata": {"name": "founding"}, "status": status[self.ends] if ended else {}}
 
+    def followed(self) -> Mapping[str, Any] | None:
+        return self.replica
+
     def pods(self) -> list[Mapping[str, Any]]:
         return self.all_pods
 
@@ -41,6 +45,12 @@ class FakeJob:
 
     def remove(self) -> None:
         self.there = False
+
+
+def homeless(name: str, why: str) -> Mapping[str, Any]:
+    """A pod that finds no machine."""
+    conditions = [{"type": "PodScheduled", "status": "False", "message": why}]
+    return {"metadata": {"name": name}, "status": {"conditions": conditions}}
 
 
 def clock() -> Clock:
@@ -69,13 +79,23 @@ def test_a_failed_job_says_its_last_words_and_leaves_nothing() -> None:
 
 def test_a_job_whose_pod_finds_no_machine_ends_with_that() -> None:
     job = FakeJob(ends="never")
-    job.all_pods = [
-        {
-            "metadata": {"name": "founding-x"},
-            "status": {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes: no memory"}]},
-        }
-    ]
+    job.all_pods = [homeless("founding-x", "0/3 nodes: no memory")]
     with pytest.raises(TimeoutError, match="founding-x finds no machine: 0/3 nodes: no memory"):
+        run_to_end(job, clock())
+
+
+def test_the_trouble_of_the_pod_that_it_follows_comes_first() -> None:
+    job = FakeJob(ends="never")
+    job.all_pods = [homeless("founding-x", "no pod to follow")]
+    job.replica = homeless("qdrant-0", "0/3 nodes: no memory")
+    with pytest.raises(TimeoutError, match="found: pod qdrant-0 finds no machine: 0/3 nodes: no memory"):
+        run_to_end(job, clock())
+
+
+def test_a_pod_to_follow_that_is_not_made_is_said() -> None:
+    job = FakeJob(ends="never")
+    job.replica = None
+    with pytest.raises(TimeoutError, match="the pod that it follows is not there"):
         run_to_end(job, clock())
 
 

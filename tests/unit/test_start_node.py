@@ -4,6 +4,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,19 +19,21 @@ def peer_address() -> Iterator[str]:
 
 
 def start(folder: Path, hostname: str, peers: str = "127.0.0.1/1") -> subprocess.CompletedProcess[str]:
-    """Run the script in `folder`; every peer's p2p address becomes `peers`, for want of names."""
+    """Run the script in `folder`, without patience; every peer's p2p address becomes `peers`, for want of names."""
+    return subprocess.run(**command(folder, hostname, peers), capture_output=True, text=True, check=False)
+
+
+def command(folder: Path, hostname: str, peers: str = "127.0.0.1/1", patience_seconds: int = 0) -> dict[str, Any]:
+    """What `subprocess` is called with."""
     (folder / "storage").mkdir(exist_ok=True)
     node = folder / "qdrant"
     node.write_text('#!/bin/sh\necho "started $@"\n')
     node.chmod(0o755)
     script = SCRIPT.replace("cd /qdrant", f"cd {folder}").replace("/dev/tcp/$name-$peer/6335", f"/dev/tcp/{peers}")
-    return subprocess.run(
-        ["bash", "-c", script, "start_node.sh", "3"],
-        env={"HOSTNAME": hostname, "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return {
+        "args": ["bash", "-c", script, "start_node.sh", "3", str(patience_seconds)],
+        "env": {"HOSTNAME": hostname, "PATH": "/usr/bin:/bin"},
+    }
 
 
 def test_a_member_starts_as_what_it_is(tmp_path: Path, peer_address: str) -> None:
@@ -62,6 +65,12 @@ def test_a_wiped_node_that_finds_nobody_ends_with_advice(tmp_path: Path, hostnam
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert "may not found" in ended.stderr
+
+
+def test_permission_that_comes_while_the_first_node_starts_is_found(tmp_path: Path) -> None:
+    waiting = subprocess.Popen(**command(tmp_path, "qdrant-0", patience_seconds=30), stdout=subprocess.PIPE, text=True)
+    (tmp_path / "storage" / "may-found").touch()
+    assert waiting.communicate(timeout=30)[0] == "started --uri http://qdrant-0:6335\n"
 
 
 def test_permission_is_used_up_by_the_first_start_that_finds_state(tmp_path: Path) -> None:
