@@ -68,8 +68,8 @@ load: parts  ## make load PROFILE=seed|slo|ratelimit|soak, on a stack of its own
 chaos: parts  ## every fault under load, or ONLY=kill-leader,freeze-node; STACK=prod: on Kubernetes
 	@$(OPS) chaos --stack $(STACK) $(if $(YES),--yes) $(if $(ONLY),--only $(ONLY)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
 
-roll: parts  ## every component changed under load, or ONLY=qdrant-image,kong-setting; TIMES=10
-	@$(OPS) roll $(if $(ONLY),--only $(ONLY)) $(if $(TIMES),--times $(TIMES)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
+roll: parts  ## every component changed under load, or ONLY=qdrant-image,kong-setting; TIMES=10; STACK=prod as with chaos
+	@$(OPS) roll --stack $(STACK) $(if $(YES),--yes) $(if $(ONLY),--only $(ONLY)) $(if $(TIMES),--times $(TIMES)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
 
 breaker: parts  ## the embedder stops and comes back: the circuit breaker opens and closes
 	@$(OPS) breaker $(if $(KEEP),--keep)

@@ -16,6 +16,7 @@ from proof import load as load_test
 from proof.chaos import Chaos
 from proof.doors import Pace
 from proof.own_stack import OwnStack
+from proof.pod_changes import POD_CHANGES
 from proof.pod_scenarios import POD_SCENARIOS
 from proof.pod_setting import pod_crowd, proof_namespace
 from proof.promises import Promises
@@ -29,7 +30,7 @@ PaceShare = Annotated[float, typer.Option(help="a share of the usual rates, for 
 Keep = Annotated[bool, typer.Option(help="leave the stack up afterwards, for the next run to find")]
 Only = Annotated[str, typer.Option(help="names, separated by commas; all of them when empty")]
 Times = Annotated[int, typer.Option(help="how often each change is made", min=1)]
-Like = Annotated[Literal["dev", "prod"], typer.Option("--stack", help="like which stack the one is that is broken")]
+Like = Annotated[Literal["dev", "prod"], typer.Option("--stack", help="like which stack the one is that is tried")]
 Yes = Annotated[bool, typer.Option("--yes", help="ask nothing before a cluster that is not this machine's")]
 Rounds = Annotated[int, typer.Option(help="how often each way is asked", min=20)]
 Factor = Annotated[float, typer.Option(help="shorten a profile to this part of its time", min=0.01, max=1)]
@@ -61,9 +62,14 @@ def chaos(stack: Like = "dev", only: Only = "", pace: PaceShare = 1, *, keep: Ke
     _end(_pod_chaos(only, pace, keep=keep, agreed=yes) if stack == "prod" else _chaos(only, pace, keep))
 
 
-def roll(only: Only = "", times: Times = 1, pace: PaceShare = 1, *, keep: Keep = False) -> None:
+def roll(
+    stack: Like = "dev", only: Only = "", times: Times = 1, pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False
+) -> None:
     """Change an image and a setting of everything, through `pulumi up`, while clients read and write."""
-    _end(_roll(only, times, pace, keep))
+    if stack == "prod":
+        _end(_pod_roll(only, times, pace, keep=keep, agreed=yes))
+    else:
+        _end(_roll(only, times, pace, keep))
 
 
 def try_breaker(*, keep: Keep = False) -> None:
@@ -142,6 +148,19 @@ def _roll(only: str, times: int, pace: float, keep: bool) -> bool:
     finally:
         if not keep:
             changes.forget_rebuilt(proof_stack())
+
+
+def _pod_roll(only: str, times: int, pace: float, *, keep: bool, agreed: bool) -> bool:
+    chosen = _chosen(partial(changes.named, among=POD_CHANGES), only)
+    stack, folder = proof_namespace(), account.folder_of("roll-prod")
+    consent.ask(stack.files.settings(), stack.files.parts, "Bring up a stack to change in", agreed=agreed)
+
+    def run(stack: OwnStack) -> Sequence[Section]:
+        return Rolling(stack, Pace.of(pace), Promises.read(), folder, console.print, pod_crowd).run(chosen, times)
+
+    command = "make roll STACK=prod" + _given(ONLY=only, TIMES=times, PACE=pace)
+    title = "Rolling changes on Kubernetes: what clients notice of them"
+    return _prove(title, command, folder, run, keep=keep, stack=stack)
 
 
 def _breaker(keep: bool) -> bool:

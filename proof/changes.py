@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ REBUILT = "rag-proof"  # the repository of images that were rebuilt to be anothe
 class Change:
     """One change: the keys of the stack file that it sets, and the replicas that it must replace, in that order.
 
-    One that replaces none must still change something.
+    Replicas that have no names of their own share one. A change that replaces none must still change something.
     """
 
     name: str
@@ -120,12 +120,12 @@ CHANGES = (
 )
 
 
-def named(*names: str) -> tuple[Change, ...]:
+def named(*names: str, among: Sequence[Change] = CHANGES) -> tuple[Change, ...]:
     """The changes of these names, in the order in which they are made; all of them for none. ValueError else."""
-    if unknown := sorted(set(names) - {change.name for change in CHANGES}):
-        known = ", ".join(change.name for change in CHANGES)
+    if unknown := sorted(set(names) - {change.name for change in among}):
+        known = ", ".join(change.name for change in among)
         raise ValueError(f"expected changes out of {known}; found {', '.join(unknown)}")
-    return tuple(change for change in CHANGES if not names or change.name in names)
+    return tuple(change for change in among if not names or change.name in names)
 
 
 def forget_rebuilt(stack: OwnStack) -> None:

@@ -9,8 +9,8 @@ from pulumi import automation
 from ops.parts import load_parts
 from ops.stack import OperatorError, StackFiles, use_parts
 from platforms.kubernetes.cluster import Cluster
-from proof.namespace import Namespace
-from proof.own_stack import OwnStack, limiting_nobody, own_console
+from proof.namespace import NAME, Namespace
+from proof.own_stack import OwnStack, Replica, limiting_nobody, own_console
 
 SMALL: Mapping[str, Any] = {"qdrantMemoryMib": "512", "qdrantStorageGib": "1"}
 # What the stack file says of where the operator's own stack is, and how it is reached, is not for this one.
@@ -35,6 +35,14 @@ class OwnNamespace(OwnStack):
         settings = self.files.settings()
         return Cluster(prefix=self.prefix, settings=settings.kubernetes).image(str(settings.image.rag))
 
+    def replicas(self) -> list[Replica]:
+        """Pods that somebody replaces, those about to go among them; replicas of a Deployment share its name."""
+        return [
+            Replica(name=named_as(pod), id=pod.metadata.uid, born=pod.metadata.creation_timestamp.isoformat())
+            for pod in self.space.pods()
+            if owner(pod) in ("StatefulSet", "ReplicaSet")
+        ]
+
     def trust_this_machine(self) -> None:
         """Nothing to do: no client stands for others where nobody is limited."""
 
@@ -51,6 +59,16 @@ class OwnNamespace(OwnStack):
                 f"expected the stack in namespace {self.prefix} to go, found: {error}. If nobody else uses it: "
                 f"kubectl delete namespace {self.prefix}, then run the same again"
             ) from error
+
+
+def owner(pod: Any) -> str:
+    """The kind of what replaces it; empty for nobody."""
+    return next((str(each.kind) for each in pod.metadata.owner_references or ()), "")
+
+
+def named_as(pod: Any) -> str:
+    """What its fellows know it by: only a pod of a StatefulSet has a name of its own."""
+    return str(pod.metadata.name if owner(pod) == "StatefulSet" else pod.metadata.labels[NAME])
 
 
 def described(name: str, prefix: str) -> OwnNamespace:

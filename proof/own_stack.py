@@ -28,6 +28,15 @@ TOKEN_SECONDS = 12 * 3600
 YIELDING = 19  # the niceness of an `up` aside: a process weighs as much as all of Docker's containers together
 
 
+@dataclass(frozen=True, kw_only=True)
+class Replica:
+    """One that runs; another one of the same name has another id. `born` is a time of ISO 8601, in UTC."""
+
+    name: str
+    id: str
+    born: str
+
+
 @dataclass
 class OwnStack:
     """A described stack, up or not; `prefix` names its containers."""
@@ -109,6 +118,13 @@ class OwnStack:
     def container(self, name: str) -> Any:
         """The container of a replica, as it is now: qdrant-0, kong-0, …"""
         return self.engine.containers.get(f"{self.prefix}-{name}")
+
+    def replicas(self) -> list[Replica]:
+        """All that runs now."""
+        return [
+            Replica(name=one.name.removeprefix(f"{self.prefix}-"), id=one.id, born=one.attrs["Created"])
+            for one in self.engine.containers.list(filters=of_stack(self.prefix), ignore_removed=True)
+        ]
 
     def token(self, valid_seconds: int = 600) -> str:
         return gateway.mint_token(self.outputs["gatewayJwtKey"], self.outputs["gatewayJwtSecret"], valid_seconds)

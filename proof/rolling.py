@@ -1,5 +1,6 @@
 """Change everything under load, through `pulumi up` itself."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -12,12 +13,14 @@ from proof.clients import READ
 from proof.doors import Pace
 from proof.judge import WORDS, Observed, Verdict, judge, limits_of_rolling
 from proof.ledger import Ledger
-from proof.own_stack import OwnStack
+from proof.own_stack import OwnStack, Replica
+from proof.patience import until
 from proof.promises import Promises
 from proof.report import Figures, Measure, Section
-from proof.setting import audit_and_remove, crowd, unwhole_after
+from proof.setting import Crowd, audit_and_remove, crowd, unwhole_after
 
 SETTLE_SECONDS = 120
+LEAVING_SECONDS = 120  # what was replaced ends its work
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Rolling:
     promises: Promises
     folder: Path
     say: Callable[[str], None]
+    crowd: Crowd = crowd
 
     def run(self, changes: Sequence[Change], times: int = 1) -> list[Section]:
         """A section for each change, all of them so many times over."""
@@ -44,14 +48,16 @@ class Rolling:
     def change(self, change: Change, name: str) -> Section:
         """Make one change while clients read and write, and ask every replica for all that was acknowledged."""
         keys, trouble, made = change.keys(self.stack), "", list[tuple[str, str]]()
+        before = new = self.stack.replicas()
         with Ledger(self.folder / f"{name}.jsonl") as ledger:
-            with crowd(self.stack, self.pace, ledger) as traffic:
+            with self.crowd(self.stack, self.pace, ledger) as traffic:
                 calm = traffic.wait_for(50, READ)
                 time.sleep(self.pace.calm_seconds)  # what is measured, and no wait for anything
                 begun = time.monotonic()
                 try:
                     made = self.stack.up_aside(**keys)
-                except OperatorError as error:
+                    new = self._gone(change, before)
+                except (OperatorError, TimeoutError) as error:
                     trouble = str(error)
                 done = time.monotonic()
                 unwhole = unwhole_after(self.stack, SETTLE_SECONDS)
@@ -75,23 +81,41 @@ class Rolling:
             may_fail=change.may_fail,
             slow=change.slow,
         )
-        verdicts = [replaced(change, made), *judge(observed, limits_of_rolling(self.promises))]
+        verdicts = [replaced(change, made, newcomers(before, new)), *judge(observed, limits_of_rolling(self.promises))]
         return Section(observed=observed, verdicts=verdicts, figures=[gaps(observed)])
 
+    def _gone(self, change: Change, before: Sequence[Replica]) -> list[Replica]:
+        """Wait until none is left of what the change was to replace; returns all that runs then."""
+        leaving = {replica.id for replica in before if replica.name in change.replaces}
+        found: list[Replica] = []
 
-def replaced(change: Change, made: Sequence[tuple[str, str]]) -> Verdict:
+        def gone() -> bool:
+            found[:] = self.stack.replicas()
+            return leaving.isdisjoint(replica.id for replica in found)
+
+        until(f"the replicas that {change.name} replaces to be gone", gone, LEAVING_SECONDS)
+        return found
+
+
+def newcomers(before: Sequence[Replica], after: Sequence[Replica]) -> list[str]:
+    """The names of those that were not there before, the oldest first."""
+    known = {replica.id for replica in before}
+    return [one.name for one in sorted(after, key=lambda one: one.born) if one.id not in known]
+
+
+def replaced(change: Change, made: Sequence[tuple[str, str]], new: Sequence[str]) -> Verdict:
     """Whether the change replaced what it was to replace, of each component one after another: else nothing was tried.
 
-    Components that do not need each other may roll at the same time. A change that is to replace nothing must be one.
+    `made` is what `up` says it changed, `new` are the replicas that came. Components that do not need each other may
+    roll at the same time. A change that is to replace nothing must be one.
     """
-    names = [name for operation, name in made if operation == "create-replacement"]
     if not change.replaces:
         operations = Counter(operation for operation, _ in made)
         found = ", ".join(f"{operation} {count}" for operation, count in operations.items()) or "no change"
         return Verdict(
-            promise="changed", expected="something, replacing nothing", found=found, kept=bool(made) and not names
+            promise="changed", expected="something, replacing nothing", found=found, kept=bool(made) and not new
         )
-    names = [name for name in names if name in change.replaces]
+    names = [name for name in new if name in change.replaces]
     return Verdict(
         promise="replaced, of each component in this order",
         expected=", ".join(change.replaces),
@@ -103,7 +127,7 @@ def replaced(change: Change, made: Sequence[tuple[str, str]]) -> Verdict:
 def _by_component(replicas: Sequence[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for replica in replicas:
-        found.setdefault(replica.rpartition("-")[0], []).append(replica)
+        found.setdefault(re.sub(r"-\d+$", "", replica), []).append(replica)
     return found
 
 

@@ -17,29 +17,29 @@ from proof.chaos import Chaos, left_behind, not_run
 from proof.doors import Pace
 from proof.ground import GroundRefused
 from proof.judge import Verdict
-from proof.own_stack import OwnStack
+from proof.own_stack import OwnStack, Replica, limiting_nobody
+from proof.pod_changes import POD_CHANGES
 from proof.pod_scenarios import POD_SCENARIOS
 from proof.promises import Promises
-from proof.rolling import gaps, replaced
+from proof.rolling import gaps, newcomers, replaced
 from tests.unit.observations import FAULT, WHOLE, observed
 
-ROLLED = [
-    (operation, f"qdrant-{n}") for n in range(3) for operation in ("delete-replaced", "create-replacement", "update")
-]
+ROLLED = [f"qdrant-{n}" for n in range(3)]
+FAULTS_OF_PODS = partial(scenarios.named, among=POD_SCENARIOS)
+CHANGES_OF_PODS = partial(changes.named, among=POD_CHANGES)
 
 
-ON_KUBERNETES = partial(scenarios.named, among=POD_SCENARIOS)
-
-
-@pytest.mark.parametrize("named", [scenarios.named, changes.named, ON_KUBERNETES])
+@pytest.mark.parametrize("named", [scenarios.named, changes.named, FAULTS_OF_PODS, CHANGES_OF_PODS])
 def test_what_is_not_known_is_refused_and_what_is_known_is_listed(named: Callable[..., Any]) -> None:
-    with pytest.raises(ValueError, match=r"expected .* out of .*kill-leader|qdrant-image.*; found no-such"):
+    with pytest.raises(ValueError, match=r"expected .* out of .*(kill-leader|qdrant-setting).*; found no-such"):
         named("no-such")
     first = named()[0]
     assert named(first.name) == (first,)
 
 
-@pytest.mark.parametrize("run", [*scenarios.SCENARIOS, *POD_SCENARIOS, *changes.CHANGES], ids=lambda run: run.name)
+@pytest.mark.parametrize(
+    "run", [*scenarios.SCENARIOS, *POD_SCENARIOS, *changes.CHANGES, *POD_CHANGES], ids=lambda run: run.name
+)
 def test_what_may_fail_may_only_with_a_reason(run: scenarios.Scenario | changes.Change) -> None:
     assert all(run.may_fail.values())
     assert "write" not in run.may_fail  # a writer tries again until it is acknowledged, whatever happens
@@ -84,39 +84,67 @@ def test_a_ground_that_stays_breaks_what_was_kept() -> None:
 def test_components_may_roll_side_by_side_but_their_replicas_only_one_after_another() -> None:
     [change] = changes.named("rag-image")
     mixed = ["rag-ingest-0", "rag-service-0", "rag-llamaindex-query-0", "rag-service-1", "rag-llamaindex-query-1"]
-    assert replaced(change, [("create-replacement", name) for name in mixed]).kept
+    assert replaced(change, [], mixed).kept
     wrong = ["rag-service-1", "rag-service-0", *(name for name in mixed if "service" not in name)]
-    assert not replaced(change, [("create-replacement", name) for name in wrong]).kept
+    assert not replaced(change, [], wrong).kept
+
+
+def test_of_replicas_without_names_each_must_have_been_replaced() -> None:
+    [change] = CHANGES_OF_PODS("rag-setting")
+    mixed = ["rag-ingest", "rag-service", "rag-llamaindex-query", "rag-service", "rag-llamaindex-query"]
+    assert replaced(change, [], mixed).kept
+    assert not replaced(change, [], mixed[:-1]).kept
+
+
+def test_where_each_has_a_second_replica_nothing_is_excused() -> None:
+    assert all(not change.may_fail and not change.slow for change in POD_CHANGES)
+    assert all(len(change.replaces) > 1 for change in POD_CHANGES)
+
+
+def test_a_newcomer_is_one_that_was_not_there_whatever_its_name() -> None:
+    def replica(name: str, identity: str, born: str) -> Replica:
+        return Replica(name=name, id=identity, born=f"2026-01-01T00:00:{born}+00:00")
+
+    before = [replica("kong", "a", "01"), replica("kong", "b", "02"), replica("haproxy", "c", "03")]
+    after = [replica("kong", "e", "20"), replica("kong", "d", "10"), replica("haproxy", "c", "03")]
+    assert newcomers(before, after) == ["kong", "kong"]
+    nodes = [replica(f"qdrant-{n}", f"new-{n}", str(30 - n)) for n in range(3)]
+    assert newcomers(before, nodes) == ["qdrant-2", "qdrant-1", "qdrant-0"]
+    assert newcomers(before, before) == []
 
 
 @pytest.mark.parametrize(
-    ("made", "kept"),
+    ("new", "kept"),
     [
         (ROLLED, True),
         ([], False),
-        (ROLLED[:6], False),
+        (ROLLED[:2], False),
         (list(reversed(ROLLED)), False),
     ],
 )
-def test_a_change_that_did_not_roll_all_of_it_in_order_has_not_been_kept(
-    made: list[tuple[str, str]], kept: bool
-) -> None:
+def test_a_change_that_did_not_roll_all_of_it_in_order_has_not_been_kept(new: list[str], kept: bool) -> None:
     [change] = changes.named("qdrant-setting")
-    assert replaced(change, made).kept is kept
+    assert replaced(change, [("update", "qdrant")], new).kept is kept
 
 
 def test_a_change_that_replaces_nothing_must_change_something_else() -> None:
     [change] = changes.named("gateway-setting")
-    assert replaced(change, [("update", "search-limit")]).kept
-    assert not replaced(change, []).kept
-    assert not replaced(change, [("update", "search-limit"), ("create-replacement", "kong-0")]).kept
+    assert replaced(change, [("update", "search-limit")], []).kept
+    assert not replaced(change, [], []).kept
+    assert not replaced(change, [("update", "search-limit")], ["kong-0"]).kept
 
 
-@pytest.mark.parametrize("change", [change for change in changes.CHANGES if change.name.endswith("-setting")])
-def test_a_setting_that_is_changed_again_is_set_otherwise_than_before(change: changes.Change) -> None:
+SETTINGS = [("dev", change) for change in changes.CHANGES if change.name.endswith("-setting")]
+SETTINGS += [("prod", change) for change in POD_CHANGES]
+
+
+@pytest.mark.parametrize(("source", "change"), SETTINGS, ids=lambda it: getattr(it, "name", it))
+def test_a_setting_that_is_changed_again_is_set_otherwise_than_before(source: str, change: changes.Change) -> None:
     stack = OwnStack(
-        files=StackFiles(name="proof", source="dev", parts=Parts()), console=Console(quiet=True), prefix="proof"
+        files=StackFiles(name="proof", source=source, parts=Parts()), console=Console(quiet=True), prefix="proof"
     )
+    if source == "prod":
+        stack.files = stack.files.with_config(**limiting_nobody(stack.files.settings()))
     rolled = []
     for _ in range(4):
         before = stack.files.settings()
