@@ -3,13 +3,14 @@ STACK ?= dev
 PYTHON := .venv/bin/python
 OPS := $(PYTHON) -m ops
 PLAN = $(if $(DRY_RUN),--dry-run)
+LOSS = $(if $(ALLOW_DATA_LOSS),--allow-data-loss)
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
 .PHONY: up down status preview search token ingest qdrant-key gateway-yaml pin test check lock parts k8s-up k8s-down \
 	test-k8s load chaos roll breaker hops capacity prove backup restore migrate replace-node scale verify
 
 up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand; YES=1 asks nothing
-	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh) $(if $(YES),--yes)
+	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh) $(if $(YES),--yes) $(LOSS)
 
 down: .venv/ready  ## remove what runs; PURGE=1 removes data and secrets too
 	@$(OPS) down --stack $(STACK) $(if $(PURGE),--purge) $(if $(YES),--yes)
@@ -18,7 +19,7 @@ status: .venv/ready  ## what runs, and whether it is well
 	@$(OPS) status --stack $(STACK)
 
 preview: parts  ## what `make up` would do, and whether policies let it: make preview STACK=prod; REFRESH=1 as with up
-	@$(OPS) preview --stack $(STACK) $(if $(REFRESH),--refresh)
+	@$(OPS) preview --stack $(STACK) $(if $(REFRESH),--refresh) $(LOSS)
 
 search: .venv/ready  ## make search Q="parse a JSON string"
 	@$(if $(Q),,$(error expected a question, found none: make search Q="parse a JSON string"))$(OPS) search --stack $(STACK) -- "$$Q"

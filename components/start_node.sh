@@ -3,8 +3,8 @@
 #
 # A node that has been a member says only where it is. A node without joins through any peer that lives.
 # Only the first node founds, and only with the permission that is left in its data once, when the stack is first
-# made: a wiped disk has lost the permission too. Whoever may do neither looks again for a while, because all start at
-# once, and then ends here and is started again.
+# made: a wiped disk has lost the permission too. Whoever may do neither looks again for a while, because on Kubernetes
+# all start at once and the permission comes meanwhile, and then ends here and is started again.
 # `exec`, because the image's own entry point leaves before the node has flushed.
 set -u
 cd /qdrant

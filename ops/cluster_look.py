@@ -34,6 +34,8 @@ class ClusterLook:
     machines: int | None = None
     storage_classes: dict[str, str] | None = None  # class -> who makes its volumes
     default_storage_class: str = ""
+    hasty_classes: frozenset[str] = frozenset()  # which choose where a disk is before they know of its pod
+    zones: int = 0
     missing_secrets: dict[str, str] = field(default_factory=dict)  # key of the stack file -> name
     has_monitoring: bool = False  # whether the kinds of the Prometheus operator are there
 
@@ -62,6 +64,10 @@ def look_at(settings: Settings) -> ClusterLook:
         machines=None if nodes is None else sum(takes_pods(node) for node in nodes),
         storage_classes=None if classes is None else {each.metadata.name: each.provisioner for each in classes},
         default_storage_class=next((each.metadata.name for each in classes or [] if _is_default(each)), ""),
+        hasty_classes=frozenset(
+            each.metadata.name for each in classes or [] if each.volume_binding_mode == "Immediate"
+        ),
+        zones=len({(node.metadata.labels or {}).get(wanted.zone_key) for node in nodes or []} - {None}),
         missing_secrets=asked.missing_secrets(core, cluster.namespace, settings),
         has_monitoring=asked.or_none(lambda: client.CustomObjectsApi(api).get_api_resources(OPERATOR, "v1"))
         is not None,

@@ -50,6 +50,14 @@ def shortcomings(settings: Settings, cluster: ClusterLook) -> list[str]:
     found += _storage(wanted.storage_class, cluster)
     if wanted.work_class and cluster.storage_classes and wanted.work_class not in cluster.storage_classes:
         found.append(_lacking("kubernetesWorkClass", f"storage class {wanted.work_class}", cluster.storage_classes))
+    work_class = wanted.work_class or wanted.storage_class or cluster.default_storage_class
+    if work_class in cluster.hasty_classes and cluster.zones > 1:
+        found.append(
+            f"a storage class that waits for the pod: {work_class} makes the disk for snapshots at once, maybe in "
+            "another zone than the data of its node, which could not start then; name one with volumeBindingMode "
+            'WaitForFirstConsumer in rag-platform:kubernetesWorkClass, or set kubernetesZoneKey to "" if its disks can '
+            "be used in every zone"
+        )
     nodes = settings.qdrant.nodes
     if wanted.spread == "hard" and cluster.machines is not None and cluster.machines < nodes:
         found.append(

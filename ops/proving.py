@@ -65,7 +65,7 @@ def chaos(stack: Like = "dev", only: Only = "", pace: PaceShare = 1, *, keep: Ke
 def roll(
     stack: Like = "dev", only: Only = "", times: Times = 1, pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False
 ) -> None:
-    """Change an image and a setting of everything, through `pulumi up`, while clients read and write."""
+    """Change images and settings of what clients call, through `pulumi up`, while they read and write."""
     if stack == "prod":
         _end(_pod_roll(only, times, pace, keep=keep, agreed=yes))
     else:

@@ -12,7 +12,13 @@ from platforms.kubernetes.cluster import Cluster
 from proof.namespace import NAME, Namespace
 from proof.own_stack import OwnStack, Replica, limiting_nobody, own_console
 
-SMALL: Mapping[str, Any] = {"qdrantMemoryMib": "512", "qdrantStorageGib": "1"}
+# And of a size of its own: one replica more would be taken for one that was replaced.
+SMALL: Mapping[str, Any] = {
+    "qdrantMemoryMib": "512",
+    "qdrantStorageGib": "1",
+    "qdrantSnapshotGib": "1",
+    "kubernetesAutoscaling": "false",
+}
 # What the stack file says of where the operator's own stack is, and how it is reached, is not for this one.
 OF_ITS_OWN: Mapping[str, Any] = {
     "kubernetesNamespace": "",
@@ -40,7 +46,7 @@ class OwnNamespace(OwnStack):
         return [
             Replica(name=named_as(pod), id=pod.metadata.uid, born=pod.metadata.creation_timestamp.isoformat())
             for pod in self.space.pods()
-            if owner(pod) in ("StatefulSet", "ReplicaSet")
+            if owner(pod) in ("StatefulSet", "ReplicaSet") and pod.status.phase not in ("Failed", "Succeeded")
         ]
 
     def trust_this_machine(self) -> None:

@@ -1,7 +1,8 @@
-"""The changes that are rolled on Kubernetes: a setting of each component, of which nothing may fail meanwhile.
+"""The changes that are rolled on Kubernetes: a setting of each component that clients call.
 
-Nothing is excused, because each component has a second replica. Images are left to `make roll` on Docker: here another
-one would have to be pushed to a registry, and it replaces the same pods in the same way.
+Nothing is excused, because what clients call has a second replica; rag-ingest, which has none, they do not. Images are
+left to `make roll` on Docker: here another one would have to be pushed to a registry, and it replaces the same pods in
+the same way.
 """
 
 from collections.abc import Mapping

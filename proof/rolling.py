@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ops.stack import OperatorError
 from proof.changes import Change
+from proof.chaos import MISHAPS
 from proof.clients import READ
 from proof.doors import Pace
 from proof.judge import WORDS, Observed, Verdict, judge, limits_of_rolling
@@ -40,15 +41,24 @@ class Rolling:
         for turn in range(1, times + 1):
             for change in changes:
                 self.say(f"[{turn}/{times}] {change.title}")
-                section = self.change(change, f"{change.name}-{turn}")
+                section = self._told(change, f"{change.name}-{turn}")
                 self.say("    kept" if section.kept else "    NOT kept")
                 sections.append(section)
         return sections
 
+    def _told(self, change: Change, name: str) -> Section:
+        """Whatever befalls one change, the others are told of."""
+        try:
+            return self.change(change, name)
+        except MISHAPS as error:
+            verdict = Verdict(promise="changed and watched", expected="yes", found=str(error), kept=False)
+            return Section(title=change.title, name=name, verdicts=[verdict])
+
     def change(self, change: Change, name: str) -> Section:
         """Make one change while clients read and write, and ask every replica for all that was acknowledged."""
         keys, trouble, made = change.keys(self.stack), "", list[tuple[str, str]]()
-        before = new = self.stack.replicas()
+        before = self.stack.replicas()
+        new = list(before)
         with Ledger(self.folder / f"{name}.jsonl") as ledger:
             with self.crowd(self.stack, self.pace, ledger) as traffic:
                 calm = traffic.wait_for(50, READ)
@@ -56,8 +66,8 @@ class Rolling:
                 begun = time.monotonic()
                 try:
                     made = self.stack.up_aside(**keys)
-                    new = self._gone(change, before)
-                except (OperatorError, TimeoutError) as error:
+                    self._await_gone(change, before, new)
+                except (OperatorError, *MISHAPS) as error:
                     trouble = str(error)
                 done = time.monotonic()
                 unwhole = unwhole_after(self.stack, SETTLE_SECONDS)
@@ -84,17 +94,15 @@ class Rolling:
         verdicts = [replaced(change, made, newcomers(before, new)), *judge(observed, limits_of_rolling(self.promises))]
         return Section(observed=observed, verdicts=verdicts, figures=[gaps(observed)])
 
-    def _gone(self, change: Change, before: Sequence[Replica]) -> list[Replica]:
-        """Wait until none is left of what the change was to replace; returns all that runs then."""
+    def _await_gone(self, change: Change, before: Sequence[Replica], seen: list[Replica]) -> None:
+        """Return when none is left of what the change was to replace; `seen` is what runs at the last look."""
         leaving = {replica.id for replica in before if replica.name in change.replaces}
-        found: list[Replica] = []
 
         def gone() -> bool:
-            found[:] = self.stack.replicas()
-            return leaving.isdisjoint(replica.id for replica in found)
+            seen[:] = self.stack.replicas()
+            return leaving.isdisjoint(replica.id for replica in seen)
 
         until(f"the replicas that {change.name} replaces to be gone", gone, LEAVING_SECONDS)
-        return found
 
 
 def newcomers(before: Sequence[Replica], after: Sequence[Replica]) -> list[str]:

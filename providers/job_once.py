@@ -18,7 +18,8 @@ class JobOnceProvider(ResourceProvider):
         from providers.wire import whole_tree
 
         manifest = whole_tree(props["manifest"])
-        run_to_end(ClusterJob(props["context"], manifest, follows=props["follows"]))
+        source = ClusterJob(props["context"], manifest, follows=props["follows"])
+        run_to_end(source, props["timeout_seconds"])
         return CreateResult(id_=manifest["metadata"]["name"], outs=props)
 
     def diff(self, _id: str, _olds: dict[str, Any], _news: dict[str, Any]) -> DiffResult:
@@ -28,7 +29,7 @@ class JobOnceProvider(ResourceProvider):
 class JobOnce(Resource, module="providers", name="JobOnce"):
     """`manifest` as Kubernetes spells it, in the cluster of `context` (empty: the current one).
 
-    `follows` is the pod that it waits for, which is asked first why it did not end.
+    `follows` is the pod whose machine it goes to; when that one is ready, there is nothing to run.
     """
 
     def __init__(
@@ -38,6 +39,8 @@ class JobOnce(Resource, module="providers", name="JobOnce"):
         context: str,
         manifest: dict[str, Any],
         follows: str,
+        timeout_seconds: int,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        super().__init__(JobOnceProvider(), name, {"context": context, "manifest": manifest, "follows": follows}, opts)
+        props = {"context": context, "manifest": manifest, "follows": follows, "timeout_seconds": timeout_seconds}
+        super().__init__(JobOnceProvider(), name, props, opts)

@@ -37,6 +37,12 @@ class ClusterJob:
             raise
         return found
 
+    def events(self) -> list[Mapping[str, Any]]:
+        """What is said of what should make the pod that is followed, oldest first."""
+        maker = self._follows.rpartition("-")[0]
+        found: list[Mapping[str, Any]] = self._plain(self._core.list_namespaced_event(self._namespace).items)
+        return [event for event in found if event["involvedObject"].get("name") == maker]
+
     def pods(self) -> list[Mapping[str, Any]]:
         listed = self._core.list_namespaced_pod(self._namespace, label_selector=f"job-name={self._name}")
         found: list[Mapping[str, Any]] = self._plain(listed.items)

@@ -53,3 +53,11 @@ def is_ready(pod: Mapping[str, Any] | None) -> bool:
         return False
     conditions = (pod.get("status") or {}).get("conditions") or []
     return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
+
+
+def has_started(pod: Mapping[str, Any]) -> bool:
+    """Whether any container of it has ever run."""
+    return any(
+        (container.get("state") or {}).keys() & {"running", "terminated"} or container.get("lastState")
+        for container in (pod.get("status") or {}).get("containerStatuses") or []
+    )

@@ -11,7 +11,7 @@ from ops.daytwo.node_disk import NodeDisk
 from ops.daytwo.replace_node import Replacement
 from ops.daytwo.running import Running, plainly
 from ops.daytwo.scale import Scaling
-from ops.daytwo.stack_of import DryRun, Stack, console, files_of, found_of
+from ops.daytwo.stack_of import DryRun, Stack, console, files_of, found_of, on_docker
 from ops.preflight import connect_engine
 from ops.stack import OperatorError
 
@@ -27,7 +27,7 @@ def replace_node(
     dry_run: DryRun = False,
 ) -> None:
     """Replace a node whose disk is lost, and make every copy again that it held."""
-    files = files_of(stack)
+    files = on_docker(files_of(stack), "replace-node")
     found = found_of(files)
     running = Running.of(found)
     if node not in range(len(running.node_urls)):
@@ -48,7 +48,7 @@ def scale(
     dry_run: DryRun = False,
 ) -> None:
     """Make the cluster as large as the stack file says, and move the copies where they belong."""
-    files = files_of(stack)
+    files = on_docker(files_of(stack), "scale")
     wanted = files.settings().qdrant.nodes
     if nodes not in (None, wanted):
         if not dry_run:

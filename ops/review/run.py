@@ -71,7 +71,9 @@ def refuse_unless_passed(done: Review) -> None:
         return
     reasons = [*verdict.refused, *verdict.steps]
     if not verdict.allowed:
-        reasons += [f"{loss}; if that is meant, say --allow-data-loss" for loss in verdict.losses]
+        reasons += [
+            f"{loss}; if that is meant, say ALLOW_DATA_LOSS=1 (ops: --allow-data-loss)" for loss in verdict.losses
+        ]
     listed = "\n".join(f"  - {reason}" for reason in reasons)
     raise OperatorError(
         f"expected a stack that may be brought up, found {len(reasons)} reason(s) against it:\n{listed}\n"

@@ -177,8 +177,16 @@ class KubernetesPlatform(pulumi.ComponentResource):
         manifest = storage.founding_job(name, workload, self._cluster)
         context = self._args.settings.context
         kept = ResourceOptions(parent=opts.parent, depends_on=opts.depends_on, protect=self._args.protect_data)
-        follows = storage.replica_name(name, 0)
-        return [JobOnce(f"{name}-founding", context=context, manifest=manifest, follows=follows, opts=kept)]
+        return [
+            JobOnce(
+                f"{name}-founding",
+                context=context,
+                manifest=manifest,
+                follows=storage.replica_name(name, 0),
+                timeout_seconds=workload.start_seconds + 60,
+                opts=kept,
+            )
+        ]
 
     def _controller(
         self, name: str, workload: Workload, template: Manifest, opts: ResourceOptions, *, gated: bool

@@ -129,7 +129,7 @@ def test_a_node_is_drained_before_it_is_stopped(seen: Seen) -> None:
         assert list(getattr(request.wire.hooks, moment)) == [f"qdrant-drain-{ordinal}"]
 
 
-def test_the_permission_to_found_comes_before_the_first_start_and_is_never_given_again(seen: Seen) -> None:
+def test_the_permission_to_found_comes_before_any_gate_opens_and_is_never_given_again(seen: Seen) -> None:
     founding = seen.engine.one("qdrant-founding")
     providers: Mapping[str, Any] = {"OneShot": OneShotProvider(), "JobOnce": JobOnceProvider()}
     provider = providers[founding.type.rpartition(":")[2]]

@@ -8,7 +8,6 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from platforms.kubernetes import spread
 from tests.program.engine import Engine, run_program
 
 VERSION = "1.34"
@@ -160,8 +159,14 @@ def test_a_node_that_rolls_is_for_the_gates_to_touch_and_is_stopped_hard(prod: E
 def test_no_disk_is_tied_to_a_machine_before_its_replica_is(prod: Engine) -> None:
     """Placed first, a pod with the disk of replica 0 chooses a machine that another replica may take before it."""
     founding, nodes = prod.one("qdrant-founding"), prod.one("qdrant", ":StatefulSet")
-    affinity = pod_specs(prod)["qdrant-founding"]["affinity"]
-    assert affinity == spread.beside("qdrant-0")
+    [required] = pod_specs(prod)["qdrant-founding"]["affinity"]["podAffinity"][
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    ]
+    assert required["topologyKey"] == "kubernetes.io/hostname"
+    assert required["labelSelector"] == {"matchLabels": {"statefulset.kubernetes.io/pod-name": "qdrant-0"}}
+    labels = founding.inputs["manifest"]["spec"]["template"]["metadata"]["labels"]
+    apart = nodes.inputs["spec"]["selector"]["matchLabels"]
+    assert not apart.items() <= labels.items(), "the nodes would not suffer it beside them"
     assert founding.urn not in nodes.depends_on, "the Job would wait for a pod that waits for it"
     assert nodes.urn not in founding.depends_on, "what stays in the state may not hold what runs"
     assert founding.urn in prod.one("qdrant-rolled-0").depends_on

@@ -17,6 +17,7 @@ class FakeJob:
         self.there, self.started, self.looks = left_over, 0, 0
         self.all_pods: list[Mapping[str, Any]] = []
         self.replica: Mapping[str, Any] | None = {"metadata": {"name": "qdrant-0"}}
+        self.said: list[Mapping[str, Any]] = []
 
     def start(self) -> None:
         assert not self.there, "a Job of that name is there"
@@ -36,6 +37,9 @@ class FakeJob:
 
     def followed(self) -> Mapping[str, Any] | None:
         return self.replica
+
+    def events(self) -> list[Mapping[str, Any]]:
+        return self.said
 
     def pods(self) -> list[Mapping[str, Any]]:
         return self.all_pods
@@ -60,20 +64,20 @@ def clock() -> Clock:
 
 def test_a_job_that_succeeds_leaves_nothing() -> None:
     job = FakeJob()
-    run_to_end(job, clock())
+    run_to_end(job, 300, clock())
     assert (job.started, job.there) == (1, False)
 
 
 def test_what_an_interrupted_run_left_goes_first() -> None:
     job = FakeJob(left_over=True)
-    run_to_end(job, clock())
+    run_to_end(job, 300, clock())
     assert job.started == 1
 
 
 def test_a_failed_job_says_its_last_words_and_leaves_nothing() -> None:
     job = FakeJob(ends="failed")
     with pytest.raises(RuntimeError, match="founding to succeed, found it failed: touch: read-only"):
-        run_to_end(job, clock())
+        run_to_end(job, 300, clock())
     assert not job.there
 
 
@@ -81,22 +85,47 @@ def test_a_job_whose_pod_finds_no_machine_ends_with_that() -> None:
     job = FakeJob(ends="never")
     job.all_pods = [homeless("founding-x", "0/3 nodes: no memory")]
     with pytest.raises(TimeoutError, match="founding-x finds no machine: 0/3 nodes: no memory"):
-        run_to_end(job, clock())
+        run_to_end(job, 300, clock())
 
 
 def test_the_trouble_of_the_pod_that_it_follows_comes_first() -> None:
     job = FakeJob(ends="never")
     job.all_pods = [homeless("founding-x", "no pod to follow")]
     job.replica = homeless("qdrant-0", "0/3 nodes: no memory")
-    with pytest.raises(TimeoutError, match="found: pod qdrant-0 finds no machine: 0/3 nodes: no memory"):
-        run_to_end(job, clock())
+    with pytest.raises(TimeoutError, match="s: pod qdrant-0 finds no machine: 0/3 nodes: no memory"):
+        run_to_end(job, 300, clock())
 
 
-def test_a_pod_to_follow_that_is_not_made_is_said() -> None:
+def test_once_the_pod_that_it_follows_has_started_its_own_trouble_comes_first() -> None:
     job = FakeJob(ends="never")
+    job.all_pods = [homeless("founding-x", "0/3 nodes: no memory")]
+    waiting = {"waiting": {"reason": "CrashLoopBackOff"}}
+    ended = {"state": waiting, "lastState": {"terminated": {"exitCode": 1}}, "image": "qdrant"}
+    job.replica = {"metadata": {"name": "qdrant-0"}, "status": {"containerStatuses": [ended]}}
+    with pytest.raises(TimeoutError, match="founding-x finds no machine: 0/3 nodes: no memory"):
+        run_to_end(job, 300, clock())
+    job.all_pods = [{"metadata": {"name": "founding-x"}}]
+    with pytest.raises(TimeoutError, match="pod qdrant-0, image qdrant: CrashLoopBackOff"):
+        run_to_end(job, 300, clock())
+
+
+def test_a_pod_to_follow_that_is_not_made_is_not_waited_for_to_the_end() -> None:
+    job, time = FakeJob(ends="never"), clock()
     job.replica = None
-    with pytest.raises(TimeoutError, match="the pod that it follows is not there"):
-        run_to_end(job, clock())
+    with pytest.raises(TimeoutError, match="the pod that it follows was not made"):
+        run_to_end(job, 3000, time)
+    assert time.now() < 100
+    quota = {"kind": "StatefulSet", "name": "qdrant"}
+    job.said = [{"type": "Warning", "involvedObject": quota, "reason": "FailedCreate", "message": "exceeded quota"}]
+    with pytest.raises(TimeoutError, match="StatefulSet qdrant makes no pod: FailedCreate: exceeded quota"):
+        run_to_end(job, 3000, clock())
+
+
+def test_where_an_interrupted_run_has_done_it_nothing_is_run_again() -> None:
+    job = FakeJob()
+    job.replica = {"metadata": {"name": "qdrant-0"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    run_to_end(job, 300, clock())
+    assert job.started == 0
 
 
 def test_what_is_done_once_is_not_done_again_whatever_changes() -> None:

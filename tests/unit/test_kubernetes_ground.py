@@ -44,6 +44,7 @@ def test_a_cluster_that_has_everything_lacks_nothing() -> None:
         ({"kubernetesWorkClass": "slow"}, GOOD, "one of these in rag-platform:kubernetesWorkClass"),
         ({}, replace(GOOD, default_storage_class=""), "a default storage class: found fast, shared"),
         ({"kubernetesStorageClass": "shared"}, GOOD, "a shared file system"),
+        ({}, replace(GOOD, hasty_classes=frozenset({"fast"}), zones=3), "fast makes the disk for snapshots at once"),
         ({}, replace(GOOD, machines=2), "expected 3 that take pods, so that no two nodes of Qdrant share one, found 2"),
         ({"qdrantNodes": 5}, GOOD, "expected 5 that take pods"),
         ({}, replace(GOOD, missing_secrets={"kubernetesPullSecret": "pull"}), "Secret pull"),
@@ -67,6 +68,10 @@ def test_rights_are_asked_for_what_this_stack_makes_and_reads_and_for_nothing_el
 
 def test_fewer_machines_are_enough_where_nodes_may_share_one() -> None:
     assert shortcomings(prod(kubernetesSpread="soft"), replace(GOOD, machines=1)) == []
+
+
+def test_a_class_that_does_not_wait_is_good_enough_in_one_zone() -> None:
+    assert shortcomings(prod(), replace(GOOD, hasty_classes=frozenset({"fast"}), zones=1)) == []
 
 
 def test_what_a_user_may_not_ask_is_not_held_against_the_cluster() -> None:

@@ -9,17 +9,18 @@ from rich.console import Console
 from ops.parts import Parts
 from ops.stack import StackFiles
 from proof.namespace import NAME
-from proof.own_namespace import OwnNamespace
+from proof.own_namespace import OwnNamespace, described
 from proof.own_stack import Replica
 
 
-def pod(name: str, workload: str, kind: str = "") -> Any:
+def pod(name: str, workload: str, kind: str = "", phase: str = "Running") -> Any:
     owners = [SimpleNamespace(kind=kind)] if kind else None
     born = datetime(2026, 1, 1, tzinfo=UTC)
     return SimpleNamespace(
         metadata=SimpleNamespace(
             name=name, uid=f"id of {name}", labels={NAME: workload}, owner_references=owners, creation_timestamp=born
-        )
+        ),
+        status=SimpleNamespace(phase=phase),
     )
 
 
@@ -31,6 +32,7 @@ def test_replicas_are_pods_that_somebody_replaces_by_the_name_their_fellows_know
         pod("qdrant-1", "qdrant", "StatefulSet"),
         pod("kong-6f9-x2", "kong", "ReplicaSet"),
         pod("kong-migrations-1", "kong-migrations", "Job"),
+        pod("kong-6f9-evicted", "kong", "ReplicaSet", phase="Failed"),
         pod("crowd", "crowd"),
     ]
     stack.__dict__["space"] = SimpleNamespace(pods=lambda: pods)
@@ -39,3 +41,9 @@ def test_replicas_are_pods_that_somebody_replaces_by_the_name_their_fellows_know
         Replica(name="qdrant-1", id="id of qdrant-1", born=born),
         Replica(name="kong", id="id of kong-6f9-x2", born=born),
     ]
+
+
+def test_the_stack_that_is_tried_is_small_and_stays_as_large_as_it_is() -> None:
+    settings = described("proof-prod", "rag-proof").files.settings()
+    assert (settings.qdrant.storage_gib, settings.qdrant.snapshot_gib) == (1, 1)
+    assert not settings.kubernetes.autoscaling

@@ -3,10 +3,13 @@
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from proof.patience import until
 
 SCRIPT = Path("components/start_node.sh").read_text()
 
@@ -68,9 +71,39 @@ def test_a_wiped_node_that_finds_nobody_ends_with_advice(tmp_path: Path, hostnam
 
 
 def test_permission_that_comes_while_the_first_node_starts_is_found(tmp_path: Path) -> None:
-    waiting = subprocess.Popen(**command(tmp_path, "qdrant-0", patience_seconds=30), stdout=subprocess.PIPE, text=True)
-    (tmp_path / "storage" / "may-found").touch()
-    assert waiting.communicate(timeout=30)[0] == "started --uri http://qdrant-0:6335\n"
+    with waiting(tmp_path, "qdrant-0") as node:
+        (tmp_path / "storage" / "may-found").touch()
+        assert node.communicate(timeout=30)[0] == "started --uri http://qdrant-0:6335\n"
+
+
+def test_a_peer_that_comes_while_a_node_starts_is_joined(tmp_path: Path) -> None:
+    with socket.socket() as peer:
+        peer.bind(("127.0.0.1", 0))
+        with waiting(tmp_path, "qdrant-1", f"127.0.0.1/{peer.getsockname()[1]}") as node:
+            peer.listen()
+            assert "--bootstrap http://qdrant-0:6335" in node.communicate(timeout=30)[0]
+
+
+def test_a_node_that_may_do_neither_does_not_look_for_ever(tmp_path: Path) -> None:
+    node = subprocess.Popen(**command(tmp_path, "qdrant-1", patience_seconds=1), stderr=subprocess.PIPE, text=True)
+    assert "may not found" in node.communicate(timeout=30)[1]
+    assert node.returncode == 1
+
+
+@contextmanager
+def waiting(folder: Path, hostname: str, peers: str = "127.0.0.1/1") -> Iterator[subprocess.Popen[str]]:
+    """A node that has looked at least once, found nothing, and goes on."""
+    looked = folder / "looked"
+    told = command(folder, hostname, peers, patience_seconds=30)
+    sleeping = told["args"][2].replace("sleep 0.5", f"touch {looked}; sleep 0.5")
+    assert sleeping != told["args"][2]
+    told["args"][2] = sleeping
+    with subprocess.Popen(**told, stdout=subprocess.PIPE, text=True) as node:
+        try:
+            until("its first look", looked.exists, 30)
+            yield node
+        finally:
+            node.kill()
 
 
 def test_permission_is_used_up_by_the_first_start_that_finds_state(tmp_path: Path) -> None:
