@@ -49,10 +49,10 @@ migrate: .venv/ready  ## make migrate FROM=http://host:6333 [KEY_FILE=file] [COL
 
 replace-node: parts  ## make replace-node NODE=1: its disk is lost
 	@$(if $(NODE),,$(error expected a node, found none: make replace-node NODE=1))$(OPS) replace-node --stack $(STACK) \
-		$(PLAN) $(if $(FORCE_LIVING),--force-living) -- "$(NODE)"
+		$(PLAN) $(if $(YES),--yes) $(if $(FORCE_LIVING),--force-living) -- "$(NODE)"
 
 scale: parts  ## as many nodes as the stack file says; make scale NODES=5 DRY_RUN=1 shows a plan
-	@$(OPS) scale --stack $(STACK) $(PLAN) $(if $(NODES),--nodes "$(NODES)")
+	@$(OPS) scale --stack $(STACK) $(PLAN) $(if $(YES),--yes) $(if $(NODES),--nodes "$(NODES)")
 
 verify: .venv/ready  ## every point on every copy; LEDGER=file: every acknowledged one
 	@$(OPS) verify --stack $(STACK) $(PLAN) $(if $(LEDGER),--ledger "$(LEDGER)")

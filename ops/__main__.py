@@ -12,6 +12,7 @@ from rich.markdown import Markdown
 from rich.markup import escape
 
 from ops import consent, corpus, gateway, lifecycle, proving, status
+from ops.consent import Yes
 from ops.daytwo import commands as daytwo
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts, load_parts
@@ -26,7 +27,6 @@ proving.add_to(app)
 app.add_typer(daytwo.app)
 AllowDataLoss = Annotated[bool, typer.Option(help="carry out what deletes or replaces data, too")]
 Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.yaml")]
-Yes = Annotated[bool, typer.Option("--yes", help="do not ask before a cluster elsewhere is touched")]
 
 
 @app.command()

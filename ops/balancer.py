@@ -1,10 +1,13 @@
-"""The balancer in front of the nodes, from a stack's outputs."""
+"""The balancers in front of the nodes, from a stack's outputs, and nodes taken out of traffic by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import product
 from typing import Any
 
+from rich.console import Console
+
 from components.haproxy import OPERATOR, SERVER_PREFIX
-from providers.balancer_api import BalancerApi
+from providers.balancer_api import BalancerApi, BalancerUnreachable
 from providers.replicas import every
 
 
@@ -13,11 +16,24 @@ def balancers_of(found: Mapping[str, Any]) -> list[BalancerApi]:
     return [BalancerApi(url, OPERATOR, found["balancerPassword"]) for url in every(found["balancerUrl"])]
 
 
-def balancer_of(found: Mapping[str, Any]) -> BalancerApi:
-    """The first of them, for who runs on Docker, where there is one."""
-    return balancers_of(found)[0]
-
-
 def servers_of(found: Mapping[str, Any]) -> list[str]:
     """What it calls each node, in order."""
     return [f"{SERVER_PREFIX}{node}" for node in range(len(found["qdrantNodeUrls"]))]
+
+
+def out_of_traffic(balancers: Iterable[BalancerApi], ordinals: Iterable[int], console: Console) -> None:
+    """Drain these nodes at every balancer; one that does not answer sends nobody anywhere."""
+    for balancer, server in product(balancers, [f"{SERVER_PREFIX}{ordinal}" for ordinal in ordinals]):
+        try:
+            balancer.drain(server)
+        except BalancerUnreachable as error:
+            console.print(f"{error}: it sends nobody to {server}")
+
+
+def into_traffic(balancers: Iterable[BalancerApi], ordinals: Iterable[int], console: Console) -> None:
+    """Give these nodes traffic again; a balancer that does not answer will begin with every node in traffic."""
+    for balancer, server in product(balancers, [f"{SERVER_PREFIX}{ordinal}" for ordinal in ordinals]):
+        try:
+            balancer.readmit(server)
+        except BalancerUnreachable as error:
+            console.print(f"{error}: it will begin with {server} in traffic")

@@ -3,6 +3,7 @@
 import ipaddress
 import os
 import sys
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
@@ -11,6 +12,8 @@ from ops.parts import Parts
 from ops.stack import OperatorError
 from providers import kube
 from settings import Settings
+
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask before a cluster elsewhere is touched")]
 
 
 def ask(settings: Settings, parts: Parts, what: str, *, agreed: bool) -> None:

@@ -1,17 +1,16 @@
 """Bringing a stack up and taking it down, from whatever state an earlier run left it in."""
 
-import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from typing import Any
 
 from rich.console import Console
 
-from components.haproxy import SERVER_PREFIX
 from ops import deployment
 from ops.balancer import balancers_of, servers_of
 from ops.deployment import Progress
 from ops.ground import ground_of
 from ops.pickled_code import refuse_foreign_code
+from ops.recorded_nodes import recorded_as, recorded_nodes
 from ops.review.run import refuse_unless_passed, review
 from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, resources
 from providers.balancer_api import BalancerUnreachable
@@ -36,12 +35,12 @@ def bring_up(
         stack = open_stack(files)
         clear_interrupted(stack)
         recorded, nodes = readable(resources(stack)), files.settings().qdrant.nodes
-        leaving = leaving_nodes(nodes, recorded)
+        leaving = {node for node in recorded_nodes(recorded) if node >= nodes}
         refuse_to_lose_shards(leaving, emptied=emptied, nodes=nodes)
-        empty = {f"{SERVER_PREFIX}{node}" for node in emptied}
+        empty = recorded_as(emptied)
         done = review(console, files, stack, allow_data_loss=allow_data_loss, empty=empty, refresh=refresh)
         refuse_unless_passed(done)
-        gone = ground.prepare(recorded, console, leaving={f"{SERVER_PREFIX}{node}" for node in leaving})
+        gone = ground.prepare(recorded, console, leaving=recorded_as(leaving))
         result, progress = deployment.run(
             console, "pulumi up", stack.up, refresh=refresh, replace=gone or None, show_secrets=False
         )
@@ -93,14 +92,3 @@ def refuse_to_lose_shards(leaving: set[int], *, emptied: Collection[int], nodes:
             f"qdrantNodes: expected at least the {max(leaving) + 1} that hold data, found {nodes}; "
             "the shards of those that go must be moved away first: make scale does that. Nothing was changed"
         )
-
-
-def leaving_nodes(nodes: int, recorded: Iterable[dict[str, Any]]) -> set[int]:
-    """Ordinals of the nodes of Qdrant, or of their volumes, that the stack file no longer wants."""
-    return {node for resource in recorded if (node := _node_of(resource)) is not None and node >= nodes}
-
-
-def _node_of(resource: Mapping[str, Any]) -> int | None:
-    """The ordinal of the node of Qdrant that a resource is, or is the volume of."""
-    found = re.fullmatch(rf"{SERVER_PREFIX}(\d+)", resource["urn"].rpartition("::")[2])
-    return int(found[1]) if found else None

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from ops import consent
+from ops.consent import Yes
 from ops.stack import OperatorError
 from proof import account, breaker, capacity, changes, hops, scenarios
 from proof import k6 as k6_of
@@ -31,7 +32,6 @@ Keep = Annotated[bool, typer.Option(help="leave the stack up afterwards, for the
 Only = Annotated[str, typer.Option(help="names, separated by commas; all of them when empty")]
 Times = Annotated[int, typer.Option(help="how often each change is made", min=1)]
 Like = Annotated[Literal["dev", "prod"], typer.Option("--stack", help="like which stack the one is that is tried")]
-Yes = Annotated[bool, typer.Option("--yes", help="ask nothing before a cluster that is not this machine's")]
 Rounds = Annotated[int, typer.Option(help="how often each way is asked", min=20)]
 Factor = Annotated[float, typer.Option(help="shorten a profile to this part of its time", min=0.01, max=1)]
 ROLLING_RUNS = 10

@@ -1,19 +1,21 @@
-"""What can go wrong on Docker: each fault breaks one thing and returns how to heal it."""
+"""What can go wrong, on Docker for the most part: each fault breaks one thing and returns how to heal it."""
 
 import random
 from collections.abc import Callable
 
-from ops.balancer import balancer_of
+from ops.balancer import balancers_of
 from ops.daytwo import steps
-from ops.daytwo.node_disk import NodeDisk
+from ops.daytwo.node_disk import disk_of
 from ops.daytwo.replace_node import Replacement
 from ops.daytwo.running import Running
 from proof.own_stack import OwnStack
+from proof.patience import until
 from providers.cluster_view import look
 from providers.qdrant_api import QdrantApi
 
 Heal = Callable[[], None]
 Fault = Callable[[OwnStack], Heal]
+SHOWN_SECONDS = 180  # on Kubernetes, where only its ends tell: it is started again after longer and longer pauses
 Choice = Callable[[OwnStack], int]  # which node
 
 
@@ -102,12 +104,16 @@ def wiped_node(choose: Choice) -> Fault:
         lost = Replacement(
             files=stack.files,
             running=Running.of(stack.outputs),
-            balancer=balancer_of(stack.outputs),
-            disk=NodeDisk(engine=stack.engine, prefix=stack.prefix, ordinal=choose(stack)),
+            balancers=balancers_of(stack.outputs),
+            disk=disk_of(stack.files.settings(), choose(stack)),
             console=stack.console,
         )
-        lost.disk.kill()
-        lost.disk.empty()
-        return lambda: steps.take(lost.steps(), stack.console)
+        lost.disk.give_up()
+
+        def heal() -> None:
+            until(f"{lost.disk.name} to show that its disk is lost", lambda: bool(lost.disk.trouble()), SHOWN_SECONDS)
+            steps.take(lost.steps(), stack.console)
+
+        return heal
 
     return fault

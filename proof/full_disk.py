@@ -8,7 +8,7 @@ lies hidden below meanwhile. It takes an engine that lets a container do that, `
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ops.daytwo.node_disk import STORAGE, NodeDisk
+from ops.daytwo.docker_disk import STORAGE, DockerDisk
 from proof.faults import Heal
 from proof.ground import GroundRefused
 from proof.own_stack import OwnStack
@@ -82,13 +82,13 @@ def fill(stack: OwnStack) -> Heal:
 
 def _while_stopped(stack: OwnStack, script: str) -> None:
     """Run it where the engine runs, while the node is away; what did not go well starts no node on it."""
-    disk = NodeDisk(engine=stack.engine, prefix=stack.prefix, ordinal=ORDINAL)
-    disk.kill()
+    disk = DockerDisk(engine=stack.engine, prefix=stack.prefix, ordinal=ORDINAL)
+    disk.end()
     _where_the_engine_is(stack, disk, script)
     stack.container(NODE).start()
 
 
-def _where_the_engine_is(stack: OwnStack, disk: NodeDisk, script: str) -> None:
+def _where_the_engine_is(stack: OwnStack, disk: DockerDisk, script: str) -> None:
     folder = stack.engine.volumes.get(disk.name).attrs["Mountpoint"]
     helper = stack.engine.containers.create(
         stack.container(NODE).image.id,

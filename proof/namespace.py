@@ -30,6 +30,9 @@ class Namespace:
     def machine_of(self, pod: str) -> str:
         return str(self.core.read_namespaced_pod(pod, self.name).spec.node_name)
 
+    def claim(self, name: str) -> Any:
+        return self.core.read_namespaced_persistent_volume_claim(name, self.name)
+
     def ready_pods(self, workload: str) -> list[Any]:
         """Those that are ready, and stay."""
         stay = [pod for pod in self.pods(workload) if pod.metadata.deletion_timestamp is None]

@@ -6,7 +6,7 @@ the sandbox's.
 
 from proof import faults, pod_faults
 from proof.clients import ASK, READ, SEARCH
-from proof.scenarios import NO_QUORUM, Scenario, no
+from proof.scenarios import NO_QUORUM, NODE_0, Scenario, no
 
 AT_WORK = "calls that it was at work on die with it"
 UNTIL_KNOWN_SECONDS = 5  # until everybody has heard that a pod is gone; its fellows answer then
@@ -37,6 +37,18 @@ POD_SCENARIOS = (
         recovery="node_returns",
         may_fail=no(READ, SEARCH, ASK, because=NO_QUORUM),
         slow=NO_QUORUM,
+    ),
+    Scenario(
+        name="wipe-follower",
+        title="A follower loses its claim and its pod, and is replaced",
+        fault=faults.wiped_node(faults.follower),
+        recovery="volume_replaced",
+    ),
+    Scenario(
+        name="wipe-node-0",
+        title="Node 0, which founded the cluster, loses its claim: it must rejoin, and found no second one",
+        fault=faults.wiped_node(NODE_0),
+        recovery="volume_replaced",
     ),
     Scenario(
         name="cold-restart",

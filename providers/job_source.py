@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kubernetes.client import ApiException
-
 from providers import kube
 
 
@@ -20,21 +18,15 @@ class ClusterJob:
         self._batch.create_namespaced_job(self._namespace, self._manifest)
 
     def job(self) -> Mapping[str, Any] | None:
-        try:
-            found: Mapping[str, Any] = self._plain(self._batch.read_namespaced_job(self._name, self._namespace))
-        except ApiException as error:
-            if kube.is_gone(error):
-                return None
-            raise
+        found: Mapping[str, Any] | None = self._plain(
+            kube.or_none(lambda: self._batch.read_namespaced_job(self._name, self._namespace))
+        )
         return found
 
     def followed(self) -> Mapping[str, Any] | None:
-        try:
-            found: Mapping[str, Any] = self._plain(self._core.read_namespaced_pod(self._follows, self._namespace))
-        except ApiException as error:
-            if kube.is_gone(error):
-                return None
-            raise
+        found: Mapping[str, Any] | None = self._plain(
+            kube.or_none(lambda: self._core.read_namespaced_pod(self._follows, self._namespace))
+        )
         return found
 
     def events(self) -> list[Mapping[str, Any]]:
@@ -57,11 +49,8 @@ class ClusterJob:
         return "".join(said).strip() or "it said nothing"
 
     def remove(self) -> None:
-        try:
-            self._batch.delete_namespaced_job(self._name, self._namespace, propagation_policy="Foreground")
-        except ApiException as error:
-            if not kube.is_gone(error):
-                raise
+        delete = self._batch.delete_namespaced_job
+        kube.or_none(lambda: delete(self._name, self._namespace, propagation_policy="Foreground"))
 
     def _plain(self, found: Any) -> Any:
         return self._core.api_client.sanitize_for_serialization(found)

@@ -1,11 +1,14 @@
 """The cluster's API as providers use it, by the name of a kubeconfig's context; knows nothing of Pulumi."""
 
 import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from kubernetes import client, config
 from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
+
+T = TypeVar("T")
 
 
 class NoCluster(Exception):
@@ -43,3 +46,22 @@ def batch(context: str) -> Any:
 
 def is_gone(error: ApiException) -> bool:
     return bool(error.status == 404)
+
+
+def or_none(read: Callable[[], T]) -> T | None:
+    """What is read; None when it is not there."""
+    try:
+        return read()
+    except ApiException as error:
+        if is_gone(error):
+            return None
+        raise
+
+
+def unless_replaced(delete: Callable[[], object]) -> None:
+    """Delete what is meant by its uid; nothing when it is gone, or another one of its name is there."""
+    try:
+        delete()
+    except ApiException as error:
+        if error.status not in (404, 409):
+            raise

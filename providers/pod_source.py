@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kubernetes.client import ApiException
-
 from providers import kube
 
 
@@ -17,15 +15,14 @@ class ClusterPod:
         self._pod = f"{stateful_set}-{ordinal}"
 
     def stateful_set(self) -> Mapping[str, Any]:
-        return self._object(self._apps.read_namespaced_stateful_set(self._set, self._namespace))
+        found: Mapping[str, Any] = self._plain(self._apps.read_namespaced_stateful_set(self._set, self._namespace))
+        return found
 
     def pod(self) -> Mapping[str, Any] | None:
-        try:
-            return self._object(self._core.read_namespaced_pod(self._pod, self._namespace))
-        except ApiException as error:
-            if kube.is_gone(error):
-                return None
-            raise
+        found: Mapping[str, Any] | None = self._plain(
+            kube.or_none(lambda: self._core.read_namespaced_pod(self._pod, self._namespace))
+        )
+        return found
 
     def events(self) -> list[Mapping[str, Any]]:
         """What is said of the controller and of the pod, oldest first."""
@@ -34,15 +31,8 @@ class ClusterPod:
 
     def delete_pod(self, uid: str) -> None:
         """This pod and no other of its name: one that came in its place is let be."""
-        try:
-            self._core.delete_namespaced_pod(self._pod, self._namespace, body={"preconditions": {"uid": uid}})
-        except ApiException as error:
-            if error.status not in (404, 409):
-                raise
-
-    def _object(self, found: Any) -> Mapping[str, Any]:
-        plain: Mapping[str, Any] = self._plain(found)
-        return plain
+        delete, body = self._core.delete_namespaced_pod, {"preconditions": {"uid": uid}}
+        kube.unless_replaced(lambda: delete(self._pod, self._namespace, body=body))
 
     def _plain(self, found: Any) -> Any:
         return self._core.api_client.sanitize_for_serialization(found)

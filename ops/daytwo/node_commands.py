@@ -1,18 +1,20 @@
 """The commands that change which nodes there are."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from ops.balancer import balancer_of
+from ops import consent
+from ops.balancer import balancers_of
+from ops.consent import Yes
 from ops.daytwo import steps
-from ops.daytwo.node_disk import NodeDisk
+from ops.daytwo.node_disk import disk_of
 from ops.daytwo.replace_node import Replacement
 from ops.daytwo.running import Running, plainly
 from ops.daytwo.scale import Scaling
-from ops.daytwo.stack_of import DryRun, Stack, console, files_of, found_of, on_docker
-from ops.preflight import connect_engine
+from ops.daytwo.stack_of import DryRun, Stack, console, files_of, found_of
 from ops.stack import OperatorError
 
 app = typer.Typer()
@@ -25,15 +27,18 @@ def replace_node(
     *,
     force_living: Annotated[bool, typer.Option(help="even if it lives, or its volume is whole")] = False,
     dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Replace a node whose disk is lost, and make every copy again that it held."""
-    files = on_docker(files_of(stack), "replace-node")
+    files = files_of(stack)
+    if not dry_run:
+        consent.ask(files.settings(), files.parts, "Replace a node of the stack in", agreed=yes)
     found = found_of(files)
     running = Running.of(found)
     if node not in range(len(running.node_urls)):
         raise OperatorError(f"expected a node from 0 to {len(running.node_urls) - 1}, found {node}")
-    disk = NodeDisk(engine=connect_engine(), prefix=files.settings().stack.name_prefix, ordinal=node)
-    replacement = Replacement(files=files, running=running, balancer=balancer_of(found), disk=disk, console=console)
+    disk = disk_of(files.settings(), node)
+    replacement = Replacement(files=files, running=running, balancers=balancers_of(found), disk=disk, console=console)
     planned = replacement.steps(force_living=force_living)
     _show_or_take(planned, "replacing the node", dry_run=dry_run)
     if not dry_run:
@@ -46,9 +51,10 @@ def scale(
     stack: Stack = "dev",
     *,
     dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Make the cluster as large as the stack file says, and move the copies where they belong."""
-    files = on_docker(files_of(stack), "scale")
+    files = files_of(stack)
     wanted = files.settings().qdrant.nodes
     if nodes not in (None, wanted):
         if not dry_run:
@@ -57,12 +63,14 @@ def scale(
                 "line, so that the next make up knows it too, then run the same command again"
             )
         files = files.with_config(qdrantNodes=str(nodes))
+    if not dry_run:
+        consent.ask(files.settings(), files.parts, "Scale the stack in", agreed=yes)
     found = found_of(files)
     scaling = Scaling(
         files=files,
         running=Running.of(found),
-        balancer=balancer_of(found),
-        prefix=files.settings().stack.name_prefix,
+        balancers=balancers_of(found),
+        disks=partial(disk_of, files.settings()),
         nodes=files.settings().qdrant.nodes,
         console=console,
     )

@@ -1,101 +1,46 @@
-"""One node's container and volume on the local Docker engine: stopped, looked into, emptied, started."""
+"""A node of Qdrant where it runs, and the disk that makes it a member: what day two does to it on any platform."""
 
-import io
-import re
-import tarfile
-from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
-from docker import DockerClient
-from docker.errors import NotFound
-
-from ops.stack import OperatorError
-from providers.engine import LABEL, run_to_end
-
-STORAGE = "/qdrant/storage"
-MEMBER = re.compile(rb'"term":\s*[1-9]')  # as in components/start_node.sh: it has been part of a cluster
-RESTARTS = 3  # of a node that then still does not answer: its disk is no good
+from ops.daytwo.docker_disk import DockerDisk
+from ops.daytwo.kubernetes_disk import KubernetesDisk
+from ops.preflight import connect_engine
+from platforms.kubernetes.cluster import Cluster
+from providers import kube
+from settings import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
-class NodeDisk:
-    """The container and the volume of one node, by the stack's prefix."""
-
-    engine: DockerClient
-    prefix: str
-    ordinal: int
+class NodeDisk(Protocol):
+    """One node, by its ordinal. Nothing here asks Qdrant: whether the node may go, others have looked at."""
 
     @property
     def name(self) -> str:
-        """Of the container, and of the volume."""
-        return f"{self.prefix}-qdrant-{self.ordinal}"
+        """What its operator knows it by."""
 
-    def container(self) -> Any | None:
-        """The container; None when there is none."""
-        try:
-            return self.engine.containers.get(self.name)
-        except NotFound:
-            return None
+    @property
+    def ordinal(self) -> int: ...
 
-    def kill(self) -> None:
-        """End it at once, so that it stays away: a gentle stop can lose acknowledged writes."""
-        if (container := self.container()) and container.status in ("running", "restarting", "paused"):
-            container.kill()
+    @property
+    def stays_away(self) -> bool:
+        """Whether a node that is ended stays so until somebody starts it."""
 
     def trouble(self) -> str:
         """Why this node cannot come back by itself; empty when it might."""
-        container = self.container()
-        if container and container.attrs.get("RestartCount", 0) >= RESTARTS:
-            return f"{self.name} has ended {container.attrs['RestartCount']} times by itself"
-        if not self._has_volume():
-            return f"volume {self.name} is gone"
-        return "" if self._was_member() else f"volume {self.name} holds no state of a member"
 
-    def empty(self) -> None:
-        """Make the volume empty, whether or not it is there: nothing of a former member may come back.
+    def end(self) -> None:
+        """End it at once: a gentle stop can lose acknowledged writes."""
 
-        With everything else goes the permission to found a cluster.
-        """
-        if not self._has_volume():
-            self.engine.volumes.create(self.name)
-            return
-        run_to_end(
-            {
-                "name": f"{self.name}-emptied",
-                "image": self._image(),
-                "command": ["find", STORAGE, "-mindepth", "1", "-delete"],
-                "env": {},
-                "network": "none",
-                "volume": self.name,
-                "volume_path": STORAGE,
-                "files": {},
-                "label": self.prefix,
-            }
-        )
+    def give_up(self) -> None:
+        """End it and give it an empty disk, without the permission to found a cluster; its points here are gone."""
 
-    def _has_volume(self) -> bool:
-        try:
-            self.engine.volumes.get(self.name)
-        except NotFound:
-            return False
-        return True
+    def start(self) -> bool:
+        """Have it run again; False when `make up` has to make it first."""
 
-    def _was_member(self) -> bool:
-        volumes = {self.name: {"bind": STORAGE, "mode": "ro"}}
-        looker = self.engine.containers.create(self._image(), ["true"], volumes=volumes, labels={LABEL: self.prefix})
-        try:
-            chunks, _ = looker.get_archive(f"{STORAGE}/raft_state.json")
-            with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
-                state = archive.extractfile("raft_state.json")
-                return bool(state and MEMBER.search(state.read()))
-        except NotFound:
-            return False
-        finally:
-            looker.remove(force=True)
 
-    def _image(self) -> str:
-        """That of the node itself, or of another one of the stack."""
-        filters = {"label": f"{LABEL}={self.prefix}", "name": f"{self.prefix}-qdrant-"}
-        if container := self.container() or next(iter(self.engine.containers.list(all=True, filters=filters)), None):
-            return str(container.image.id)
-        raise OperatorError(f"expected a container of {self.prefix}-qdrant, found none; run make up")
+def disk_of(settings: Settings, ordinal: int) -> NodeDisk:
+    """By the platform that the stack file names."""
+    prefix = settings.stack.name_prefix
+    if settings.stack.platform == "docker":
+        return DockerDisk(engine=connect_engine(), prefix=prefix, ordinal=ordinal)
+    cluster = Cluster(prefix=prefix, settings=settings.kubernetes)
+    return KubernetesDisk(core=kube.core(settings.kubernetes.context), namespace=cluster.namespace, ordinal=ordinal)

@@ -1,5 +1,6 @@
-"""Replacing a node whose disk is lost: forgotten, emptied, joined anew, and every copy it held made again."""
+"""Replacing a node whose disk is lost: an empty one, forgotten, joined anew, and every copy it held made again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -7,12 +8,13 @@ from rich.console import Console
 
 from components.haproxy import SERVER_PREFIX
 from ops import lifecycle
+from ops.balancer import into_traffic, out_of_traffic
 from ops.daytwo.membership import Membership, peers_at
 from ops.daytwo.node_disk import NodeDisk
 from ops.daytwo.running import Running, plainly
 from ops.daytwo.steps import Step
 from ops.stack import OperatorError, StackFiles, only_one
-from providers.balancer_api import BalancerApi, BalancerUnreachable
+from providers.balancer_api import BalancerApi
 from providers.replica_moves import move_replicas
 
 
@@ -22,7 +24,7 @@ class Replacement:
 
     files: StackFiles
     running: Running
-    balancer: BalancerApi
+    balancers: Sequence[BalancerApi]
     disk: NodeDisk
     console: Console
 
@@ -46,11 +48,12 @@ class Replacement:
                 return self._only_copies_are_missing()
             if not force_living and registered and not self.disk.trouble():
                 raise OperatorError(
-                    f"expected a node whose disk is lost, found that {self.disk.name} only does not answer and its "
-                    "volume is a member's; make up starts it. If it is to be given up all the same: --force-living"
+                    f"expected a node whose disk is lost, found that {self.disk.name} only does not answer and nothing "
+                    "wrong with its disk: make up REFRESH=1 starts it, or says why it cannot. If it is to be given up "
+                    "all the same: --force-living"
                 )
             self._refuse_last_copies(set(registered))
-        return [*self._forget_and_empty(), *self._join_and_copy()]
+        return [*self._empty_and_forget(), *self._join_and_copy()]
 
     def _only_copies_are_missing(self) -> list[Step]:
         """It is a member: nothing is wrong with it, or an earlier run was cut off before the copies were made."""
@@ -68,18 +71,17 @@ class Replacement:
                 "this node they would be gone. Bring it back, or restore from a backup first (make restore)"
             )
 
-    def _forget_and_empty(self) -> list[Step]:
+    def _empty_and_forget(self) -> list[Step]:
         name, membership = self.disk.name, self.membership
         return [
             Step(f"take {name} out of traffic", self._drain),
-            Step(f"end {name}, so that it cannot answer with an empty disk", self.disk.kill),
+            Step(f"end {name} and give it an empty disk", self.disk.give_up),
             Step("wait for a leader among the others", membership.await_leader),
             Step("wait until nothing hangs on its copies", lambda: membership.await_given_up({self.ordinal})),
             Step(
                 f"have the cluster forget who was at {SERVER_PREFIX}{self.ordinal}, and the copies there",
                 lambda: membership.forget({self.ordinal}, force=True),
             ),
-            Step(f"empty volume {name}", self.disk.empty),
         ]
 
     def _join_and_copy(self) -> list[Step]:
@@ -102,22 +104,15 @@ class Replacement:
         move_replicas(self.running.peers(), name, self.running.goal(name), told=self.console.print)
 
     def _start(self) -> None:
-        """Its container, if it is there; else as every `up` makes what is missing."""
-        if container := self.disk.container():
-            with only_one():
-                container.start()
-        else:
+        """As it is, if it is there; else as every `up` makes what is missing."""
+        with only_one():
+            started = self.disk.start()
+        if not started:
             lifecycle.bring_up(self.files, self.console)
             self._drain()  # the gate gave it traffic; it has no copies yet
 
     def _drain(self) -> None:
-        try:
-            self.balancer.drain(f"{SERVER_PREFIX}{self.ordinal}")
-        except BalancerUnreachable:
-            self.console.print("no balancer answers: nobody is sent to the node")
+        out_of_traffic(self.balancers, [self.ordinal], self.console)
 
     def _readmit(self) -> None:
-        try:
-            self.balancer.readmit(f"{SERVER_PREFIX}{self.ordinal}")
-        except BalancerUnreachable:
-            self.console.print("no balancer answers: it will begin with every node in traffic")
+        into_traffic(self.balancers, [self.ordinal], self.console)

@@ -1,6 +1,6 @@
 """Another number of nodes: out, the new ones get their share of the copies; in, those that go are emptied first."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -9,14 +9,15 @@ from rich.table import Table
 
 from components.haproxy import SERVER_PREFIX
 from ops import lifecycle
+from ops.balancer import out_of_traffic
 from ops.daytwo.membership import Membership, peers_at
 from ops.daytwo.node_disk import NodeDisk
 from ops.daytwo.protection import let_go
 from ops.daytwo.running import Running, plainly
 from ops.daytwo.steps import Step
-from ops.preflight import connect_engine
+from ops.recorded_nodes import recorded_as
 from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs
-from providers.balancer_api import BalancerApi, BalancerUnreachable
+from providers.balancer_api import BalancerApi
 from providers.replica_look import Look, take_look
 from providers.replica_moves import Goal, move_replicas, plan_for
 from providers.replica_plan import Drop, ReplicaPlan
@@ -28,8 +29,8 @@ class Scaling:
 
     files: StackFiles
     running: Running
-    balancer: BalancerApi
-    prefix: str
+    balancers: Sequence[BalancerApi]
+    disks: Callable[[int], NodeDisk]  # by a node's ordinal
     nodes: int
     console: Console
 
@@ -96,8 +97,8 @@ class Scaling:
         names = ", ".join(f"{SERVER_PREFIX}{n}" for n in self.leaving)
         return [
             *(self._out_of_the_cluster(names) if self.registered() else []),
-            Step(f"end {names}: they must not go on as if they were members", self._kill),
-            Step(f"make up with {self.nodes} nodes, which deletes the volumes of {names}", self._down_to),
+            *self._out_of_the_way(names),
+            Step(f"make up with {self.nodes} nodes, which deletes the disks of {names}", self._down_to),
             Step("see every copy Active, from every node that stays", self._await_whole),
         ]
 
@@ -111,6 +112,13 @@ class Scaling:
                 partial(staying.forget, self.leaving, force=False),
             ),
         ]
+
+    def _out_of_the_way(self, names: str) -> list[Step]:
+        """Of no use where they are started again at once: there `up` ends them before it touches any other node."""
+        disks = [self.disks(ordinal) for ordinal in self.leaving]
+        if not all(disk.stays_away for disk in disks):
+            return []
+        return [Step(f"end {names}: they must not go on as if they were members", lambda: _end(disks))]
 
     def _move(self, running: Running, leaving: frozenset[int]) -> None:
         for name in sorted(running.living()[0].collections()):
@@ -134,24 +142,17 @@ class Scaling:
         lifecycle.bring_up(self.files, self.console)
 
     def _drain(self) -> None:
-        try:
-            for ordinal in self.leaving:
-                self.balancer.drain(f"{SERVER_PREFIX}{ordinal}")
-        except BalancerUnreachable:
-            self.console.print("no balancer answers: nobody is sent to the nodes")
-
-    def _kill(self) -> None:
-        for disk in self._disks():
-            disk.kill()
-
-    def _disks(self) -> Iterator[NodeDisk]:
-        engine = connect_engine()
-        return (NodeDisk(engine=engine, prefix=self.prefix, ordinal=ordinal) for ordinal in self.leaving)
+        out_of_traffic(self.balancers, self.leaving, self.console)
 
     def _down_to(self) -> None:
         with only_one():
-            let_go(open_stack(self.files), [f"{SERVER_PREFIX}{ordinal}" for ordinal in self.leaving])
+            let_go(open_stack(self.files), recorded_as(self.leaving))
         lifecycle.bring_up(self.files, self.console, emptied=self.leaving)
+
+
+def _end(disks: Iterable[NodeDisk]) -> None:
+    for disk in disks:
+        disk.end()
 
 
 def _words(plan: ReplicaPlan, called: dict[int, str]) -> Iterator[tuple[int, str]]:

@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from ops.parts import load_parts
-from ops.stack import OperatorError, StackFiles, open_stack, outputs, use_parts
+from ops.stack import StackFiles, open_stack, outputs, use_parts
 
 console = Console(highlight=False)
 Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.yaml")]
@@ -18,16 +18,6 @@ def files_of(stack: str) -> StackFiles:
     parts = load_parts()
     use_parts(parts)
     return StackFiles(name=stack, parts=parts)
-
-
-def on_docker(files: StackFiles, what: str) -> StackFiles:
-    """The same files; OperatorError for a stack whose containers and volumes are not of this machine's engine."""
-    if (platform := files.settings().stack.platform) != "docker":
-        raise OperatorError(
-            f"expected a stack on docker, whose containers and volumes {what} handles, found {platform}; nothing was "
-            "touched. What to do there instead stands in docs/deployment.md, under Kubernetes"
-        )
-    return files
 
 
 def found_of(files: StackFiles) -> dict[str, Any]:

@@ -27,8 +27,9 @@ def claim(name: str, ordinal: int, workload: Workload, cluster: Cluster) -> Mani
 
 
 def claim_templates(workload: Workload, cluster: Cluster) -> list[Manifest]:
-    """The same once more, for the controller."""
-    return [{"metadata": {"name": "data"}, "spec": claim_spec(workload.data_gib, cluster.settings.storage_class)}]
+    """The same once more, for the controller, which makes a claim again that is lost."""
+    metadata = {"name": "data", "labels": cluster.labels()}
+    return [{"metadata": metadata, "spec": claim_spec(workload.data_gib, cluster.settings.storage_class)}]
 
 
 def founding_job(name: str, workload: Workload, cluster: Cluster) -> Manifest:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import requests
 
-from ops.balancer import balancer_of
+from ops.balancer import balancers_of
 from ops.daytwo import steps
 from ops.daytwo.backup import back_up, plan_backup
 from ops.daytwo.copying import Pass, mend
+from ops.daytwo.docker_disk import DockerDisk
 from ops.daytwo.migrate import migrate, plan_migration, roll_back
-from ops.daytwo.node_disk import NodeDisk
 from ops.daytwo.replace_node import Replacement
 from ops.daytwo.restore import plan_restore, restore
 from ops.daytwo.running import Running
@@ -183,9 +183,9 @@ def test_a_single_node_moves_in_while_it_is_written_to(
 
 
 def replacement(stack: LiveStack, running: Running, node: int) -> Replacement:
-    disk = NodeDisk(engine=stack.engine, prefix=PREFIX, ordinal=node)
-    balancer = balancer_of(stack.outputs)
-    return Replacement(files=stack.files, running=running, balancer=balancer, disk=disk, console=stack.console)
+    disk = DockerDisk(engine=stack.engine, prefix=PREFIX, ordinal=node)
+    balancers = balancers_of(stack.outputs)
+    return Replacement(files=stack.files, running=running, balancers=balancers, disk=disk, console=stack.console)
 
 
 def test_a_node_that_lives_or_is_only_stopped_is_not_replaced(stack: LiveStack, running: Running) -> None:
@@ -193,7 +193,7 @@ def test_a_node_that_lives_or_is_only_stopped_is_not_replaced(stack: LiveStack, 
         replacement(stack, running, 1).steps()
     stack.container("qdrant-1").kill()
     try:
-        with pytest.raises(OperatorError, match="make up starts it"):
+        with pytest.raises(OperatorError, match="make up REFRESH=1 starts it"):
             replacement(stack, running, 1).steps()
     finally:
         stack.container("qdrant-1").start()
@@ -204,8 +204,7 @@ def test_a_node_whose_disk_is_lost_is_replaced_and_no_reader_notices(stack: Live
         going.settle_in()
         lost = replacement(stack, running, 1)
         peers = set(running.views()[0].cluster["peers"])  # type: ignore[index]
-        lost.disk.kill()
-        lost.disk.empty()
+        lost.disk.give_up()
         steps.take(lost.steps(), stack.console)
     assert going.failed_reads == []
     assert len(set(running.views()[0].cluster["peers"]) - peers) == 1  # type: ignore[index]

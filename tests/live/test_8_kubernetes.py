@@ -152,10 +152,18 @@ def test_a_drained_machine_is_left_by_all_and_nobody_notices(prod: OwnNamespace,
 
 
 def test_the_same_harness_that_breaks_docker_breaks_kubernetes(prod: OwnNamespace, tmp_path: Path) -> None:
-    """Two faults of `make chaos STACK=prod`, judged as there but for latency."""
+    """Some faults of `make chaos STACK=prod`, judged as there but for latency."""
     chaos = Chaos(prod, PACE, Promises.read(), tmp_path, print, pod_crowd)
-    for section in chaos.run(named("kill-leader", "delete-haproxy", among=POD_SCENARIOS)):
+    for section in chaos.run(named("kill-leader", "delete-haproxy", "wipe-node-0", among=POD_SCENARIOS)):
         assert broken(section) == []
+
+
+def test_a_claim_that_was_made_again_is_one_of_the_stack(prod: OwnNamespace, space: Namespace) -> None:
+    """Node 0 has lost its own above; the one that its StatefulSet made is found, and kept, as the others are."""
+    labels = [space.claim(f"data-qdrant-{ordinal}").metadata.labels for ordinal in range(3)]
+    assert labels[0] == labels[1] == labels[2]
+    progress, _ = prod.up()
+    assert progress.changes == []
 
 
 def broken(section: Section) -> list[Verdict]:

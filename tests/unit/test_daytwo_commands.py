@@ -41,14 +41,6 @@ def test_each_command_has_a_dry_run_and_a_target_of_make(command: str) -> None:
     assert f"\n{command}: " in (ROOT / "Makefile").read_text()
 
 
-@pytest.mark.parametrize("arguments", [("replace-node", "1"), ("scale",)])
-def test_what_handles_containers_refuses_a_stack_on_kubernetes_and_touches_nothing(arguments: tuple[str, ...]) -> None:
-    refused = run(*arguments, "--stack", "prod").exception
-    assert isinstance(refused, OperatorError)
-    assert "expected a stack on docker" in str(refused)
-    assert "found kubernetes; nothing was touched" in str(refused)
-
-
 def test_a_dry_run_of_a_backup_writes_nothing(fake: FakeContents, tmp_path: Path) -> None:
     assert run("backup", str(tmp_path / "to"), "--dry-run").exit_code == 0
     assert not (tmp_path / "to").exists()

@@ -9,13 +9,15 @@ from rich.console import Console
 
 from ops import lifecycle
 from ops.daytwo import membership, running
+from ops.daytwo.docker_disk import DockerDisk
+from ops.daytwo.kubernetes_disk import KubernetesDisk
 from ops.daytwo.membership import Membership, peers_at
 from ops.daytwo.node_disk import NodeDisk
 from ops.daytwo.replace_node import Replacement
 from ops.daytwo.scale import Scaling
 from ops.daytwo.steps import Step, show, take
+from ops.recorded_nodes import recorded_nodes
 from ops.stack import OperatorError
-from providers.balancer_api import BalancerApi
 from providers.qdrant_api import QdrantError
 from tests.unit.fake_contents import PEERS, FakeContents, contents
 
@@ -33,7 +35,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeContents]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Disk(NodeDisk):
+class Disk(DockerDisk):
     """A node's disk of which a test says what is wrong with it."""
 
     wrong: str = ""
@@ -42,17 +44,26 @@ class Disk(NodeDisk):
         return self.wrong
 
 
+ELSEWHERE: dict[Any, dict[str, Any]] = {
+    Disk: {"engine": None, "prefix": "rag"},
+    KubernetesDisk: {"core": None, "namespace": "rag"},
+}
+
+
 def replacement(fake: FakeContents, node: int = 1, wrong: str = "volume is gone") -> Replacement:
     disk = Disk(engine=None, prefix="rag", ordinal=node, wrong=wrong)
-    balancer = BalancerApi("http://127.0.0.1:9", "operator", "")
-    return Replacement(files=None, running=fake.running, balancer=balancer, disk=disk, console=QUIET)  # type: ignore[arg-type]
+    return Replacement(files=None, running=fake.running, balancers=[], disk=disk, console=QUIET)  # type: ignore[arg-type]
 
 
-def scaling(fake: FakeContents, nodes: int) -> Scaling:
-    balancer = BalancerApi("http://127.0.0.1:9", "operator", "")
+def scaling(fake: FakeContents, nodes: int, disk: Callable[..., NodeDisk] = Disk) -> Scaling:
     return Scaling(
-        files=None, running=fake.running, balancer=balancer, prefix="rag", nodes=nodes, console=QUIET  # type: ignore[arg-type]
-    )  # fmt: skip
+        files=None,  # type: ignore[arg-type]
+        running=fake.running,
+        balancers=[],
+        disks=lambda ordinal: disk(ordinal=ordinal, **ELSEWHERE[disk]),
+        nodes=nodes,
+        console=QUIET,
+    )
 
 
 def words(planned: list[Step]) -> list[str]:
@@ -173,18 +184,18 @@ def test_without_force_a_peer_that_holds_shards_stays(fake: FakeContents) -> Non
     assert fake.removals == []
 
 
-def test_a_lost_node_is_forgotten_before_it_is_emptied_and_has_traffic_only_with_its_copies(
+def test_a_lost_node_is_emptied_before_it_is_forgotten_and_has_traffic_only_with_its_copies(
     fake: FakeContents,
 ) -> None:
+    """Emptied afterwards, it might be a member again by then: on Kubernetes it is started again all the time."""
     fake.deaf = {1}
     planned = words(replacement(fake).steps())
     order = [
         "out of traffic",
-        "end rag-qdrant-1",
+        "end rag-qdrant-1 and give it an empty disk",
         "a leader",
         "nothing hangs",
         "forget",
-        "empty volume",
         "start",
         "voter",
         "copies of docs",
@@ -196,12 +207,12 @@ def test_a_lost_node_is_forgotten_before_it_is_emptied_and_has_traffic_only_with
 def test_a_node_that_lives_is_not_replaced_unless_it_is_given_up(fake: FakeContents) -> None:
     with pytest.raises(OperatorError, match="lives and that no copy is missing"):
         replacement(fake).steps()
-    assert len(replacement(fake).steps(force_living=True)) == 11
+    assert len(replacement(fake).steps(force_living=True)) == 10
 
 
 def test_a_node_that_was_only_stopped_is_not_replaced(fake: FakeContents) -> None:
     fake.deaf = {1}
-    with pytest.raises(OperatorError, match="make up starts it"):
+    with pytest.raises(OperatorError, match="make up REFRESH=1 starts it"):
         replacement(fake, wrong="").steps()
 
 
@@ -215,7 +226,7 @@ def test_a_run_that_was_cut_off_after_the_node_joined_goes_on_with_its_copies(fa
 def test_a_run_that_was_cut_off_after_the_node_was_forgotten_goes_on(fake: FakeContents) -> None:
     fake.deaf = {1}
     Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
-    assert len(replacement(fake, wrong="").steps()) == 11
+    assert len(replacement(fake, wrong="").steps()) == 10
 
 
 def test_the_last_copy_of_a_shard_is_never_forgotten(fake: FakeContents) -> None:
@@ -249,6 +260,14 @@ def test_nodes_that_go_are_emptied_before_they_are_forgotten_and_forgotten_befor
     assert [next(step for step in planned if each in step) for each in order] == planned
 
 
+def test_nodes_that_are_started_again_at_once_are_left_to_up(fake: FakeContents) -> None:
+    for held in fake.collections.values():
+        held.config["params"]["replication_factor"] = 1
+    planned = words(scaling(fake, 1, KubernetesDisk).steps())
+    assert [step for step in planned if "forget qdrant-1, qdrant-2" in step]
+    assert not [step for step in planned if step.startswith("end ")]
+
+
 def test_fewer_nodes_than_copies_are_refused(fake: FakeContents) -> None:
     with pytest.raises(OperatorError, match=r"expected 1 nodes to be enough for docs.*2 copies need as many peers"):
         scaling(fake, 1).table()
@@ -267,16 +286,14 @@ def resource(name: str, kind: str = "docker:index/volume:Volume") -> dict[str, A
 
 
 @pytest.mark.parametrize(
-    ("recorded", "leaving"),
+    ("recorded", "nodes"),
     [
-        (["qdrant-0", "qdrant-2", "qdrant-settled-4", "qdrant-founding", "kong-0"], set()),
-        (["qdrant-0", "qdrant-3", "qdrant-4"], {3, 4}),
+        (["qdrant-0", "qdrant-2", "qdrant-settled-4", "qdrant-founding", "kong-0"], {0, 2}),
+        (["qdrant", "data-qdrant-3", "qdrant-rolled-4", "data-postgres-5"], {3}),
     ],
 )
-def test_nodes_that_the_stack_file_no_longer_wants_are_seen_by_their_volumes(
-    recorded: list[str], leaving: set[int]
-) -> None:
-    assert lifecycle.leaving_nodes(3, [resource(name) for name in recorded]) == leaving
+def test_nodes_are_seen_in_the_state_by_themselves_and_by_their_disks(recorded: list[str], nodes: set[int]) -> None:
+    assert recorded_nodes([resource(name) for name in recorded]) == nodes
 
 
 def test_fewer_nodes_by_a_plain_up_are_refused_with_the_way_to_do_it() -> None:
