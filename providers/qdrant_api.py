@@ -30,6 +30,7 @@ class QdrantApi:
         self._timeout = timeout_seconds
         self._session = requests.Session()
         self._session.headers["api-key"] = api_key
+        self._session.headers["accept-encoding"] = "identity"  # else it compresses each page, dearer than all the rest
 
     def cluster(self) -> dict[str, Any]:
         """This node's view of the peers and of raft."""

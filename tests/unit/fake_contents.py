@@ -50,6 +50,7 @@ class FakeContents:
     refused: list[int] = field(default_factory=list)  # statuses of the next writes of points
     before_write: Callable[[], None] = lambda: None
     asked: list[tuple[str, str]] = field(default_factory=list)  # method and path of all but reads
+    encodings: set[str] = field(default_factory=set)  # that callers take their answers in: Qdrant uses what it may
     peers: dict[int, int] = field(default_factory=dict)  # who is a member: peer id -> node
     leaderless_looks: int = 0  # at /cluster, before there is a leader again
     removals_refused: list[int] = field(default_factory=list)  # statuses of the next removals of a peer
@@ -107,6 +108,7 @@ class FakeContents:
             raise Silence
         if asked.headers.get("api-key") != KEY:
             return Answer(401, "Must provide an API key or an Authorization bearer token")
+        self.encodings.add(asked.headers.get("accept-encoding", ""))
         reads = asked.method == "GET" or asked.path.endswith(("/scroll", "/count", "/points"))
         if not reads or asked.method in ("PUT", "DELETE"):
             self.asked.append((asked.method, asked.path))

@@ -41,6 +41,11 @@ def test_equal_copies_have_nothing_to_say(fake: FakeContents) -> None:
     assert heard.points == 702
 
 
+def test_no_page_is_asked_for_that_would_be_compressed(fake: FakeContents) -> None:
+    assert compare_replicas(nodes(fake), NAME) == []
+    assert fake.encodings == {"identity"}
+
+
 @pytest.mark.parametrize("lost", [0, 350, 699, *UUIDS])
 def test_a_point_that_one_copy_lacks_is_found_there(fake: FakeContents, lost: int | str) -> None:
     node = fake.holder(NAME, lost)

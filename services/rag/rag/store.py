@@ -27,8 +27,11 @@ def connect(settings: Settings, transport: httpx.AsyncBaseTransport | None = Non
     return AsyncQdrantClient(
         url=settings.qdrant_url,
         timeout=60 if settings.role == "ingest" else 5,
-        # As a header and not as `api_key`, which warns about http: inside the platform's network that is meant.
-        headers={"api-key": settings.qdrant_api_key.get_secret_value()},
+        headers={
+            # Not as `api_key`, which warns about http: inside the platform's network that is meant.
+            "api-key": settings.qdrant_api_key.get_secret_value(),
+            "accept-encoding": "identity",  # to compress an answer costs Qdrant more than this network does
+        },
         check_compatibility=False,  # it would ask from a thread of its own, at every start
         limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
         transport=transport,

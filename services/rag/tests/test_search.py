@@ -40,6 +40,7 @@ async def test_a_search_answers_with_passages_of_the_contract(
     [asked] = network.asked
     assert asked.url.path == "/collections/books/points/query"
     assert asked.headers["api-key"] == "qdrant-key-of-the-tests"
+    assert asked.headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize(
