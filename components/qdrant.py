@@ -169,7 +169,8 @@ def node_workload(args: QdrantClusterArgs) -> Workload:
             "QDRANT_INIT_FILE_PATH": "/qdrant/marks/initialized",  # else beside the binary
         },
         ports=(Port(number=REST, published=settings.node_port), Port(number=GRPC), Port(number=PEERS)),
-        calls=(Call(name=NODES, port=PEERS),),
+        # REST too: since 1.18 a node fetches a copy that it lacks as a snapshot from where its peer's clients ask.
+        calls=(Call(name=NODES, port=PEERS), Call(name=NODES, port=REST)),
         files={"/qdrant/start_node.sh": START_SCRIPT},
         secret_files={"/qdrant/config/local.yaml": service},
         data_dir="/qdrant/storage",

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,14 @@ from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 
 from ops import gateway
+from ops.balancer import balancers_of
 from ops.corpus import Document
+from ops.daytwo import steps
+from ops.daytwo.node_disk import disk_of
+from ops.daytwo.running import Running
+from ops.daytwo.scale import Scaling
 from ops.parts import load_parts
-from ops.stack import use_parts
+from ops.stack import open_stack, outputs, use_parts
 from proof import changes
 from proof.chaos import Chaos
 from proof.doors import Pace
@@ -191,12 +197,42 @@ def test_a_machine_without_power_costs_seconds_and_no_point(prod: OwnNamespace, 
     nothing_lost(prod, seen)
 
 
+def scale(prod: OwnNamespace, nodes: int) -> None:
+    """As `make scale`; on three machines, five nodes may share some."""
+    prod.files = prod.files.with_config(qdrantNodes=str(nodes), kubernetesSpread="soft")
+    found = outputs(open_stack(prod.files))
+    scaling = Scaling(
+        files=prod.files,
+        running=Running.of(found),
+        balancers=balancers_of(found),
+        disks=partial(disk_of, prod.files.settings()),
+        nodes=nodes,
+        console=prod.console,
+    )
+    steps.take(scaling.steps(), prod.console)
+    prod.__dict__.pop("outputs", None)
+
+
+def test_nodes_come_and_go_with_their_disks_and_nobody_notices(prod: OwnNamespace, space: Namespace) -> None:
+    with clients(prod) as seen:
+        for nodes in (5, 3):
+            scale(prod, nodes)
+            assert disks(space) == {f"data-qdrant-{ordinal}" for ordinal in range(nodes)}
+            assert len(Running.of(prod.outputs).views()[0].cluster["peers"]) == nodes  # type: ignore[index]
+    assert seen.failed == []
+    nothing_lost(prod, seen)
+
+
+def disks(space: Namespace) -> set[str]:
+    claims = space.core.list_namespaced_persistent_volume_claim(SPACE).items
+    return {claim.metadata.name for claim in claims if claim.metadata.name.startswith("data-qdrant-")}
+
+
 def test_down_keeps_the_disks_and_up_finds_the_points_again(prod: OwnNamespace, space: Namespace) -> None:
     with clients(prod) as seen:
         pass
     kept = prod.down(purge=False)
-    claims = {claim.metadata.name for claim in space.core.list_namespaced_persistent_volume_claim(SPACE).items}
-    assert {f"data-qdrant-{ordinal}" for ordinal in range(3)} <= claims & set(kept)
+    assert {f"data-qdrant-{ordinal}" for ordinal in range(3)} <= disks(space) & set(kept)
     assert space.pods() == []
     prod.up()
     nothing_lost(prod, seen)

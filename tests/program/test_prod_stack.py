@@ -112,6 +112,12 @@ def test_each_wire_has_two_ends(variant: Engine) -> None:
     assert wires["egress"] == wires["ingress"]
 
 
+def test_a_node_of_qdrant_gets_whole_shards_from_its_peers_rest_api(prod: Engine) -> None:
+    """Without that door a copy that is lost is never made again: its snapshot is waited for, in vain."""
+    between = {port for caller, callee, port in _ends(prod, "ingress") if caller == callee == "qdrant"}
+    assert between == {6333, 6335}
+
+
 def _ends(engine: Engine, way: str) -> Iterator[tuple[str, str, int]]:
     """(caller, callee, port) of every rule between pods."""
     for spec in policies(engine).values():
