@@ -18,6 +18,7 @@ from proof.doors import Doors, Pace, streams
 from proof.traffic import Traffic
 
 PAUSE_SECONDS = 0.2
+ENOUGH = {signal.SIGTERM}
 
 
 class Voice:
@@ -45,12 +46,12 @@ class Voice:
 
 def main() -> None:
     told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    enough = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: enough.set())
+    # Blocked and waited for: a handler that sets an Event stands still for ever when it interrupts that very Event.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENOUGH)
     voice, said = Voice(), 0
     voice.say(monotonic=time.monotonic(), time=time.time())
     with Traffic(streams(Doors(**told["doors"]), Pace(**told["pace"]), voice)) as traffic:
-        while not enough.wait(PAUSE_SECONDS):
+        while signal.sigtimedwait(ENOUGH, PAUSE_SECONDS) is None:
             said = voice.say_calls(traffic, said)
     voice.say_calls(traffic, said)
     voice.say(lines=voice.lines + 1)
