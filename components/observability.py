@@ -161,7 +161,7 @@ def prometheus_workload(args: ObservabilityStackArgs) -> Workload:
         calls=(*(scrape.call for scrape in scrapes(args)), *alerts),
         user=65534,
         readiness=HttpProbe(port=PROMETHEUS, path="/-/ready"),
-        resources=Resources(memory_mib=512),
+        resources=Resources(memory_mib=512, cpus=0.5),
     )
 
 
@@ -179,7 +179,7 @@ def grafana_workload(args: ObservabilityStackArgs) -> Workload:
         scratch_dirs=("/var/lib/grafana", "/var/log/grafana", "/tmp"),  # noqa: S108  the container's own
         readiness=HttpProbe(port=GRAFANA, path="/api/health"),
         user=472,
-        resources=Resources(memory_mib=512),
+        resources=Resources(memory_mib=512, cpus=0.5),
     )
 
 
@@ -200,5 +200,5 @@ def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Worklo
         reaches_out=port_of(settings.alert_webhook),
         user=65534,
         readiness=HttpProbe(port=alertmanager.PORT, path="/-/ready"),
-        resources=Resources(memory_mib=128),
+        resources=Resources(memory_mib=128, cpus=0.1),
     )

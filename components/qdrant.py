@@ -35,6 +35,7 @@ class QdrantSettings(BaseModel):
     snapshot_gib: int = Field(ge=1)
     start_seconds: int = Field(ge=30)
     memory_mib: int = Field(ge=256)
+    cpus: int = Field(ge=1)
     log_level: str = Field(pattern="^(TRACE|DEBUG|INFO|WARN|ERROR)$")
     query_timeout_ms: int = Field(ge=50, le=60000)
     settle_seconds: int = Field(ge=10)
@@ -186,7 +187,7 @@ def node_workload(args: QdrantClusterArgs) -> Workload:
         start_seconds=settings.start_seconds,
         grace_seconds=0,
         spread="must",
-        resources=Resources(memory_mib=settings.memory_mib),
+        resources=Resources(memory_mib=settings.memory_mib, cpus=settings.cpus),
     )
 
 

@@ -27,6 +27,7 @@ class RagSettings(BaseModel):
     llm: Literal["extractive", "ollama"]
     ollama_url: str
     memory_mib: int = Field(ge=384)
+    cpus: int = Field(ge=1)
     replicas: int = Field(ge=1, description="of each role that answers")
     most_replicas: int = Field(ge=1)
     ingest_port: int = Field(ge=1, le=65535)
@@ -105,7 +106,7 @@ def role_workload(name: str, args: RagServiceArgs) -> Workload:
         scratch_dirs=("/tmp",),  # noqa: S108  the container's own
         readiness=HttpProbe(port=port, path="/health"),
         grace_seconds=30,
-        resources=Resources(memory_mib=args.settings.memory_mib),
+        resources=Resources(memory_mib=args.settings.memory_mib, cpus=args.settings.cpus),
     )
 
 

@@ -28,6 +28,7 @@ timeout 5 "$@" && : > /dev/shm/well"""
 # A failed start is saved as an initialisation error and would pass on the next run: replace it then. The engine
 # does not see a changed health check as a change of the container either.
 REPLACE_ON = ["#initerror", "healthcheck"]
+SHARES_OF_ONE = 1024  # the weight that the engine gives a container of which nothing is said
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,6 +184,7 @@ class DockerPlatform(pulumi.ComponentResource):
             "stop_signal": None if workload.grace_seconds else "SIGKILL",  # and so whoever else stops it
             "memory": workload.resources.memory_mib,
             "memory_swap": workload.resources.memory_mib,  # none beyond it; left out, the engine doubles it
+            "cpu_shares": round(SHARES_OF_ONE * workload.resources.cpus),
             "init": True,
             "security_opts": ["no-new-privileges"],
             "capabilities": _capabilities(workload),

@@ -60,7 +60,11 @@ class CommandProbe:
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """An upper bound; Kubernetes also requests it, Docker treats only the memory as a hard limit."""
+    """What it may use, and its weight against its neighbours where processors are scarce.
+
+    Kubernetes bounds both, and reserves the memory and a share of the processors. Docker bounds the memory; of the
+    processors a container may use what nobody with a greater weight wants.
+    """
 
     memory_mib: int
     cpus: float = 1.0

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import docker
 
-from sandbox import debian
+from sandbox import cgroups, debian
 from sandbox.progress import SetupError, say
 
 HOME = Path("/var/lib/rag-platform-sandbox")  # outside the clone: images survive a fresh one
@@ -20,6 +20,10 @@ LOG = HOME / "dockerd.log"
 SOCKET = "unix:///var/run/docker.sock"
 DESKTOP = f"unix://{Path.home()}/.docker/run/docker.sock"
 FREE_GIB = 4
+# As systemd has it: the engine weighs as much as one of its containers. In no cgroup each of its threads would weigh as
+# much as all containers together, and whoever starts one would take the processors from all others.
+CGROUP = "rag-platform-sandbox"
+ENTER = 'for group in $ENGINE_CGROUPS; do echo $$ > "$group/cgroup.procs"; done; exec "$@"'
 
 
 def ensure_engine() -> str:
@@ -67,10 +71,10 @@ def prove_names(client: docker.DockerClient, image: str) -> None:
 
 def stop_engine() -> bool:
     """Stop the engine started here, if it runs, and wait until it is gone."""
-    pid = _own_pid()
+    pid = own_pid()
     if pid:
         os.kill(pid, signal.SIGTERM)
-        _wait_until(lambda: not _own_pid())
+        _wait_until(lambda: not own_pid())
     return bool(pid)
 
 
@@ -80,8 +84,9 @@ def _start() -> None:
     if (free := shutil.disk_usage(HOME).free / 2**30) < FREE_GIB:
         raise SetupError(f"{FREE_GIB} GiB free expected under {HOME}; found {free:.1f}. Make room.")
     say(f"starting dockerd (data and log under {HOME})")
-    command = ["dockerd", f"--data-root={HOME}/docker", f"--pidfile={PID_FILE}", f"--host={SOCKET}"]
-    env = os.environ | {"PATH": debian.PATH}
+    command = ["/bin/sh", "-c", ENTER, "sh", "dockerd", f"--data-root={HOME}/docker", f"--pidfile={PID_FILE}",
+               f"--host={SOCKET}", f"--cgroup-parent=/{CGROUP}"]  # fmt: skip
+    env = os.environ | {"PATH": debian.PATH, "ENGINE_CGROUPS": " ".join(map(str, cgroups.make(CGROUP, "engine")))}
     with LOG.open("w") as log:
         daemon = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True
@@ -92,7 +97,8 @@ def _start() -> None:
         raise SetupError(f"dockerd was expected to run (as root, with iptables and NAT); found: {last}. See {LOG}.")
 
 
-def _own_pid() -> int | None:
+def own_pid() -> int | None:
+    """The process id of the engine started here, if it runs."""
     try:
         pid = int(PID_FILE.read_text())
         return pid if Path(f"/proc/{pid}/comm").read_text().strip() == "dockerd" else None

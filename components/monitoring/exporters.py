@@ -93,7 +93,7 @@ def postgres_exporter(image: str, source: PostgresSource) -> Exporter:
         calls=(source.call,),
         user=65534,
         readiness=HttpProbe(port=POSTGRES_EXPORTER, path="/metrics"),
-        resources=Resources(memory_mib=64),
+        resources=Resources(memory_mib=64, cpus=0.1),
     )
     return Exporter(job="postgres", port=POSTGRES_EXPORTER, workload=workload, keeps=KEPT_OF_POSTGRES)
 
@@ -112,6 +112,6 @@ def valkey_exporter(image: str, source: ValkeySource) -> Exporter:
         calls=(source.call,),
         user=65534,
         readiness=HttpProbe(port=VALKEY_EXPORTER, path="/health"),
-        resources=Resources(memory_mib=64),
+        resources=Resources(memory_mib=64, cpus=0.1),
     )
     return Exporter(job="valkey", port=VALKEY_EXPORTER, workload=workload)

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from sandbox import cgroups
 from sandbox.kubernetes.places import HOME, LOGS, NAMES
 from sandbox.progress import SetupError
 
 SCRIPT = Path(__file__).parent / "machine.sh"
-CGROUPS = Path("/sys/fs/cgroup")
+SYSTEM = "system"  # the leaf, beside its pods, in which a machine's own programs live
 OWN = ("/run", "/var/log", "/var/lib/kubelet", "/var/lib/cni")  # what a node must not share with the host
 
 
@@ -25,9 +26,10 @@ def start(name: str, namespace: str, programs: str, own: Iterable[str] = ()) -> 
     (HOME / f"{name}.sh").write_text(programs)
     for folder in own:
         Path(folder).mkdir(parents=True, exist_ok=True)
+    groups = " ".join(map(str, cgroups.make(NAMES, name, SYSTEM)))
     command = ["nsenter", f"--net=/run/netns/{namespace}", "unshare", "--mount", "--pid", "--uts", "--fork",
                "--kill-child", "--mount-proc", "--propagation", "private", "/bin/sh", str(SCRIPT),
-               str(HOME / f"{name}.sh"), str(logs), " ".join(map(str, _cgroups(name))), *own]  # fmt: skip
+               str(HOME / f"{name}.sh"), str(logs), groups, *own]  # fmt: skip
     with (logs / "machine.log").open("w") as log:
         begun = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/"
@@ -50,7 +52,7 @@ def stop(name: str) -> None:
     if pid := runs(name):
         os.kill(pid, signal.SIGKILL)
         until(f"{name} to be gone", lambda: not runs(name))
-    until(f"the cgroups of {name} to be empty", lambda: _cleared(name))
+    until(f"the cgroups of {name} to be empty", lambda: cgroups.clear(NAMES, name))
 
 
 def init(name: str) -> int:
@@ -76,50 +78,6 @@ def cgroup(name: str) -> str:
     return f"/{NAMES}/{name}"
 
 
-def _hierarchies() -> list[Path]:
-    """The root of every hierarchy of cgroups: one in version 2, one for each controller in version 1, and mixtures."""
-    if (CGROUPS / "cgroup.controllers").exists():
-        return [CGROUPS]
-    return [path for path in CGROUPS.iterdir() if not path.is_symlink() and (path / "cgroup.procs").exists()]
-
-
-def _cgroups(name: str) -> list[Path]:
-    """The machine's own cgroup in every hierarchy, made first; its programs live in a leaf beside its pods."""
-    made = []
-    for root in _hierarchies():
-        above = root
-        for part in (NAMES, name, "system"):
-            _hand_down(above)
-            (above / part).mkdir(exist_ok=True)
-            for setting in ("cpuset.cpus", "cpuset.mems"):
-                if root != CGROUPS and (above / setting).exists():
-                    (above / part / setting).write_text((above / setting).read_text())
-            above /= part
-        made.append(above)
-    return made
-
-
-def _hand_down(group: Path) -> None:
-    """In version 2 a child has only the controllers that its parent hands down."""
-    if (offered := group / "cgroup.controllers").exists() and _hierarchies() == [CGROUPS]:
-        for controller in offered.read_text().split():
-            (group / "cgroup.subtree_control").write_text(f"+{controller}")
-
-
-def _cleared(name: str) -> bool:
-    """Remove the machine's cgroups from the leaves up; whether none is left."""
-    for root in _hierarchies():
-        top = root / NAMES / name
-        for folder in sorted((top, *top.rglob("*/")), key=lambda path: -len(path.parts)) if top.exists() else ():
-            try:
-                folder.rmdir()
-            except OSError:  # someone still dies in there
-                return False
-    return True
-
-
 def forget() -> None:
-    """Remove what the machines had in common: a cgroup in every hierarchy."""
-    for root in _hierarchies():
-        if (root / NAMES).exists():
-            (root / NAMES).rmdir()
+    """Remove what the machines had in common."""
+    cgroups.clear(NAMES)

@@ -113,3 +113,10 @@ def test_what_is_kept_in_a_volume_needs_nobody_alive_to_go_with_it(dev: Engine) 
     assert kong
     assert {request.wire.deletedWith for request in kong} == {dev.one("postgres-0", VOLUME).urn}
     assert dev.one("collection").wire.deletedWith == dev.one("qdrant-0", VOLUME).urn
+
+
+def test_a_node_has_the_weight_that_the_stack_file_gives_it_where_processors_are_scarce(dev: Engine) -> None:
+    heavier = run_program(qdrantCpus="4")
+    shares = [engine.one("qdrant-0", CONTAINER).inputs["cpuShares"] for engine in (dev, heavier)]
+    assert shares == [2048, 4096]
+    assert dev.one("rag-service-0", CONTAINER).inputs["cpuShares"] == 1024

@@ -187,6 +187,11 @@ def test_snapshots_have_room_of_the_size_and_class_that_the_stack_file_names() -
     assert (claim["resources"]["requests"]["storage"], claim["storageClassName"]) == ("70Gi", "cheap")
 
 
+def test_a_node_gets_the_processors_that_the_stack_file_names_and_a_share_of_them_for_itself() -> None:
+    [node] = pod_specs(run_program("prod", qdrantCpus="4", kubernetesCpuReservedPercent="50"))["qdrant"]["containers"]
+    assert (node["resources"]["limits"]["cpu"], node["resources"]["requests"]["cpu"]) == ("4000m", "2000m")
+
+
 def test_replicas_stand_apart_and_only_one_of_them_may_be_away(prod: Engine) -> None:
     affinity = pod_specs(prod)["qdrant"]["affinity"]["podAntiAffinity"]
     [rule] = affinity["requiredDuringSchedulingIgnoredDuringExecution"]
