@@ -19,6 +19,7 @@ from ops.parts import Parts, load_parts
 from ops.pin import pin as pin_images
 from ops.review.run import review
 from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, resources, use_parts
+from providers.kube import NoCluster
 from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -200,7 +201,7 @@ def main() -> None:
     """Run a command; what the operator can mend is said in plain words, without a traceback."""
     try:
         app()
-    except (OperatorError, pulumi.RunError) as error:
+    except (OperatorError, pulumi.RunError, NoCluster) as error:
         Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", highlight=False, soft_wrap=True)
         sys.exit(1)
 

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from ops import __main__ as operator
 from ops.__main__ import app
 from ops.daytwo import commands
 from ops.daytwo.protection import let_go
 from ops.daytwo.verify import read_ledger
 from ops.paths import ROOT
 from ops.stack import OperatorError
-from providers import replica_contents
+from providers import kube, replica_contents
 from tests.unit.fake_contents import KEY, FakeContents, contents
 
 COMMANDS = ("backup", "restore", "migrate", "replace-node", "scale", "verify")
@@ -98,3 +99,14 @@ def test_only_what_is_given_up_is_let_go() -> None:
     kept, gone = taken[0].deployment["resources"]
     assert (kept["protect"], "resourceHooks" in kept) == (True, True)
     assert (gone["protect"], "resourceHooks" in gone) == (False, False)
+
+
+def test_a_cluster_that_cannot_be_found_is_told_in_plain_words_and_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setattr(operator, "app", lambda: kube.core("elsewhere"))
+    with pytest.raises(SystemExit) as ended:
+        operator.main()
+    assert ended.value.code == 1
+    assert "expected a kubeconfig with context elsewhere" in capsys.readouterr().err
