@@ -198,8 +198,8 @@ def test_a_machine_without_power_costs_seconds_and_no_point(prod: OwnNamespace, 
 
 
 def scale(prod: OwnNamespace, nodes: int) -> None:
-    """As `make scale`; on three machines, five nodes may share some."""
-    prod.files = prod.files.with_config(qdrantNodes=str(nodes), kubernetesSpread="soft")
+    """As `make scale`."""
+    prod.files = prod.files.with_config(qdrantNodes=str(nodes))
     found = outputs(open_stack(prod.files))
     scaling = Scaling(
         files=prod.files,
@@ -214,6 +214,7 @@ def scale(prod: OwnNamespace, nodes: int) -> None:
 
 
 def test_nodes_come_and_go_with_their_disks_and_nobody_notices(prod: OwnNamespace, space: Namespace) -> None:
+    prod.up(kubernetesSpread="soft")  # on three machines five nodes share some; those that run would not let them near
     with clients(prod) as seen:
         for nodes in (5, 3):
             scale(prod, nodes)
