@@ -91,6 +91,16 @@ class HealthChecks(Model):
             )
         return self
 
+    @model_validator(mode="after")
+    def _what_fails_a_check_is_taken_out(self) -> Self:
+        checks, forgets = self.active.unhealthy, self.passive.healthy.successes
+        if checks.interval and forgets:
+            raise ValueError(
+                f"active checks take a target out: expected passive.healthy.successes to be 0, found {forgets}: each "
+                "answered call would undo a failed check, and a target that leaves would be used until it is gone"
+            )
+        return self
+
 
 class Target(Model):
     address: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]+:[0-9]{1,5}$")]

@@ -13,7 +13,6 @@ from components.gateway.description import (
     HealthChecks,
     JwtCredential,
     PassiveChecks,
-    PassiveHealthy,
     PassiveUnhealthy,
     Route,
     Service,
@@ -74,8 +73,10 @@ def rag_gateway(settings: GatewaySettings, targets: tuple[str, ...], traces_url:
 
 
 def _upstream(targets: tuple[str, ...]) -> Upstream:
-    """Out of use within two failed checks, back within two good ones.
+    """Out of use within two failed checks, back within two good ones, whatever calls say meanwhile.
 
+    A call that is answered says nothing here: to Kong it would make a failed check undone, and a rag-service that is
+    about to leave, and says so to checks while it still answers calls, would get calls until it is gone.
     503 and 429 do not count as failures: with them a working rag-service says, and says when to come back, that
     something behind it is down or busy; a target taken out for that would say less.
     """
@@ -86,7 +87,6 @@ def _upstream(targets: tuple[str, ...]) -> Upstream:
             unhealthy=ActiveUnhealthy(interval=1, tcp_failures=2, timeouts=2, http_failures=2),
         ),
         passive=PassiveChecks(
-            healthy=PassiveHealthy(successes=2),
             unhealthy=PassiveUnhealthy(http_statuses=(500, 502, 504), tcp_failures=2, timeouts=3, http_failures=5),
         ),
     )

@@ -8,11 +8,13 @@ from pydantic import ValidationError
 from components.gateway.description import (
     ActiveChecks,
     ActiveHealthy,
+    ActiveUnhealthy,
     Consumer,
     Gateway,
     HealthChecks,
     JwtCredential,
     PassiveChecks,
+    PassiveHealthy,
     PassiveUnhealthy,
     Route,
     Service,
@@ -98,6 +100,13 @@ def test_a_target_taken_out_by_traffic_alone_would_never_come_back() -> None:
     with pytest.raises(ValidationError, match="never use the target again"):
         HealthChecks(passive=passive)
     HealthChecks(passive=passive, active=ActiveChecks(healthy=ActiveHealthy(interval=1, successes=1)))
+
+
+def test_a_check_that_answered_calls_undo_would_take_nothing_out() -> None:
+    active = ActiveChecks(unhealthy=ActiveUnhealthy(interval=1, http_failures=2))
+    with pytest.raises(ValidationError, match="used until it is gone"):
+        HealthChecks(active=active, passive=PassiveChecks(healthy=PassiveHealthy(successes=2)))
+    HealthChecks(active=active)
 
 
 @pytest.mark.parametrize("target", [{"address": "search"}, {"address": "search:3000", "weight": 0}])
