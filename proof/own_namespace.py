@@ -18,6 +18,7 @@ SMALL: Mapping[str, Any] = {
     "qdrantStorageGib": "1",
     "qdrantSnapshotGib": "1",
     "kubernetesAutoscaling": "false",
+    "kubernetesCpuReservedPercent": "15",  # three machines of two processors have room for all, and two of them nearly
 }
 # What the stack file says of where the operator's own stack is, and how it is reached, is not for this one.
 OF_ITS_OWN: Mapping[str, Any] = {
