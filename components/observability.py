@@ -179,7 +179,7 @@ def grafana_workload(args: ObservabilityStackArgs) -> Workload:
         scratch_dirs=("/var/lib/grafana", "/var/log/grafana", "/tmp"),  # noqa: S108  the container's own
         readiness=HttpProbe(port=GRAFANA, path="/api/health"),
         user=472,
-        resources=Resources(memory_mib=512, cpus=0.5),
+        resources=Resources(memory_mib=512),
     )
 
 

@@ -86,7 +86,7 @@ def _start() -> None:
     say(f"starting dockerd (data and log under {HOME})")
     command = ["/bin/sh", "-c", ENTER, "sh", "dockerd", f"--data-root={HOME}/docker", f"--pidfile={PID_FILE}",
                f"--host={SOCKET}", f"--cgroup-parent=/{CGROUP}"]  # fmt: skip
-    env = os.environ | {"PATH": debian.PATH, "ENGINE_CGROUPS": " ".join(map(str, cgroups.make(CGROUP, "engine")))}
+    env = os.environ | {"PATH": debian.PATH, "ENGINE_CGROUPS": " ".join(map(str, _own_cgroups()))}
     with LOG.open("w") as log:
         daemon = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True
@@ -95,6 +95,15 @@ def _start() -> None:
     if daemon.poll() is not None:
         last = LOG.read_text().strip().splitlines()[-1]
         raise SetupError(f"dockerd was expected to run (as root, with iptables and NAT); found: {last}. See {LOG}.")
+
+
+def _own_cgroups() -> list[Path]:
+    """Where the engine is to live; nowhere of its own where none can be made, which costs only its neighbours."""
+    try:
+        return cgroups.make(CGROUP, "engine")
+    except OSError as error:
+        say(f"the engine gets no cgroup of its own: {error}")
+        return []
 
 
 def own_pid() -> int | None:

@@ -239,6 +239,23 @@ def test_the_gateway_of_our_stack_is_taken_whole() -> None:
     assert asyncio.run(store.rows("targets"))
 
 
+@pytest.mark.parametrize(("counted", "used"), [(None, False), (2, True)])
+def test_a_target_of_our_stack_that_leaves_is_out_of_use_while_it_still_answers_calls(
+    counted: int | None, used: bool
+) -> None:
+    """As in Kong, an answered call undoes the failed checks before it, where answered calls count."""
+    [upstream] = asyncio.run(asyncio.run(declarative.parse(gateway_yaml("dev"))).rows("upstreams"))
+    checks = upstream["healthchecks"]
+    if counted:
+        checks["passive"]["healthy"]["successes"] = counted
+    target = Peer("rag-service", "10.0.0.1", 3000)
+    for _ in range(3):
+        target.saw_status(503, checks["active"])
+        for _ in range(4):
+            target.saw_status(200, checks["passive"])
+    assert target.healthy == used
+
+
 # Whose trace
 
 

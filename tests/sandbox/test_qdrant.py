@@ -258,12 +258,17 @@ def test_settings_of_a_collection_are_kept_and_told(cluster: Cluster, name: str)
     one, other = cluster.servers[0], cluster.servers[2]
     scalar = {"scalar": {"type": "int8"}}
     body = {"hnsw_config": {"m": 32}, "quantization_config": scalar, "vectors": {"": {"on_disk": True}}}
+
+    def told() -> Any:
+        return other.get(f"/collections/{name}")["config"]
+
     one.web.patch(f"/collections/{name}", json=body)
-    config = other.get(f"/collections/{name}")["config"]
-    assert (config["hnsw_config"]["m"], config["hnsw_config"]["ef_construct"]) == (32, 100)
+    until(lambda: told()["hnsw_config"]["m"] == 32)  # who is asked learns of it a moment after who was told
+    config = told()
+    assert config["hnsw_config"]["ef_construct"] == 100
     assert (config["quantization_config"], config["params"]["vectors"]["on_disk"]) == (scalar, True)
     one.web.patch(f"/collections/{name}", json={"quantization_config": "Disabled"})
-    assert other.get(f"/collections/{name}")["config"]["quantization_config"] is None
+    until(lambda: told()["quantization_config"] is None)
 
 
 def test_a_replica_asked_for_has_all_points(cluster: Cluster, name: str) -> None:

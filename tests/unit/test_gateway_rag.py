@@ -12,7 +12,6 @@ from components.gateway.plugins import Cors, Jwt, OpenTelemetry, Plugin, RateLim
 from components.gateway.rag import rag_gateway, spellings
 from components.gateway.settings import GatewaySettings
 from ops.gateway_yaml import gateway_yaml
-from sandbox.kong.health import Peer
 
 CHOSEN: dict[str, Any] = {
     "backend": "database",
@@ -182,18 +181,3 @@ def test_the_stack_files_gateway_can_be_printed_without_an_engine() -> None:
     assert document["services"][0]["routes"][0]["paths"] == ["/api/v1/rag"]
     with pytest.raises(FileNotFoundError):
         gateway_yaml("no-such-stack")
-
-
-@pytest.mark.parametrize(("successes", "used"), [(None, False), (2, True)])
-def test_a_target_that_leaves_is_out_of_use_while_it_still_answers_calls(successes: int | None, used: bool) -> None:
-    """Judged as Kong does: a success that counts undoes the failures before it."""
-    [service] = rag_gateway(settings(), ("rag-service:3000",)).services
-    checks = service.upstream.healthchecks.model_dump(mode="json")
-    if successes is not None:
-        checks["passive"]["healthy"]["successes"] = successes
-    target = Peer("rag-service", "10.0.0.1", 3000)
-    for _ in range(3):
-        target.saw_status(503, checks["active"])
-        for _ in range(4):
-            target.saw_status(200, checks["passive"])
-    assert target.healthy == used
