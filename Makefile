@@ -1,7 +1,8 @@
 # The two commands a newcomer needs are `make up` and `make test`; both set up what they need.
 STACK ?= dev
 PYTHON := .venv/bin/python
-OPS := $(PYTHON) -m ops
+CLI := $(PYTHON) -m cli
+PROVE := $(PYTHON) -m cli.prove
 PLAN = $(if $(DRY_RUN),--dry-run)
 LOSS = $(if $(ALLOW_DATA_LOSS),--allow-data-loss)
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
@@ -10,79 +11,79 @@ export Q DOCS  # through the environment, so that the shell runs nothing that st
 	test-k8s load chaos roll breaker hops capacity prove backup restore migrate replace-node scale verify
 
 up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand; YES=1 asks nothing
-	@$(OPS) up --stack $(STACK) $(if $(REFRESH),--refresh) $(if $(YES),--yes) $(LOSS)
+	@$(CLI) up --stack $(STACK) $(if $(REFRESH),--refresh) $(if $(YES),--yes) $(LOSS)
 
 down: .venv/ready  ## remove what runs; PURGE=1 removes data and secrets too
-	@$(OPS) down --stack $(STACK) $(if $(PURGE),--purge) $(if $(YES),--yes)
+	@$(CLI) down --stack $(STACK) $(if $(PURGE),--purge) $(if $(YES),--yes)
 
 status: .venv/ready  ## what runs, and whether it is well
-	@$(OPS) status --stack $(STACK)
+	@$(CLI) status --stack $(STACK)
 
 preview: parts  ## what `make up` would do, and whether policies let it: make preview STACK=prod; REFRESH=1 as with up
-	@$(OPS) preview --stack $(STACK) $(if $(REFRESH),--refresh) $(LOSS)
+	@$(CLI) preview --stack $(STACK) $(if $(REFRESH),--refresh) $(LOSS)
 
 search: .venv/ready  ## make search Q="parse a JSON string"
-	@$(if $(Q),,$(error expected a question, found none: make search Q="parse a JSON string"))$(OPS) search --stack $(STACK) -- "$$Q"
+	@$(if $(Q),,$(error expected a question, found none: make search Q="parse a JSON string"))$(CLI) search --stack $(STACK) -- "$$Q"
 
 token: .venv/ready  ## print a JWT for the gateway
-	@$(OPS) token --stack $(STACK)
+	@$(CLI) token --stack $(STACK)
 
 ingest: .venv/ready  ## make ingest DOCS=dir
-	@$(if $(DOCS),,$(error expected a folder, found none: make ingest DOCS=dir))$(OPS) ingest --stack $(STACK) -- "$$DOCS"
+	@$(if $(DOCS),,$(error expected a folder, found none: make ingest DOCS=dir))$(CLI) ingest --stack $(STACK) -- "$$DOCS"
 
 qdrant-key: .venv/ready  ## print Qdrant's API key
-	@$(OPS) qdrant-key --stack $(STACK)
+	@$(CLI) qdrant-key --stack $(STACK)
 
 gateway-yaml: .venv/ready  ## the gateway as declarative YAML
-	@$(PYTHON) -m ops.gateway_yaml --stack $(STACK)
+	@$(PYTHON) -m cli.gateway_yaml --stack $(STACK)
 
 backup: .venv/ready  ## make backup TO=folder
-	@$(if $(TO),,$(error expected a folder, found none: make backup TO=backups/today))$(OPS) backup --stack $(STACK) $(PLAN) -- "$(TO)"
+	@$(if $(TO),,$(error expected a folder, found none: make backup TO=backups/today))$(CLI) backup --stack $(STACK) $(PLAN) -- "$(TO)"
 
 restore: .venv/ready  ## make restore FROM=folder [REPLACE=1] [INTO=name]
-	@$(if $(FROM),,$(error expected a backup, found none: make restore FROM=backups/today))$(OPS) restore --stack $(STACK) \
+	@$(if $(FROM),,$(error expected a backup, found none: make restore FROM=backups/today))$(CLI) restore --stack $(STACK) \
 		$(PLAN) $(if $(REPLACE),--replace) $(if $(INTO),--into "$(INTO)") -- "$(FROM)"
 
 migrate: .venv/ready  ## make migrate FROM=http://host:6333 [KEY_FILE=file] [COLLECTION=name], or ROLLBACK=1
-	@$(OPS) migrate --stack $(STACK) $(PLAN) $(if $(FROM),--from "$(FROM)") $(if $(KEY_FILE),--from-key-file "$(KEY_FILE)") \
+	@$(CLI) migrate --stack $(STACK) $(PLAN) $(if $(FROM),--from "$(FROM)") $(if $(KEY_FILE),--from-key-file "$(KEY_FILE)") \
 		$(if $(COLLECTION),--collection "$(COLLECTION)") $(if $(REINDEX),--reindex) $(if $(ROLLBACK),--rollback)
 
 replace-node: parts  ## make replace-node NODE=1: its disk is lost
-	@$(if $(NODE),,$(error expected a node, found none: make replace-node NODE=1))$(OPS) replace-node --stack $(STACK) \
+	@$(if $(NODE),,$(error expected a node, found none: make replace-node NODE=1))$(CLI) replace-node --stack $(STACK) \
 		$(PLAN) $(if $(YES),--yes) $(if $(FORCE_LIVING),--force-living) -- "$(NODE)"
 
 scale: parts  ## as many nodes as the stack file says; make scale NODES=5 DRY_RUN=1 shows a plan
-	@$(OPS) scale --stack $(STACK) $(PLAN) $(if $(YES),--yes) $(if $(NODES),--nodes "$(NODES)")
+	@$(CLI) scale --stack $(STACK) $(PLAN) $(if $(YES),--yes) $(if $(NODES),--nodes "$(NODES)")
 
 verify: .venv/ready  ## every point on every copy; LEDGER=file: every acknowledged one
-	@$(OPS) verify --stack $(STACK) $(PLAN) $(if $(LEDGER),--ledger "$(LEDGER)")
+	@$(CLI) verify --stack $(STACK) $(PLAN) $(if $(LEDGER),--ledger "$(LEDGER)")
 
 pin: .venv/ready  ## write each image's digest into the stack file, as its registry has it
-	@$(OPS) pin --stack $(STACK)
+	@$(CLI) pin --stack $(STACK)
 
 test: parts  ## every test, against the real engine and a running stack
 	@$(PYTHON) -m pytest
 
 load: parts  ## make load PROFILE=seed|slo|ratelimit|soak, on a stack of its own; KEEP=1 leaves that up
-	@$(OPS) load $(if $(PROFILE),--profile $(PROFILE)) $(if $(FACTOR),--factor $(FACTOR)) $(if $(KEEP),--keep)
+	@$(PROVE) load $(if $(PROFILE),--profile $(PROFILE)) $(if $(FACTOR),--factor $(FACTOR)) $(if $(KEEP),--keep)
 
 chaos: parts  ## every fault under load, or ONLY=kill-leader,freeze-node; STACK=prod: on Kubernetes
-	@$(OPS) chaos --stack $(STACK) $(if $(YES),--yes) $(if $(ONLY),--only $(ONLY)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
+	@$(PROVE) chaos --stack $(STACK) $(if $(YES),--yes) $(if $(ONLY),--only $(ONLY)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
 
 roll: parts  ## every component changed under load, or ONLY=qdrant-image,kong-setting; TIMES=10; STACK=prod as with chaos
-	@$(OPS) roll --stack $(STACK) $(if $(YES),--yes) $(if $(ONLY),--only $(ONLY)) $(if $(TIMES),--times $(TIMES)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
+	@$(PROVE) roll --stack $(STACK) $(if $(YES),--yes) $(if $(ONLY),--only $(ONLY)) $(if $(TIMES),--times $(TIMES)) $(if $(PACE),--pace $(PACE)) $(if $(KEEP),--keep)
 
 breaker: parts  ## the embedder stops and comes back: the circuit breaker opens and closes
-	@$(OPS) breaker $(if $(KEEP),--keep)
+	@$(PROVE) breaker $(if $(KEEP),--keep)
 
 hops: parts  ## what each hop adds to a bare query
-	@$(OPS) hops $(if $(KEEP),--keep)
+	@$(PROVE) hops $(if $(KEEP),--keep)
 
 capacity: parts  ## a bare cluster of 1, 3 and 5 nodes: queries a second, memory
-	@$(OPS) capacity $(if $(POINTS),--points $(POINTS))
+	@$(PROVE) capacity $(if $(POINTS),--points $(POINTS))
 
 prove: test  ## every test, every load but the long one, every fault, ten rolling runs, breaker, hops, capacity
-	@$(OPS) prove $(if $(PACE),--pace $(PACE))
+	@$(PROVE) prove $(if $(PACE),--pace $(PACE))
 
 check: .venv/ready  ## style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy . \

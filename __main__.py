@@ -3,19 +3,19 @@
 import pulumi
 from pulumi import ResourceOptions
 
-from components import haproxy
 from components.credentials import Credentials
-from components.gateway.database import CANARY
+from components.gateway.entities import CANARY
+from components.gateway.kong import PROXY, STATUS, KongGateway, KongGatewayArgs
 from components.gateway.rag import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret, rag_gateway
-from components.kong import PROXY, STATUS, KongGateway, KongGatewayArgs
 from components.monitoring.exporters import PostgresSource, ValkeySource
+from components.monitoring.observability import ObservabilityStack, ObservabilityStackArgs
 from components.monitoring.prometheus import ScrapeTargets
 from components.monitoring.promises import Promises
-from components.observability import ObservabilityStack, ObservabilityStackArgs
-from components.qdrant import REST, QdrantCluster, QdrantClusterArgs, QdrantKeys
-from components.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, locate_ingest, rag_image
+from components.qdrant import haproxy
+from components.qdrant.cluster import REST, QdrantCluster, QdrantClusterArgs, QdrantKeys
+from components.services.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, locate_ingest, rag_image
 from platforms.connect import connect
-from platforms.watched import Scrape
+from platforms.monitoring_targets import Scrape
 from providers.collection import ReplicatedCollection
 from settings import PROJECT, Settings
 

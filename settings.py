@@ -13,13 +13,13 @@ from pulumi.runtime import config as runtime_config
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from components.gateway.settings import GatewaySettings
-from components.observability import ObservabilitySettings
-from components.qdrant import QdrantSettings
-from components.rag import RagSettings
+from components.monitoring.observability import ObservabilitySettings
+from components.qdrant.cluster import QdrantSettings
+from components.services.rag import RagSettings
 from platforms.connect import StackSettings
 from platforms.kubernetes.settings import KubernetesSettings
-from proof.promises import Promises
-from providers.collection_settings import CollectionSettings
+from qdrant_admin.collection.settings import CollectionSettings
+from slo.promises import Promises
 
 PROJECT = "rag-platform"
 OLDEST_QDRANT = (1, 19, 1)
@@ -182,7 +182,7 @@ class Settings(BaseModel):
         window = Promises.read().slo.longest_window_days
         if self.observability.retention_days < window:
             found.append(
-                f"observabilityRetentionDays: expected at least {window}, the longest window of proof/promises.yaml, "
+                f"observabilityRetentionDays: expected at least {window}, the longest window of slo/promises.yaml, "
                 f"found {self.observability.retention_days}: nobody could tell how much of a budget is left"
             )
         found += self._not_of_this_platform()

@@ -6,9 +6,9 @@ from typing import Any
 
 from rich.console import Console
 
-from components.haproxy import OPERATOR, SERVER_PREFIX
-from providers.balancer_api import BalancerApi, BalancerUnreachable
-from providers.replicas import every
+from access.haproxy import BalancerApi, BalancerUnreachable
+from access.kubernetes.replicas import every
+from components.qdrant.haproxy import OPERATOR, SERVER_PREFIX
 
 
 def balancers_of(found: Mapping[str, Any]) -> list[BalancerApi]:

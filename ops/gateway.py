@@ -6,8 +6,8 @@ from typing import Any
 import jwt
 import requests
 
+from access.kubernetes.tunnel import local
 from ops.stack import OperatorError
-from providers.tunnel import local
 
 
 def mint_token(key: str, secret: str, valid_seconds: int = 3600) -> str:

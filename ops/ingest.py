@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from access.kubernetes.tunnel import local
 from ops.corpus import Document, Unreadable
 from ops.stack import OperatorError
-from providers.tunnel import local
 
 BATCH = 64  # documents in one job: small enough for the bar to move, large enough to embed in bulk
 PAUSE_SECONDS = 0.2

@@ -5,18 +5,18 @@ from typing import Any
 
 from rich.console import Console
 
+from access.haproxy import BalancerUnreachable
 from ops import deployment
 from ops.balancer import balancers_of, servers_of
 from ops.deployment import Progress
-from ops.ground import ground_of
 from ops.pickled_code import refuse_foreign_code
+from ops.prerequisites import ground_of
 from ops.recorded_nodes import recorded_as, recorded_nodes
 from ops.review.run import refuse_unless_passed, review
 from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, resources
-from providers.balancer_api import BalancerUnreachable
 
 
-def bring_up(
+def deploy(
     files: StackFiles,
     console: Console,
     *,
@@ -29,9 +29,9 @@ def bring_up(
     What an interrupted run made and did not record is removed first: the engine would trip over it. What was stopped or
     removed by hand comes back. `emptied` are nodes of Qdrant that hold nothing any more and may go.
     """
-    ground = ground_of(files.settings())
+    prerequisites = ground_of(files.settings())
     with only_one():
-        ground.check()
+        prerequisites.check()
         stack = open_stack(files)
         clear_interrupted(stack)
         recorded, nodes = readable(resources(stack)), files.settings().qdrant.nodes
@@ -40,7 +40,7 @@ def bring_up(
         empty = recorded_as(emptied)
         done = review(console, files, stack, allow_data_loss=allow_data_loss, empty=empty, refresh=refresh)
         refuse_unless_passed(done)
-        gone = ground.prepare(recorded, console, leaving=recorded_as(leaving))
+        gone = prerequisites.prepare(recorded, console, leaving=recorded_as(leaving))
         result, progress = deployment.run(
             console, "pulumi up", stack.up, refresh=refresh, replace=gone or None, show_secrets=False
         )

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 import docker
 from docker.errors import DockerException
 
+from access.docker_engine import of_stack
 from ops.stack import OperatorError
-from providers.engine import of_stack
 from settings import Settings
 
 

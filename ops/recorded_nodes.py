@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from components.qdrant import NODES
+from components.qdrant.cluster import NODES
 from platforms.kubernetes.storage import claim_name, replica_name
 
 

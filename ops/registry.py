@@ -8,7 +8,7 @@ import requests
 from ops.stack import OperatorError
 
 HUB = "registry-1.docker.io"
-PATIENCE_SECONDS = 20
+TIMEOUT_SECONDS = 20
 # An index of several platforms where there is one, so that one digest fits every machine.
 KINDS = ", ".join(
     (
@@ -46,10 +46,10 @@ def digest_of(reference: Reference, scheme: str = "https") -> str:
     url = f"{scheme}://{reference.registry}/v2/{reference.repository}/manifests/{reference.tag}"
     headers = {"Accept": KINDS}
     try:
-        answer = requests.head(url, headers=headers, timeout=PATIENCE_SECONDS)
+        answer = requests.head(url, headers=headers, timeout=TIMEOUT_SECONDS)
         if answer.status_code == 401:
             headers["Authorization"] = f"Bearer {_token(answer.headers.get('WWW-Authenticate', ''))}"
-            answer = requests.head(url, headers=headers, timeout=PATIENCE_SECONDS)
+            answer = requests.head(url, headers=headers, timeout=TIMEOUT_SECONDS)
     except requests.RequestException as error:
         raise OperatorError(f"expected an answer of {reference.registry}, found {type(error).__name__}") from error
     digest = answer.headers.get("Docker-Content-Digest", "")
@@ -68,7 +68,7 @@ def _token(challenge: str) -> str:
     if "realm" not in asked:
         raise OperatorError("expected the registry to say where its tokens are had, found no challenge of that kind")
     realm = asked.pop("realm")
-    answer = requests.get(realm, params=asked, timeout=PATIENCE_SECONDS)
+    answer = requests.get(realm, params=asked, timeout=TIMEOUT_SECONDS)
     answer.raise_for_status()
     found = answer.json()
     return str(found.get("token") or found.get("access_token"))

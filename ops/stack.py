@@ -121,9 +121,9 @@ def clear_interrupted(stack: automation.Stack) -> None:
         stack.cancel()
 
 
-def await_engines(locks: Sequence[Path], patience_seconds: float = ENGINE_SECONDS) -> None:
+def await_engines(locks: Sequence[Path], timeout_seconds: float = ENGINE_SECONDS) -> None:
     """Wait for the engines that hold these locks: one outlives the program that started it, and ends what it is at."""
-    deadline = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + timeout_seconds
     while working := [pid for lock in locks if (pid := _holder(lock)) and _is_engine(pid)]:
         if time.monotonic() > deadline:
             raise OperatorError(

@@ -6,13 +6,13 @@ from typing import Any
 import requests
 from rich.table import Table
 
+from access.haproxy import BalancerUnreachable
+from access.kong import look as look_through
+from access.kubernetes.tunnel import local
 from ops.balancer import balancers_of, servers_of
 from ops.parts import Part, Parts
-from providers.balancer_api import BalancerUnreachable
-from providers.canary import look as look_through
-from providers.cluster_view import look, physical_factor, unsettled
-from providers.qdrant_api import QdrantApi
-from providers.tunnel import local
+from qdrant_admin.api import QdrantApi
+from qdrant_admin.cluster_view import look, physical_factor, unsettled
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import pulumi
 
-from platforms.watched import Watched
+from platforms.monitoring_targets import MonitoringTargets
 from platforms.workload import Call, Workload
 
 
@@ -85,7 +85,7 @@ class Platform(Protocol):
     def given_secrets(self) -> pulumi.Output[Mapping[str, str]] | None:
         """Stack-file key -> secret, where the platform holds them; None where the stack keeps its own."""
 
-    def hand_over(self, watched: Watched, opts: pulumi.ResourceOptions) -> None:
+    def publish_monitoring(self, monitoring_targets: MonitoringTargets, opts: pulumi.ResourceOptions) -> None:
         """Tell whoever watches the platform what to scrape, judge and show; nothing where nobody does."""
 
     def locate(self, name: str, workload: Workload) -> Service:

@@ -11,10 +11,10 @@ import pulumi_docker as docker
 from docker.utils.build import exclude_paths
 from pulumi import ResourceOptions
 
+from access.docker_engine import LABEL
 from platforms.base import Rollout, Service
-from platforms.watched import Watched
+from platforms.monitoring_targets import MonitoringTargets
 from platforms.workload import HttpProbe, ImageBuild, Workload
-from providers.engine import LABEL
 from providers.one_shot import OneShot
 
 LOOPBACK = "127.0.0.1"
@@ -65,7 +65,7 @@ class DockerPlatform(pulumi.ComponentResource):
     def given_secrets(self) -> None:
         """None: the stack keeps its own."""
 
-    def hand_over(self, watched: Watched, opts: ResourceOptions) -> None:
+    def publish_monitoring(self, monitoring_targets: MonitoringTargets, opts: ResourceOptions) -> None:
         """Nobody watches this machine but the stack itself."""
 
     def locate(self, name: str, workload: Workload) -> Service:

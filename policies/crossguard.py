@@ -22,7 +22,7 @@ Args = sdk.ResourceValidationArgs
 
 
 @dataclass(frozen=True, kw_only=True)
-class Hearing:
+class PolicyContext:
     """What the rules of one run go by: the stack's configuration, the day, and all that was declared so far.
 
     The engine shows a policy of the whole stack outputs, which for a component are next to nothing and before the first
@@ -54,16 +54,16 @@ class Hearing:
 
 def serve(pack: Pack) -> None:
     """Serve the pack until the engine ends."""
-    hearing = Hearing(config=get_config_env(), today=date.today())
+    hearing = PolicyContext(config=get_config_env(), today=date.today())
     sdk.PolicyPack(name=pack.name, policies=policies(pack, hearing), enforcement_level=sdk.EnforcementLevel.MANDATORY)
 
 
-def policies(pack: Pack, hearing: Hearing) -> list[sdk.Policy]:
+def policies(pack: Pack, hearing: PolicyContext) -> list[sdk.Policy]:
     """The pack's rules as the engine runs them, and a witness for those that look at the whole stack."""
     return [_witness(pack, hearing), *(_policy(rule, hearing) for rule in pack.rules)]
 
 
-def _policy(rule: Rule, hearing: Hearing) -> sdk.Policy:
+def _policy(rule: Rule, hearing: PolicyContext) -> sdk.Policy:
     schema = {name: setting.schema() for name, setting in rule.settings.items()}
     common: dict[str, Any] = {
         "name": rule.name,
@@ -79,7 +79,7 @@ def _policy(rule: Rule, hearing: Hearing) -> sdk.Policy:
     return sdk.ResourceValidationPolicy(validate=_one(rule, hearing), remediate=remediate, **common)
 
 
-def _witness(pack: Pack, hearing: Hearing) -> sdk.Policy:
+def _witness(pack: Pack, hearing: PolicyContext) -> sdk.Policy:
     wanted = [rule for rule in pack.rules if rule.whole_stack]
 
     def remember(args: Args, _report: sdk.ReportViolation) -> None:
@@ -94,7 +94,7 @@ def _witness(pack: Pack, hearing: Hearing) -> sdk.Policy:
     )
 
 
-def _one(rule: Rule, hearing: Hearing) -> Callable[[Args, sdk.ReportViolation], None]:
+def _one(rule: Rule, hearing: PolicyContext) -> Callable[[Args, sdk.ReportViolation], None]:
     def check(args: Args, report: sdk.ReportViolation) -> None:
         if rule.applies_to(args.resource_type):
             for violation in hearing.verdict(rule, [hearing.subject(args)], args.get_config()):
@@ -103,7 +103,7 @@ def _one(rule: Rule, hearing: Hearing) -> Callable[[Args, sdk.ReportViolation], 
     return check
 
 
-def _whole_stack(rule: Rule, hearing: Hearing) -> Callable[[sdk.StackValidationArgs, sdk.ReportViolation], None]:
+def _whole_stack(rule: Rule, hearing: PolicyContext) -> Callable[[sdk.StackValidationArgs, sdk.ReportViolation], None]:
     def check(args: sdk.StackValidationArgs, report: sdk.ReportViolation) -> None:
         urns = {subject.name: urn for urn, subject in hearing.seen.items() if rule.applies_to(subject.type)}
         for violation in hearing.verdict(rule, list(hearing.seen.values()), args.get_config()):
@@ -112,7 +112,7 @@ def _whole_stack(rule: Rule, hearing: Hearing) -> Callable[[sdk.StackValidationA
     return check
 
 
-def _remediation(rule: Rule, hearing: Hearing) -> Callable[[Args], Mapping[str, Any] | None] | None:
+def _remediation(rule: Rule, hearing: PolicyContext) -> Callable[[Args], Mapping[str, Any] | None] | None:
     remediation = rule.remediation
     if remediation is None:
         return None

@@ -1,24 +1,29 @@
-"""A replicated collection as a resource; the work is in `providers.collection_life`, which knows nothing of Pulumi."""
+"""A replicated collection as a resource; `qdrant_admin.collection` does the work, without Pulumi."""
 
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
-from providers.collection_params import CHANGEABLE, FIXED
-from providers.collection_settings import CollectionSettings
+from qdrant_admin.collection.params import CHANGEABLE, FIXED
+from qdrant_admin.collection.settings import CollectionSettings
 
 DECLARED = ("name", "alias", *FIXED, *CHANGEABLE)
-WAYS = ("node_urls", "api_key", "ingest_url", "ingest_token")  # a later refresh or update goes by what the state has
-OBSERVED = ("physical_name", "physical_replication_factor", "previous", "racing", "adopted", "python")
+CONNECTION_FIELDS = (
+    "node_urls",
+    "api_key",
+    "ingest_url",
+    "ingest_token",
+)  # a later refresh or update goes by what the state has
+OBSERVED = ("physical_name", "physical_replication_factor", "previous", "draining", "adopted", "python")
 
 
 class CollectionProvider(ResourceProvider):
     """Create or adopt, verify, report, change, replace behind the alias, repair, drop."""
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        from providers.collection_life import bring
         from providers.wire import python_minor, tell, whole
+        from qdrant_admin.collection.lifecycle import bring
 
         seen = bring(whole(props), tell)
         if seen["adopted"]:
@@ -27,8 +32,8 @@ class CollectionProvider(ResourceProvider):
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """What is really there, as it would be declared, physical replication included; gone when the collection is."""
-        from providers.collection_life import observe
         from providers.wire import reachable, whole
+        from qdrant_admin.collection.lifecycle import observe
 
         known = {**reachable(whole(props)), "name": id_}
         seen = observe(known)
@@ -41,17 +46,20 @@ class CollectionProvider(ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """What is declared against what was seen; the provider's own code, and its patience, are no difference."""
-        changed = any(olds.get(key) != news.get(key) for key in (*DECLARED, *WAYS))
-        astray = olds.get("physical_replication_factor") != news["replication_factor"] or bool(olds.get("racing"))
+        changed = any(olds.get(key) != news.get(key) for key in (*DECLARED, *CONNECTION_FIELDS))
+        bool(olds.get("draining", olds.get("racing")))  # an earlier release's name
+        drifted = olds.get("physical_replication_factor") != news["replication_factor"] or bool(
+            olds.get("draining", olds.get("racing"))
+        )
         confirmed = bool(olds.get("previous")) and not news["keep_previous"]
         return DiffResult(
-            changes=changed or astray or confirmed or olds.get("guarded") != news.get("guarded"),
+            changes=changed or drifted or confirmed or olds.get("guarded") != news.get("guarded"),
             replaces=["name"] if olds.get("name") != news["name"] else [],
         )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        from providers.collection_life import bring
         from providers.wire import python_minor, tell, whole
+        from qdrant_admin.collection.lifecycle import bring
 
         forget = frozenset(olds.get("payload_indexes") or ()) - frozenset(news["payload_indexes"])
         seen = bring(whole(news), tell, forget_indexes=forget)
@@ -59,8 +67,8 @@ class CollectionProvider(ResourceProvider):
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """RuntimeError while the state says that its data is guarded: who means it has to say so twice."""
-        from providers.collection_life import drop
         from providers.wire import whole
+        from qdrant_admin.collection.lifecycle import drop
 
         if props.get("guarded"):
             raise RuntimeError(

@@ -13,8 +13,8 @@ class JobOnceProvider(ResourceProvider):
     """
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        from providers.job_running import run_to_end
-        from providers.job_source import ClusterJob
+        from access.kubernetes.job_running import run_to_end
+        from access.kubernetes.job_source import ClusterJob
         from providers.wire import whole_tree
 
         manifest = whole_tree(props["manifest"])

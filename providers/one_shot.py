@@ -15,13 +15,13 @@ class OneShotProvider(ResourceProvider):
     """
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        from providers.engine import run_to_end
+        from access.docker_engine import run_to_end
 
         run_to_end(props)
         return CreateResult(id_=props["name"], outs=props)
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        from providers.engine import run_to_end
+        from access.docker_engine import run_to_end
 
         run_to_end(news)
         return UpdateResult(outs=news)

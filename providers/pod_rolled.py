@@ -7,7 +7,7 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider,
 
 
 class PodRolledProvider(ResourceProvider):
-    """Replaces the pod when its template changed; the work is in `providers.pod_rolling`."""
+    """Replaces the pod when its template changed; the work is in `access.kubernetes.pod_rolling`."""
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         outs = self._rolled(props)
@@ -22,13 +22,13 @@ class PodRolledProvider(ResourceProvider):
         return DiffResult(changes=moved)
 
     def _rolled(self, props: dict[str, Any]) -> dict[str, Any]:
-        from providers.pod_rolling import Patience, roll
-        from providers.pod_source import ClusterPod
+        from access.kubernetes.pod_rolling import Timeouts, roll
+        from access.kubernetes.pod_source import ClusterPod
         from providers.wire import whole
 
         wanted = whole(props)
         pod = ClusterPod(wanted["context"], wanted["namespace"], wanted["stateful_set"], wanted["ordinal"])
-        return {**props, "started": roll(pod, Patience(timeout_seconds=wanted["timeout_seconds"]))}
+        return {**props, "started": roll(pod, Timeouts(timeout_seconds=wanted["timeout_seconds"]))}
 
 
 class PodRolled(Resource, module="providers", name="PodRolled"):

@@ -11,8 +11,8 @@ class SettledProvider(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """First start of a node: the nodes behind it may not have been started yet."""
-        from providers.settling import wait_until_settled
         from providers.wire import whole
+        from qdrant_admin.settling import wait_until_settled
 
         gate = whole(props)
         wait_until_settled(gate, first_start=True)
@@ -20,8 +20,8 @@ class SettledProvider(ResourceProvider):
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """The node was replaced: every node of the cluster must be well before the next one is touched."""
-        from providers.settling import wait_until_settled
         from providers.wire import whole
+        from qdrant_admin.settling import wait_until_settled
 
         wait_until_settled(whole(news), first_start=False)
         return UpdateResult(outs=news)

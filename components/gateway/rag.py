@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from components import valkey
+from components.gateway import valkey
 from components.gateway.description import (
     ActiveChecks,
     ActiveHealthy,
@@ -107,7 +107,7 @@ def _plugins(settings: GatewaySettings) -> tuple[AnyPlugin, ...]:
         Jwt(key_claim_name="kid", claims_to_verify=("exp",), uri_param_names=(), cookie_names=()),
         _rate_limit(settings),
         RequestTransformer(
-            remove=Names(headers=(*spellings(SERVICE_HEADER), "Authorization")),
+            remove=Names(headers=(*header_variants(SERVICE_HEADER), "Authorization")),
             add=Values(headers=(f"{SERVICE_HEADER}:{reference(SERVICE_TOKEN)}",)),
         ),
     )
@@ -146,7 +146,7 @@ def _traces(collector_url: str) -> tuple[OpenTelemetry, ...]:
     )
 
 
-def spellings(header: str) -> tuple[str, ...]:
+def header_variants(header: str) -> tuple[str, ...]:
     """The header with a dash or an underscore at each joint: some servers take them for the same header."""
     words = header.split("-")
     joints = product("-_", repeat=len(words) - 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components import postgres, valkey
+from components.gateway import postgres, valkey
 from platforms.base import Service
 from platforms.workload import Call, HttpProbe, Port, Resources, Workload
 

@@ -1,8 +1,8 @@
-"""What the alerts and the dashboards hold one stack to: its own shape, and what proof/promises.yaml promises of all."""
+"""What the alerts and the dashboards hold one stack to: its own shape, and what slo/promises.yaml promises of all."""
 
 from dataclasses import dataclass, field
 
-from proof.promises import Promises as Budget
+from slo.promises import Promises as Budget
 
 SCRAPE_SECONDS = 15
 

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from ops.daytwo import bars
+from ops.daytwo import progress_bars
 from ops.daytwo.manifest import MANIFEST, CollectionCopy, File, Manifest, Range, ShardCopy
 from ops.daytwo.running import Running, plainly, spread
 from ops.stack import OperatorError
-from providers.node_points import NodePoints, Point
-from providers.qdrant_api import NodeUnreachable, QdrantError
-from providers.same_point import fault
+from qdrant_admin.api import NodeUnreachable, QdrantError
+from qdrant_admin.points.client import NodePoints, Point
+from qdrant_admin.points.equality import fault
 
 SAMPLED = 128  # points of each collection, kept in plain, to be found again after a restore
 
@@ -52,7 +52,7 @@ def back_up(running: Running, plan: Plan, folder: Path, console: Console) -> Man
         raise OperatorError(f"expected a folder without a backup, found a whole one in {folder}; name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     version = running.version()
-    with plainly("the backup"), bars.of_bytes(console) as bar:
+    with plainly("the backup"), progress_bars.of_bytes(console) as bar:
         taker = _Taker(running, folder, bar)
         copies = [taker.take(name, shards) for name, shards in plan.sources.items()]
     made_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 from docker import DockerClient
 from docker.errors import NotFound
 
+from access.docker_engine import LABEL, run_to_end
 from ops.stack import OperatorError
-from providers.engine import LABEL, run_to_end
 
 STORAGE = "/qdrant/storage"
-MEMBER = re.compile(rb'"term":\s*[1-9]')  # as in components/start_node.sh: it has been part of a cluster
+MEMBER = re.compile(rb'"term":\s*[1-9]')  # as in components/qdrant/start_node.sh: it has been part of a cluster
 RESTARTS = 3  # of a node that then still does not answer: its disk is no good
 
 

@@ -6,13 +6,13 @@ from typing import Any, ClassVar
 
 from kubernetes.client import ApiException
 
-from components.qdrant import NODES
+from access.kubernetes.kube import is_gone, or_none, unless_replaced
+from access.kubernetes.pod_diagnosis import is_ready, trouble_of
+from components.qdrant.cluster import NODES
 from ops.daytwo.running import await_true
 from ops.stack import OperatorError
 from platforms.kubernetes.spread import MACHINE
 from platforms.kubernetes.storage import claim_name, replica_name
-from providers.kube import is_gone, or_none, unless_replaced
-from providers.pod_trouble import is_ready, trouble_of
 
 RESTARTS = 3  # of a node that then still is not ready: its disk is no good
 NOTICE_SECONDS = 1

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ops.stack import OperatorError
-from providers.snapshot_api import sha256_of
+from qdrant_admin.snapshots import sha256_of
 
 MANIFEST = "manifest.json"
 SHA256 = r"^[0-9a-f]{64}$"

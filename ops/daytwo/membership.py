@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
-from components.haproxy import SERVER_PREFIX
+from components.qdrant.haproxy import SERVER_PREFIX
 from ops.daytwo.running import PAUSE_SECONDS, Running, await_true
 from ops.stack import OperatorError
-from providers.cluster_view import NodeView, replicas, unsettled
-from providers.qdrant_api import NodeUnreachable, QdrantError
+from qdrant_admin.api import NodeUnreachable, QdrantError
+from qdrant_admin.cluster_view import NodeView, replicas, unsettled
 
-PATIENCE_SECONDS = 180
+TIMEOUT_SECONDS = 180
 UNUSED_SECONDS = 30  # after which a silent copy that nobody gave up is taken for one that nobody calls
 LAST_CALL_SECONDS = 10  # Qdrant tries three times: a call for a second, its health check for two, and pauses
 LOOKS = 3  # in a row that must find the cluster settled
@@ -73,7 +73,7 @@ class Membership:
         One that `that_stays`, when the others are dead: they may have been led by one of those, and not know it yet.
         """
         reasons = partial(self._without_leader, that_stays)
-        await_true(reasons, "a leader of the nodes that stay", PATIENCE_SECONDS, "See make status")
+        await_true(reasons, "a leader of the nodes that stay", TIMEOUT_SECONDS, "See make status")
 
     def _without_leader(self, that_stays: bool) -> list[str]:
         views = self.views()
@@ -99,13 +99,13 @@ class Membership:
 
     def forget(self, ordinals: Collection[int], *, force: bool) -> None:
         """Have the cluster forget who is registered at these addresses, and ask again until nobody knows them."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while known := peers_at(self.views(), ordinals):
             self.await_leader(that_stays=force)
             refusals = [self._refusal_to_forget(peer, force=force) for peer in known]
             if time.monotonic() > deadline:
                 raise OperatorError(
-                    f"expected {sorted(known)} to be forgotten within {PATIENCE_SECONDS} s, found: {refusals[0]}. "
+                    f"expected {sorted(known)} to be forgotten within {TIMEOUT_SECONDS} s, found: {refusals[0]}. "
                     "See make status, then run the same command again"
                 )
 
@@ -122,19 +122,19 @@ class Membership:
 
     def await_joined(self) -> None:
         """Return when all nodes, the new one too, are one cluster that has settled."""
-        await_true(lambda: unsettled(self.running.views()), "one settled cluster", PATIENCE_SECONDS, "See make status")
+        await_true(lambda: unsettled(self.running.views()), "one settled cluster", TIMEOUT_SECONDS, "See make status")
 
-    def await_whole(self) -> None:
+    def await_recovery(self) -> None:
         """Return when the nodes that stay are one settled cluster with every copy declared, several looks in a row."""
-        calm = 0
+        settled_looks = 0
 
         def reasons() -> list[str]:
-            nonlocal calm
+            nonlocal settled_looks
             left = self._not_whole()
-            calm = 0 if left else calm + 1
-            return left or ([] if calm >= LOOKS else [f"settled for {calm} looks only"])
+            settled_looks = 0 if left else settled_looks + 1
+            return left or ([] if settled_looks >= LOOKS else [f"settled for {settled_looks} looks only"])
 
-        await_true(reasons, "every copy of every shard, Active", PATIENCE_SECONDS, "Run the same command again")
+        await_true(reasons, "every copy of every shard, Active", TIMEOUT_SECONDS, "Run the same command again")
 
     def _not_whole(self) -> list[str]:
         return unsettled(self.views()) or self.seen.missing_copies()

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from ops.daytwo import bars
-from ops.daytwo.copying import Pass, Route, left_behind, mend
-from ops.daytwo.declared import creation_body, indexes
+from ops.daytwo import progress_bars
 from ops.daytwo.journal import Journal
 from ops.daytwo.running import Running, plainly
 from ops.stack import OperatorError
-from providers.collection_settings import CollectionSettings
-from providers.node_points import Id, NodePoints
-from providers.same_point import TOLERANCE
-from providers.snapshot_api import SnapshotApi
+from qdrant_admin.collection.recreation import creation_body, indexes
+from qdrant_admin.collection.settings import CollectionSettings
+from qdrant_admin.points.client import Id, NodePoints
+from qdrant_admin.points.equality import TOLERANCE
+from qdrant_admin.points.synchronisation import Pass, Route, left_behind, mend
+from qdrant_admin.snapshots import SnapshotApi
 
 FOLLOW_SECONDS = 600  # how long the source may go on changing after it has been copied once
 
@@ -151,7 +151,7 @@ def _follow(route: Route, console: Console) -> Pass:
 
 
 def _shown(route: Route, console: Console) -> Pass:
-    with bars.of_points(console) as bar:
+    with progress_bars.of_points(console) as bar:
         task = bar.add_task("points of the source read", total=route.source.count(route.source_name))
         return mend(route, lambda _: bar.advance(task))
 

@@ -2,11 +2,11 @@
 
 from typing import Protocol
 
+from access.kubernetes import kube
 from ops.daytwo.docker_disk import DockerDisk
 from ops.daytwo.kubernetes_disk import KubernetesDisk
 from ops.preflight import connect_engine
 from platforms.kubernetes.cluster import Cluster
-from providers import kube
 from settings import Settings
 
 

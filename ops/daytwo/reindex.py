@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ops.corpus import Document
 from ops.stack import OperatorError
-from providers.node_points import Point
+from qdrant_admin.points.client import Point
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,8 @@ from functools import partial
 
 from rich.console import Console
 
-from components.haproxy import SERVER_PREFIX
+from access.haproxy import BalancerApi
+from components.qdrant.haproxy import SERVER_PREFIX
 from ops import lifecycle
 from ops.balancer import into_traffic, out_of_traffic
 from ops.daytwo.membership import Membership, peers_at
@@ -14,8 +15,7 @@ from ops.daytwo.node_disk import NodeDisk
 from ops.daytwo.running import Running, plainly
 from ops.daytwo.steps import Step
 from ops.stack import OperatorError, StackFiles, only_one
-from providers.balancer_api import BalancerApi
-from providers.replica_moves import move_replicas
+from qdrant_admin.placement.moves import move_replicas
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ class Replacement:
         everyone = Membership(running=self.running, staying=tuple(range(len(self.running.node_urls))))
         return [
             *(Step(f"make the missing copies of {name}", partial(self._make_copies, name)) for name in collections),
-            Step("see every copy Active, from every node", everyone.await_whole),
+            Step("see every copy Active, from every node", everyone.await_recovery),
             Step(f"give {self.disk.name} traffic again", self._readmit),
         ]
 
@@ -108,7 +108,7 @@ class Replacement:
         with only_one():
             started = self.disk.start()
         if not started:
-            lifecycle.bring_up(self.files, self.console)
+            lifecycle.deploy(self.files, self.console)
             self._drain()  # the gate gave it traffic; it has no copies yet
 
     def _drain(self) -> None:

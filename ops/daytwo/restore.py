@@ -10,15 +10,15 @@ from pathlib import Path
 import orjson
 from rich.console import Console
 
-from ops.daytwo import bars
-from ops.daytwo.declared import creation_body, indexes, later_params
+from ops.daytwo import progress_bars
 from ops.daytwo.manifest import CollectionCopy, Manifest, ShardCopy, digest_of
 from ops.daytwo.running import Running, await_true, plainly, spread
 from ops.paths import STATE
 from ops.stack import OperatorError
-from providers.cluster_view import replicas
-from providers.replica_moves import move_replicas
-from providers.same_point import fault
+from qdrant_admin.cluster_view import replicas
+from qdrant_admin.collection.recreation import creation_body, indexes, later_params
+from qdrant_admin.placement.moves import move_replicas
+from qdrant_admin.points.equality import fault
 
 VERIFY_SECONDS = 120
 FIRST_NAME = re.compile(r"-[0-9a-f]{8}$")  # what is before it
@@ -56,7 +56,7 @@ def plan_restore(
         _refuse_other_minor(manifest.qdrant_version, running.version())
         planned = [_planned(running, copy, folder, into, replace) for copy in copies]
         for restoration in planned:
-            _refuse_misfit(running, restoration)
+            _reject_incompatible(running, restoration)
     return planned
 
 
@@ -83,7 +83,7 @@ def _refuse_other_minor(made_with: str, running: str) -> None:
         )
 
 
-def _refuse_misfit(running: Running, wanted: Restoration) -> None:
+def _reject_incompatible(running: Running, wanted: Restoration) -> None:
     node, factor = running.living()[0], wanted.copy.config["params"]["replication_factor"]
     if factor > len(running.url_of_peer()):
         raise OperatorError(
@@ -129,7 +129,7 @@ def _make(running: Running, wanted: Restoration) -> None:
 def _fill(running: Running, wanted: Restoration, console: Console) -> None:
     """Each shard to one of its holders, all nodes at once: the other copies follow it."""
     holders = spread(running.holders(wanted.target))
-    with bars.of_bytes(console) as bar, ThreadPoolExecutor(max_workers=len(running.node_urls)) as pool:
+    with progress_bars.of_bytes(console) as bar, ThreadPoolExecutor(max_workers=len(running.node_urls)) as pool:
 
         def send(shard: ShardCopy) -> None:
             task = bar.add_task(f"{wanted.target}, shard {shard.shard}", total=shard.snapshot.size_bytes)

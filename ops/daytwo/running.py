@@ -8,14 +8,14 @@ from functools import cached_property
 from typing import Any, Self
 
 from ops.stack import OperatorError
-from providers.cluster_view import NodeView, active_peers, look
-from providers.generations import racing_alias
-from providers.node_points import NodePoints
-from providers.nodes import Nodes
-from providers.qdrant_api import NodeUnreachable, QdrantApi, QdrantError
-from providers.replica_look import take_look
-from providers.replica_moves import Goal, MovesStopped, plan_for
-from providers.snapshot_api import SnapshotApi
+from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
+from qdrant_admin.cluster_view import NodeView, active_peers, look
+from qdrant_admin.collection.generations import draining_alias
+from qdrant_admin.nodes import Nodes
+from qdrant_admin.placement.moves import Goal, MovesStopped, plan_for
+from qdrant_admin.placement.observation import take_look
+from qdrant_admin.points.client import NodePoints
+from qdrant_admin.snapshots import SnapshotApi
 
 PAUSE_SECONDS = 0.5
 
@@ -52,7 +52,7 @@ class Running:
     def aliases_of(self, name: str) -> list[str]:
         """Names by which clients call the collection, without the mark of one that is just being left."""
         known = self.living()[0].aliases()
-        marks = {racing_alias(alias) for alias in known}
+        marks = {draining_alias(alias) for alias in known}
         return sorted(alias for alias, of in known.items() if of == name and alias not in marks)
 
     def goal(self, name: str) -> Goal:

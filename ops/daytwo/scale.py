@@ -7,7 +7,8 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from components.haproxy import SERVER_PREFIX
+from access.haproxy import BalancerApi
+from components.qdrant.haproxy import SERVER_PREFIX
 from ops import lifecycle
 from ops.balancer import out_of_traffic
 from ops.daytwo.membership import Membership, peers_at
@@ -17,10 +18,9 @@ from ops.daytwo.running import Running, plainly
 from ops.daytwo.steps import Step
 from ops.recorded_nodes import recorded_as
 from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs
-from providers.balancer_api import BalancerApi
-from providers.replica_look import Look, take_look
-from providers.replica_moves import Goal, move_replicas, plan_for
-from providers.replica_plan import Drop, ReplicaPlan
+from qdrant_admin.placement.moves import Goal, move_replicas, plan_for
+from qdrant_admin.placement.observation import Look, take_look
+from qdrant_admin.placement.plan import Drop, ReplicaPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +136,10 @@ class Scaling:
 
     def _await_whole(self) -> None:
         running = self._current()
-        Membership(running=running, staying=tuple(range(len(running.node_urls)))).await_whole()
+        Membership(running=running, staying=tuple(range(len(running.node_urls)))).await_recovery()
 
     def _up(self) -> None:
-        lifecycle.bring_up(self.files, self.console)
+        lifecycle.deploy(self.files, self.console)
 
     def _drain(self) -> None:
         out_of_traffic(self.balancers, self.leaving, self.console)
@@ -147,7 +147,7 @@ class Scaling:
     def _down_to(self) -> None:
         with only_one():
             let_go(open_stack(self.files), recorded_as(self.leaving))
-        lifecycle.bring_up(self.files, self.console, emptied=self.leaving)
+        lifecycle.deploy(self.files, self.console, emptied=self.leaving)
 
 
 def _end(disks: Iterable[NodeDisk]) -> None:

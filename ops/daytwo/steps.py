@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from ops.daytwo import bars
+from ops.daytwo import progress_bars
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ def show(steps: Sequence[Step], console: Console) -> None:
 
 def take(steps: Sequence[Step], console: Console) -> None:
     """Take the steps in order; the first error ends it, and a later run begins again with what is not done."""
-    with bars.of_steps(console) as bar:
+    with progress_bars.of_steps(console) as bar:
         task = bar.add_task("", total=len(steps))
         for step in steps:
             bar.update(task, description=step.words)

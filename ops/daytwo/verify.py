@@ -8,13 +8,13 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from ops.daytwo import bars
+from ops.daytwo import progress_bars
 from ops.daytwo.running import Running, plainly
 from ops.stack import OperatorError
-from providers.cluster_view import unsettled
-from providers.node_points import NodePoints
-from providers.replica_contents import Entry, Finding, check_ledger, compare_replicas
-from providers.same_point import Checksum
+from qdrant_admin.cluster_view import unsettled
+from qdrant_admin.points.client import NodePoints
+from qdrant_admin.points.comparison import Entry, Finding, check_ledger, compare_replicas
+from qdrant_admin.points.equality import Checksum
 
 SHOWN = 20  # findings in the table
 
@@ -78,7 +78,7 @@ def verify(running: Running, name: str, ledger: list[Entry] | None, console: Con
 
 def _against(ledger: list[Entry]) -> Callable[[list[NodePoints], str, Console], Verdict]:
     def look(nodes: list[NodePoints], name: str, console: Console) -> Verdict:
-        with bars.of_points(console) as bar:
+        with progress_bars.of_points(console) as bar:
             task = bar.add_task("acknowledged points looked up", total=len({entry.id for entry in ledger}))
             findings = check_ledger(nodes, name, ledger, lambda checked: bar.advance(task, checked))
         return Verdict(
@@ -90,7 +90,7 @@ def _against(ledger: list[Entry]) -> Callable[[list[NodePoints], str, Console], 
 
 def _against_each_other(nodes: list[NodePoints], name: str, console: Console) -> Verdict:
     checksum = Checksum()
-    with bars.of_points(console) as bar:
+    with progress_bars.of_points(console) as bar:
         task = bar.add_task("points compared on all nodes", total=nodes[0].count(name))
 
         def hear(point: dict[str, object]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from ops.review.meaning import lost
+from ops.review.impact import lost
 from ops.review.plan import Change, Plan
 from policies.reliability.transition_rules import TRANSITIONS
 from policies.rule import Subject

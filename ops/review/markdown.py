@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from ops.review.gate import Verdict
-from ops.review.meaning import meaning
+from ops.review.impact import impact
 from ops.review.plan import Change, Kind, Plan
 from policies.catalogue import NAMES
 
@@ -56,7 +56,7 @@ def _table(heading: str, changes: list[tuple[int, Change]]) -> Iterator[str]:
     yield from ("", f"### {heading}", "| order | what | because of | what it means |", "|---|---|---|---|")
     for order, change in changes[:SHOWN_AT_MOST]:
         because = ", ".join(f"`{key}`" for key in change.keys[:6])
-        yield f"| {order} | {change.short_type} `{_cell(change.name)}` | {because} | {meaning(change)} |"
+        yield f"| {order} | {change.short_type} `{_cell(change.name)}` | {because} | {impact(change)} |"
     if len(changes) > SHOWN_AT_MOST:
         yield f"| … | and {len(changes) - SHOWN_AT_MOST} more | | |"
 

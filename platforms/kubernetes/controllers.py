@@ -10,7 +10,7 @@ JOB_SECONDS = 600
 def deployment(name: str, workload: Workload, cluster: Cluster, template: Manifest) -> Manifest:
     """A replica leaves only when the one in its place is ready."""
     return {
-        "metadata": cluster.metadata(name, name, annotations=patience(workload)),
+        "metadata": cluster.metadata(name, name, annotations=timeouts(workload)),
         "spec": {
             "replicas": workload.replicas,
             "revisionHistoryLimit": 3,
@@ -25,7 +25,7 @@ def deployment(name: str, workload: Workload, cluster: Cluster, template: Manife
 def stateful_set(name: str, workload: Workload, cluster: Cluster, template: Manifest, *, gated: bool) -> Manifest:
     """Replicas start together (one that waits for another would never let both start); a gated one is never touched by
     the cluster itself: who changes it, and when, is for the gates to say."""
-    annotations = {"pulumi.com/skipAwait": "true"} if gated else patience(workload)
+    annotations = {"pulumi.com/skipAwait": "true"} if gated else timeouts(workload)
     return {
         "metadata": cluster.metadata(name, name, annotations=annotations),
         "spec": {
@@ -45,7 +45,7 @@ def job(called: str, name: str, workload: Workload, template: Manifest, cluster:
     """Runs to its end, three tries at most."""
     pod = {**template["spec"], "restartPolicy": "Never"}
     return {
-        "metadata": cluster.metadata(called, name, annotations=patience(workload)),
+        "metadata": cluster.metadata(called, name, annotations=timeouts(workload)),
         "spec": {
             "backoffLimit": 3,
             "activeDeadlineSeconds": JOB_SECONDS,
@@ -54,6 +54,6 @@ def job(called: str, name: str, workload: Workload, template: Manifest, cluster:
     }
 
 
-def patience(workload: Workload) -> dict[str, str]:
+def timeouts(workload: Workload) -> dict[str, str]:
     """How long the deployment waits for the workload; the cluster goes on trying after that."""
     return {"pulumi.com/timeoutSeconds": str(workload.replicas * (workload.start_seconds + 60))}

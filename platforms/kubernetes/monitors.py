@@ -7,7 +7,7 @@ from platforms.kubernetes.cluster import Cluster, Manifest, selector
 from platforms.kubernetes.pods import port_name
 from platforms.kubernetes.scoped import scoped_board, scoped_rule
 from platforms.kubernetes.services import EACH_REPLICA
-from platforms.watched import Scrape, Watched
+from platforms.monitoring_targets import MonitoringTargets, Scrape
 
 GROUP_VERSION = "monitoring.coreos.com/v1"
 DASHBOARD = {"grafana_dashboard": "1"}  # what the sidecar of Grafana's chart looks for
@@ -36,11 +36,11 @@ def service_monitor(scrape: Scrape, interval_seconds: int, cluster: Cluster) -> 
     return _own("ServiceMonitor", scrape.job, {"selector": every_replica, "endpoints": [endpoint]}, cluster)
 
 
-def rules(watched: Watched, cluster: Cluster) -> Manifest:
+def rules(monitoring_targets: MonitoringTargets, cluster: Cluster) -> Manifest:
     """All groups, of this namespace only: a Prometheus of our own has nobody else's metrics, a cluster's has."""
     groups = [
         {"name": name, "rules": [scoped_rule(rule, cluster.namespace) for rule in each]}
-        for name, each in watched.rules.items()
+        for name, each in monitoring_targets.rules.items()
     ]
     return _own("PrometheusRule", "rules", {"groups": groups}, cluster)
 

@@ -34,7 +34,7 @@ def calls_of(name: str, workload: Workload, cluster: Cluster) -> list[Manifest]:
         egress.append({"to": [{"ipBlock": {"cidr": ANYWHERE}}], "ports": _tcp(list(workload.reaches_out))})
     if not egress:
         return []
-    doors = [
+    endpoints = [
         _policy(
             f"{callee}-from-{name}",
             cluster,
@@ -43,7 +43,7 @@ def calls_of(name: str, workload: Workload, cluster: Cluster) -> list[Manifest]:
         )
         for callee, ports in wanted.items()
     ]
-    return [_policy(f"{name}-calls", cluster, pods=selector(name), egress=egress), *doors]
+    return [_policy(f"{name}-calls", cluster, pods=selector(name), egress=egress), *endpoints]
 
 
 def from_outside(name: str, workload: Workload, cluster: Cluster) -> list[Manifest]:

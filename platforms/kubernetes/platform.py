@@ -14,7 +14,7 @@ from platforms.kubernetes.objects import Maker
 from platforms.kubernetes.rolling import Rolling
 from platforms.kubernetes.scaling import autoscaler, scales
 from platforms.kubernetes.settings import KubernetesSettings
-from platforms.watched import Scrape, Watched
+from platforms.monitoring_targets import MonitoringTargets, Scrape
 from platforms.workload import Workload
 from providers.job_once import JobOnce
 
@@ -80,20 +80,20 @@ class KubernetesPlatform(pulumi.ComponentResource):
         manifest = controllers.job(called, name, workload, template, self._cluster)
         return self._maker.make("Job", name, manifest, after(opts, self._ground))
 
-    def hand_over(self, watched: Watched, opts: ResourceOptions) -> None:
+    def publish_monitoring(self, monitoring_targets: MonitoringTargets, opts: ResourceOptions) -> None:
         """To the Prometheus of a namespace that is named, and to the operator where the stack file says there is one.
 
         The door opens for a Prometheus without an operator too, which has to be told by hand what is behind it.
         """
-        for scrape in watched.scrapes if self._args.settings.monitoring_namespace else ():
+        for scrape in monitoring_targets.scrapes if self._args.settings.monitoring_namespace else ():
             door = network.from_watchers(scrape.call, self._cluster)
             self._maker.make("NetworkPolicy", door["metadata"]["name"], door, opts)
         if not self._args.settings.monitoring_operator:
             return
-        for scrape in watched.scrapes:
-            self._monitor(scrape, watched.interval_seconds, opts)
-        self._maker.make("PrometheusRule", "rules", monitors.rules(watched, self._cluster), opts)
-        for name, content in watched.dashboards.items():
+        for scrape in monitoring_targets.scrapes:
+            self._monitor(scrape, monitoring_targets.interval_seconds, opts)
+        self._maker.make("PrometheusRule", "rules", monitors.rules(monitoring_targets, self._cluster), opts)
+        for name, content in monitoring_targets.dashboards.items():
             self._maker.make("ConfigMap", f"dashboard-{name}", monitors.dashboard(name, content, self._cluster), opts)
 
     def _monitor(self, scrape: Scrape, interval_seconds: int, opts: ResourceOptions) -> None:

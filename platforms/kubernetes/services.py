@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import pulumi
 
+from access.kubernetes import tunnel
 from platforms.base import Service
 from platforms.kubernetes.cluster import Cluster, Manifest, replicas_service, selector
 from platforms.kubernetes.pods import port_name
 from platforms.workload import Workload
-from providers import tunnel
 
 EACH_REPLICA = {"app.kubernetes.io/component": "replicas"}  # tells it from the front, for who looks by labels
 

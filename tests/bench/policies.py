@@ -20,10 +20,10 @@ from rich.table import Table
 from ops.packs import PACKS, policy_options
 from ops.stack import open_stack
 from ops.status import parts_note
-from proof.own_stack import described
+from proof.targets.docker_stack import described
 
 EMPTY = Path(__file__).parent / "empty_pack"
-WAYS: dict[str, list[Path]] = {
+CONNECTION_FIELDS: dict[str, list[Path]] = {
     "no packs": [],
     "a pack that does nothing": [EMPTY],
     "all packs in one process": [PACKS],
@@ -38,7 +38,7 @@ def main() -> None:
     preview(opened, [])  # what only the first one pays: compiled modules, the stack's own folder
     taken = defaultdict[str, list[tuple[float, float]]](list)
     for _ in track(range(runs), "previews", console=stack.console):
-        for way, packs in WAYS.items():
+        for way, packs in CONNECTION_FIELDS.items():
             taken[way].append(preview(opened, packs))
     table = Table("preview of dev", "seconds", "over none", "processor seconds", "over none", title=f"median of {runs}")
     bare = _medians(taken["no packs"])

@@ -4,7 +4,7 @@ import random
 import statistics
 import time
 
-from providers.replica_plan import Placed, Wanted, plan_replicas
+from qdrant_admin.placement.plan import Placed, Wanted, plan_replicas
 
 COLLECTIONS, SHARDS, PEERS, FACTOR = 100, 12, 9, 3
 

@@ -5,13 +5,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from proof.calls import Call, failed, of
-from proof.clients import READ, WRITE
-from proof.doors import Pace
-from proof.ledger import Ledger
-from proof.own_stack import OwnStack
-from proof.setting import cluster_of, crowd
-from proof.wholeness import audit, await_whole
+from proof.targets.cluster_audit import audit, await_recovery
+from proof.targets.docker_stack import OwnStack
+from proof.targets.docker_target import cluster_of, start_traffic
+from proof.traffic.calls import Call, failed, of
+from proof.traffic.clients import READ, WRITE
+from proof.traffic.endpoints import Pace
+from proof.traffic.ledger import Ledger
 
 GENTLE = Pace(read=20, search=0, ask=0, write=4, connections=10)
 
@@ -23,7 +23,7 @@ class Clients:
         self._stack = stack
         self._folder = tempfile.TemporaryDirectory()
         self._ledger = Ledger(Path(self._folder.name) / "ledger.jsonl")
-        self._traffic = crowd(stack, GENTLE, self._ledger)
+        self._traffic = start_traffic(stack, GENTLE, self._ledger)
 
     def __enter__(self) -> Self:
         self._traffic.__enter__()
@@ -60,4 +60,4 @@ class Clients:
 
 def wait_until_settled(stack: OwnStack, seconds: float = 120) -> None:
     """Wait for one settled cluster with every replica Active."""
-    assert await_whole(cluster_of(stack).unwhole, seconds) == []
+    assert await_recovery(cluster_of(stack).degraded_reasons, seconds) == []

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from proof.calls import Call, failed
-from proof.clients import READ, WRITE
-from proof.doors import Pace
-from proof.ledger import Ledger
-from proof.own_namespace import OwnNamespace
-from proof.pod_crowd import PodCrowd
-from proof.pod_setting import clients_in_a_pod
-from proof.setting import cluster_of
-from proof.wholeness import audit, await_whole
+from proof.targets.cluster_audit import audit, await_recovery
+from proof.targets.docker_target import cluster_of
+from proof.targets.kubernetes_stack import OwnNamespace
+from proof.targets.kubernetes_target import clients_in_a_pod
+from proof.traffic.calls import Call, failed
+from proof.traffic.clients import READ, WRITE
+from proof.traffic.endpoints import Pace
+from proof.traffic.ledger import Ledger
+from proof.traffic.traffic_pod import TrafficPod
 
 GENTLE = Pace(read=40, search=0, ask=0, write=5, connections=8)
 
@@ -28,7 +28,7 @@ def befall(what: str, machine: str) -> None:
 class Seen:
     """What the clients have seen; complete when they have ended."""
 
-    def __init__(self, clients: PodCrowd, ledger: Ledger) -> None:
+    def __init__(self, clients: TrafficPod, ledger: Ledger) -> None:
         self._clients, self._ledger = clients, ledger
 
     def settle_in(self) -> float:
@@ -53,9 +53,9 @@ def clients(stack: OwnNamespace, machine: str = "") -> Iterator[Seen]:
     with (
         tempfile.TemporaryDirectory() as folder,
         Ledger(Path(folder) / "ledger.jsonl") as ledger,
-        clients_in_a_pod(stack, GENTLE, ledger, machine) as crowd,
+        clients_in_a_pod(stack, GENTLE, ledger, machine) as start_traffic,
     ):
-        seen = Seen(crowd, ledger)
+        seen = Seen(start_traffic, ledger)
         seen.settle_in()
         yield seen
         seen.settle_in()
@@ -63,4 +63,4 @@ def clients(stack: OwnNamespace, machine: str = "") -> Iterator[Seen]:
 
 def wait_until_settled(stack: OwnNamespace, seconds: float = 180) -> None:
     """Wait for one settled cluster with every replica Active."""
-    assert await_whole(cluster_of(stack).unwhole, seconds) == []
+    assert await_recovery(cluster_of(stack).degraded_reasons, seconds) == []

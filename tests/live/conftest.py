@@ -10,7 +10,7 @@ import pytest
 
 from ops.preflight import connect_engine
 from ops.stack import OperatorError, alone
-from proof.own_stack import OwnStack, described
+from proof.targets.docker_stack import OwnStack, described
 from tests.live.hammer import Hammer
 
 # Two checkouts of one machine test beside each other when one of them sets RAG_TEST_SLOT=1 (or 2, …).

@@ -7,11 +7,11 @@ import pytest
 
 from ops import deployment
 from ops.stack import open_stack, resources
-from providers.cluster_view import replicas
-from providers.collection_life import bring
-from providers.nodes import Nodes
-from providers.qdrant_api import QdrantApi
 from providers.wire import whole
+from qdrant_admin.api import QdrantApi
+from qdrant_admin.cluster_view import replicas
+from qdrant_admin.collection.lifecycle import bring
+from qdrant_admin.nodes import Nodes
 from tests.live.clients import Clients, wait_until_settled
 from tests.live.conftest import LiveStack
 

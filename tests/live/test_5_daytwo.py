@@ -14,7 +14,6 @@ import requests
 from ops.balancer import balancers_of
 from ops.daytwo import steps
 from ops.daytwo.backup import back_up, plan_backup
-from ops.daytwo.copying import Pass, mend
 from ops.daytwo.docker_disk import DockerDisk
 from ops.daytwo.migrate import migrate, plan_migration, roll_back
 from ops.daytwo.replace_node import Replacement
@@ -22,9 +21,10 @@ from ops.daytwo.restore import plan_restore, restore
 from ops.daytwo.running import Running
 from ops.daytwo.verify import verify
 from ops.stack import OperatorError
-from providers.node_points import Id, NodePoints, Point
-from providers.replica_contents import Entry
-from providers.same_point import Checksum
+from qdrant_admin.points.client import Id, NodePoints, Point
+from qdrant_admin.points.comparison import Entry
+from qdrant_admin.points.equality import Checksum
+from qdrant_admin.points.synchronisation import Pass, mend
 from tests.live.clients import Clients
 from tests.live.conftest import PREFIX, SLOT, LiveStack
 

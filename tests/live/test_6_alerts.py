@@ -23,7 +23,7 @@ from components.monitoring.promises import Promises
 from components.monitoring.rules import rule_groups
 from components.monitoring.rules.pace import UNITS
 from components.monitoring.rules.rule import Alert
-from proof.own_stack import limiting_nobody
+from proof.targets.docker_stack import limiting_nobody
 from tests.live.alerts import Prometheus
 from tests.live.callers import WITH_LIMITS, Callers
 from tests.live.conftest import LiveStack
@@ -104,11 +104,11 @@ FAULTS = [
 def prometheus(stack: LiveStack) -> Iterator[Prometheus]:
     """The stack at its quick pace, quiet, with callers that keep it at work."""
     stack.up(observabilityScrapeSeconds=str(SCRAPE_SECONDS), **limiting_nobody(stack.files.settings()))
-    watched = Prometheus(stack.outputs["prometheusUrl"])
+    monitoring_targets = Prometheus(stack.outputs["prometheusUrl"])
     with Callers(stack.outputs["gatewayUrl"], stack.token(3600)) as callers:
         callers.answered_at_least(20)
-        watched.wait_until_quiet(RECOVERY_SECONDS, but=NOT_JUDGED)
-        yield watched
+        monitoring_targets.wait_until_quiet(RECOVERY_SECONDS, but=NOT_JUDGED)
+        yield monitoring_targets
     stack.up(observabilityScrapeSeconds="15", **WITH_LIMITS)
 
 

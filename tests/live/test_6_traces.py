@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from components.gateway.rag import TRACE_HEADER
-from proof.patience import until
+from proof.timeouts import until
 from tests.live.conftest import LiveStack
 
 pytestmark = pytest.mark.live

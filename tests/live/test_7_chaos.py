@@ -6,21 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from proof.chaos import Chaos
-from proof.doors import Pace
-from proof.ledger import Ledger, read
-from proof.promises import Promises
-from proof.report import Section
-from proof.scenarios import Scenario, named
-from proof.setting import cluster_of
-from proof.vectors import fingerprint, signs
-from proof.wholeness import audit
-from providers.qdrant_api import QdrantApi
+from proof.experiments.chaos import Chaos
+from proof.experiments.scenarios import Scenario, named
+from proof.report.report import Section
+from proof.targets.cluster_audit import audit
+from proof.targets.docker_target import cluster_of
+from proof.traffic.endpoints import Pace
+from proof.traffic.ledger import Ledger, read
+from proof.traffic.vectors import fingerprint, signs
+from qdrant_admin.api import QdrantApi
+from slo.promises import Promises
 from tests.live.clients import wait_until_settled
 from tests.live.conftest import LiveStack
 
 pytestmark = [pytest.mark.live, pytest.mark.slow]
-GENTLE = Pace(read=15, search=4, ask=1, write=3, connections=10, calm_seconds=6)
+GENTLE = Pace(read=15, search=4, ask=1, write=3, connections=10, baseline_seconds=6)
 NOISE = ("p99", "worst read")  # of a busy machine: judged by `make chaos`, where nothing else runs
 UNREPLICATED = "proof_unreplicated"
 

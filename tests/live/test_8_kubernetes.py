@@ -11,6 +11,7 @@ from kubernetes.client import ApiException
 from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 
+from access.kubernetes.kube import NoCluster
 from ops import gateway
 from ops.balancer import balancers_of
 from ops.corpus import Document
@@ -20,28 +21,27 @@ from ops.daytwo.running import Running
 from ops.daytwo.scale import Scaling
 from ops.parts import load_parts
 from ops.stack import open_stack, outputs, use_parts
-from proof import changes
-from proof.chaos import Chaos
-from proof.doors import Pace
-from proof.judge import Verdict
-from proof.namespace import Namespace, lone_pod
-from proof.own_namespace import OwnNamespace, described
-from proof.patience import until
-from proof.pod_changes import POD_CHANGES
-from proof.pod_crowd import NAME as CROWD
-from proof.pod_scenarios import POD_SCENARIOS
-from proof.pod_setting import pod_crowd
-from proof.promises import Promises
-from proof.report import Section
-from proof.rolling import Rolling
-from proof.scenarios import named
-from providers.kube import NoCluster
+from proof.experiments import changes
+from proof.experiments.chaos import Chaos
+from proof.experiments.pod_changes import POD_CHANGES
+from proof.experiments.pod_scenarios import POD_SCENARIOS
+from proof.experiments.rolling import Rolling
+from proof.experiments.scenarios import named
+from proof.report.judge import Verdict
+from proof.report.report import Section
+from proof.targets.kubernetes_stack import OwnNamespace, described
+from proof.targets.kubernetes_target import traffic_pod
+from proof.targets.namespace import Namespace, lone_pod
+from proof.timeouts import until
+from proof.traffic.endpoints import Pace
+from proof.traffic.traffic_pod import NAME as CROWD
+from slo.promises import Promises
 from tests.live.cluster import Seen, befall, clients, wait_until_settled
 from tests.live.conftest import SLOT
 
 pytestmark = pytest.mark.live
 SPACE = f"rag-k8s-test{SLOT or ''}"
-PACE = Pace(read=15, search=4, ask=1, write=3, connections=10, calm_seconds=6)
+PACE = Pace(read=15, search=4, ask=1, write=3, connections=10, baseline_seconds=6)
 NOTICED_SECONDS = 30  # a machine that is off: the cluster knows after a few seconds, a hanging call gives up later
 
 
@@ -138,7 +138,7 @@ def test_a_deleted_pod_comes_back_and_nobody_notices(prod: OwnNamespace, space: 
 
 def test_a_changed_setting_rolls_and_nobody_notices(prod: OwnNamespace, tmp_path: Path) -> None:
     """A change of `make roll STACK=prod`, judged as there but for latency, which a busy machine decides."""
-    rolling = Rolling(prod, PACE, Promises.read(), tmp_path, print, pod_crowd)
+    rolling = Rolling(prod, PACE, Promises.read(), tmp_path, print, traffic_pod)
     for section in rolling.run(changes.named("qdrant-setting", among=POD_CHANGES)):
         assert broken(section) == []
 
@@ -159,7 +159,7 @@ def test_a_drained_machine_is_left_by_all_and_nobody_notices(prod: OwnNamespace,
 
 def test_the_same_harness_that_breaks_docker_breaks_kubernetes(prod: OwnNamespace, tmp_path: Path) -> None:
     """Some faults of `make chaos STACK=prod`, judged as there but for latency."""
-    chaos = Chaos(prod, PACE, Promises.read(), tmp_path, print, pod_crowd)
+    chaos = Chaos(prod, PACE, Promises.read(), tmp_path, print, traffic_pod)
     for section in chaos.run(named("kill-leader", "delete-haproxy", "wipe-node-0", among=POD_SCENARIOS)):
         assert broken(section) == []
 

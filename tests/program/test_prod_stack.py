@@ -92,10 +92,10 @@ def test_the_namespace_takes_nothing_but_restricted_pods(prod: Engine) -> None:
 
 def test_nobody_calls_anybody_but_along_a_wire(prod: Engine) -> None:
     assert policies(prod)["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    doors = [spec for spec in policies(prod).values() if spec.get("ingress")]
+    endpoints = [spec for spec in policies(prod).values() if spec.get("ingress")]
     peers = [
         (spec["podSelector"]["matchLabels"]["app.kubernetes.io/name"], _callers(rule))
-        for spec in doors
+        for spec in endpoints
         for rule in spec["ingress"]
         if 6335 in {port["port"] for port in rule["ports"]}
     ]

@@ -19,7 +19,7 @@ PROMETHEUS = "http://prometheus.monitoring:9090"
 
 
 @pytest.fixture(scope="module")
-def watched() -> Engine:
+def operated() -> Engine:
     """Prod in a cluster with a Prometheus operator."""
     return run_program("prod", **WATCHED, kubernetesMonitoringLabels='{"release": "prometheus"}')
 
@@ -41,46 +41,48 @@ def scrape_jobs(engine: Engine) -> dict[str, Any]:
     return {job["job_name"]: job for job in yaml.safe_load(files["etc__prometheus__prometheus.yml"])["scrape_configs"]}
 
 
-def test_the_operator_is_told_of_every_job_that_our_own_prometheus_scrapes(watched: Engine) -> None:
-    assert set(monitors(watched)) == set(scrape_jobs(watched)) - {"prometheus"}
-    assert "valkey" in monitors(watched)
+def test_the_operator_is_told_of_every_job_that_our_own_prometheus_scrapes(operated: Engine) -> None:
+    assert set(monitors(operated)) == set(scrape_jobs(operated)) - {"prometheus"}
+    assert "valkey" in monitors(operated)
 
 
-def test_a_service_monitor_finds_a_service_and_a_port_of_it(watched: Engine) -> None:
-    for job, spec in monitors(watched).items():
+def test_a_service_monitor_finds_a_service_and_a_port_of_it(operated: Engine) -> None:
+    for job, spec in monitors(operated).items():
         wanted = spec["selector"]["matchLabels"].items()
-        [service] = [s for s in watched.of(":Service") if wanted <= s.inputs["metadata"]["labels"].items()]
+        [service] = [s for s in operated.of(":Service") if wanted <= s.inputs["metadata"]["labels"].items()]
         assert service.inputs["spec"]["clusterIP"] == "None", job
         assert spec["endpoints"][0]["port"] in {port["name"] for port in service.inputs["spec"]["ports"]}
 
 
-def test_jobs_and_nodes_are_called_as_the_rules_call_them(watched: Engine) -> None:
-    for job, spec in monitors(watched).items():
+def test_jobs_and_nodes_are_called_as_the_rules_call_them(operated: Engine) -> None:
+    for job, spec in monitors(operated).items():
         job_label, node_label = spec["endpoints"][0]["relabelings"]
         assert job_label == {"targetLabel": "job", "replacement": job}
         assert node_label["targetLabel"] == "node"
 
 
-def test_the_operator_is_handed_the_rules_but_for_those_about_a_prometheus_of_our_own(watched: Engine) -> None:
-    [rules] = watched.of(":PrometheusRule")
+def test_the_operator_is_handed_the_rules_but_for_those_about_a_prometheus_of_our_own(
+    operated: Engine,
+) -> None:
+    [rules] = operated.of(":PrometheusRule")
     groups = {group["name"]: group["rules"] for group in rules.inputs["spec"]["groups"]}
     expected = {name: len(each) for name, each in rule_groups(Promises()).items() if name != OF_PROMETHEUS}
     assert {name: len(each) for name, each in groups.items()} == expected
     assert {rule["labels"]["namespace"] for each in groups.values() for rule in each} == {"rag-prod"}
 
 
-def test_what_is_handed_over_bears_the_labels_by_which_it_is_picked(watched: Engine) -> None:
-    for request in [*watched.of(":ServiceMonitor"), *watched.of(":PrometheusRule")]:
+def test_what_is_handed_over_bears_the_labels_by_which_it_is_picked(operated: Engine) -> None:
+    for request in [*operated.of(":ServiceMonitor"), *operated.of(":PrometheusRule")]:
         assert request.inputs["apiVersion"] == "monitoring.coreos.com/v1"
         assert request.inputs["metadata"]["labels"]["release"] == "prometheus"
-    boards = [r for r in watched.of(":ConfigMap") if r.inputs["metadata"]["labels"].get("grafana_dashboard") == "1"]
+    boards = [r for r in operated.of(":ConfigMap") if r.inputs["metadata"]["labels"].get("grafana_dashboard") == "1"]
     assert {name for board in boards for name in board.inputs["data"]} == set(dashboard_files(Promises()))
 
 
-def test_the_token_of_a_scrape_is_a_marked_secret_where_the_operator_looks_for_it(watched: Engine) -> None:
-    [job] = [job for job, spec in monitors(watched).items() if "authorization" in spec["endpoints"][0]]
-    wanted = monitors(watched)[job]["endpoints"][0]["authorization"]["credentials"]
-    secret = watched.one(f"{job}-scrape-token", ":Secret")
+def test_the_token_of_a_scrape_is_a_marked_secret_where_the_operator_looks_for_it(operated: Engine) -> None:
+    [job] = [job for job, spec in monitors(operated).items() if "authorization" in spec["endpoints"][0]]
+    wanted = monitors(operated)[job]["endpoints"][0]["authorization"]["credentials"]
+    secret = operated.one(f"{job}-scrape-token", ":Secret")
     assert (job, secret.inputs["metadata"]["name"]) == ("qdrant-cluster", wanted["name"])
     assert wanted["key"] in secret.inputs["stringData"]
     assert secret.is_secret("stringData")
@@ -94,11 +96,11 @@ def test_of_an_exporter_the_operator_keeps_what_our_own_prometheus_keeps() -> No
 
 
 def test_the_namespace_of_the_clusters_prometheus_is_let_in_to_what_is_scraped_and_nobody_else_is(
-    watched: Engine, prod: Engine
+    operated: Engine, prod: Engine
 ) -> None:
-    doors = {name: spec for name, spec in policies(watched).items() if "-watched-on-" in name}
-    assert len(doors) == len(monitors(watched))
-    for spec in doors.values():
+    endpoints = {name: spec for name, spec in policies(operated).items() if "-watched-on-" in name}
+    assert len(endpoints) == len(monitors(operated))
+    for spec in endpoints.values():
         [rule] = spec["ingress"]
         assert rule["from"] == [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]
     assert not [name for name in policies(prod) if "-watched-on-" in name]

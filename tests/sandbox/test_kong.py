@@ -23,8 +23,8 @@ import jwt
 import pytest
 import requests
 
+from cli.gateway_yaml import gateway_yaml
 from components.gateway import plugins as typed
-from ops.gateway_yaml import gateway_yaml
 from sandbox.kong import declarative, server
 from sandbox.kong.admin import Admin
 from sandbox.kong.entities import RefusedError, remove, shown, write

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from proof.calls import Call
-from proof.judge import Observed
+from proof.report.judge import Observed
+from proof.traffic.calls import Call
 
 CALM, FAULT, HEALED, WHOLE, ENDED = 100.0, 110.0, 120.0, 125.0, 128.0
 
@@ -21,9 +21,9 @@ def observed(**changed: Any) -> Observed:
         name="kill",
         title="A node is killed",
         calls=[*calls("read"), *calls("search", 8), *calls("write", 5)],
-        calm=CALM,
+        baseline_start=CALM,
         fault=FAULT,
-        healed=HEALED,
+        fault_end=HEALED,
         whole=WHOLE,
         ended=ENDED,
         acknowledged=500,

@@ -5,16 +5,20 @@ from typing import Any
 
 import pytest
 
-from providers import blue_green, collection_life, nodes, points_api, replica_moves
-from providers.collection_life import bring, observe
-from providers.generations import racing_alias, successor
-from providers.qdrant_api import NodeUnreachable
+from qdrant_admin import nodes
+from qdrant_admin.api import NodeUnreachable
+from qdrant_admin.collection import blue_green
+from qdrant_admin.collection import lifecycle as collection_life
+from qdrant_admin.collection.generations import draining_alias, successor
+from qdrant_admin.collection.lifecycle import bring, observe
+from qdrant_admin.placement import moves as replica_moves
+from qdrant_admin.points import collection_points as points_api
 from tests.unit.declaring import declared
 from tests.unit.fake_points import Point
 from tests.unit.fake_qdrant import ALIAS, NAME, Collection, FakeCluster, running_cluster
 from tests.unit.served import Answer, Asked, Silence, served
 
-MARK = racing_alias(ALIAS)
+MARK = draining_alias(ALIAS)
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
         monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(points_api, "PAGE", 4)
     monkeypatch.setattr(blue_green, "PAGE", 0)
-    monkeypatch.setattr(nodes.Nodes.patiently, "__defaults__", (0.3,))
+    monkeypatch.setattr(nodes.Nodes.with_retries, "__defaults__", (0.3,))
     with running_cluster() as cluster:
         bring(declared(cluster), lambda _: None)
         source(cluster).points.write(*(point(number) for number in range(10)))
@@ -203,7 +207,7 @@ def test_an_interrupted_run_is_gone_on_with(cluster: FakeCluster, stage: str) ->
         source(cluster).points.write(point(77))
         seen = observe(declared(cluster, shard_number=3))
         assert seen is not None
-        assert seen["racing"], "a refresh shows that something is left to do"
+        assert seen["draining"], "a refresh shows that something is left to do"
     assert reshard(cluster)["physical_replication_factor"] == 2
     assert texts(target(cluster)) == texts(source(cluster))
     assert MARK not in cluster.aliases

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from providers.cluster_view import NodeView, founded_size, physical_factor, unsettled
-from providers.settling import _reasons_at_first_start, _reasons_later
+from qdrant_admin.cluster_view import NodeView, founded_size, physical_factor, unsettled
+from qdrant_admin.settling import _reasons_at_first_start, _reasons_later
 
 PEERS = (11, 12, 13)
 

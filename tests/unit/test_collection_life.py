@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from providers import collection_life, nodes, replica_moves
-from providers.collection_life import bring, drop, observe
-from providers.qdrant_api import NodeUnreachable, QdrantError
+from qdrant_admin import nodes
+from qdrant_admin.api import NodeUnreachable, QdrantError
+from qdrant_admin.collection import lifecycle as collection_life
+from qdrant_admin.collection.lifecycle import bring, drop, observe
+from qdrant_admin.placement import moves as replica_moves
 from tests.unit.declaring import declared
 from tests.unit.fake_qdrant import (
     ALIAS,
@@ -26,7 +28,7 @@ from tests.unit.fake_qdrant import (
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
     for module in (collection_life, replica_moves, nodes):
         monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(nodes.Nodes.patiently, "__defaults__", (0.3,))
+    monkeypatch.setattr(nodes.Nodes.with_retries, "__defaults__", (0.3,))
     with running_cluster() as cluster:
         yield cluster
 

@@ -6,16 +6,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from ops import __main__ as operator
-from ops.__main__ import app
-from ops.daytwo import commands
+from access.kubernetes import kube
+from cli import daytwo as commands
+from cli import entry
+from cli.__main__ import app
 from ops.daytwo.protection import let_go
 from ops.daytwo.verify import read_ledger
 from ops.paths import ROOT
 from ops.stack import OperatorError
-from providers import kube, replica_contents
+from qdrant_admin.points import comparison as replica_contents
 from tests.unit.fake_contents import KEY, FakeContents, contents
 
 COMMANDS = ("backup", "restore", "migrate", "replace-node", "scale", "verify")
@@ -105,8 +107,10 @@ def test_a_cluster_that_cannot_be_found_is_told_in_plain_words_and_ends_with_1(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
-    monkeypatch.setattr(operator, "app", lambda: kube.core("elsewhere"))
+    app = typer.Typer()
+    app.command()(lambda: kube.core("elsewhere"))
+    monkeypatch.setattr("sys.argv", ["cli"])
     with pytest.raises(SystemExit) as ended:
-        operator.main()
+        entry.run(app)
     assert ended.value.code == 1
     assert "expected a kubeconfig with context elsewhere" in capsys.readouterr().err

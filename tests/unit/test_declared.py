@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from platforms.declared import declared
+from platforms.policy_inputs import declared
 from platforms.workload import HttpProbe, ImageBuild, Port, Workload
 from tests.program.engine import SECRET, Engine, run_program
 

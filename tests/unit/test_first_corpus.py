@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ops import __main__ as commands
+from cli import __main__ as commands
 from ops import corpus
 from ops.ingest import Tally
 from ops.stack import OperatorError

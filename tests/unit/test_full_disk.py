@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from proof.full_disk import BOUND, ENTER, FILLER, UNBOUND
+from proof.experiments.full_disk import BOUND, ENTER, FILLER, UNBOUND
 from tests.unit.conftest import checker
 
 STAND_INS = {

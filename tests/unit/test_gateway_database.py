@@ -9,7 +9,7 @@ import pulumi_kong as kong
 import pytest
 from pulumi.runtime import mocks, rpc
 
-from components.gateway.database import AdminApi, publish, span_seconds, update_env
+from components.gateway.entities import AdminApi, publish, span_seconds, update_env
 from components.gateway.plugins import Jwt
 from components.gateway.rag import rag_gateway
 from tests.unit.test_gateway_rag import SECRETS, settings

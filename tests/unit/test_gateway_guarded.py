@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from providers.canary import Patience, Sighting, look, watch
+from access.kong import Sighting, Timeouts, look, watch
 from providers.guarded import GuardedProvider
 
 Answer = tuple[int, Any, dict[str, str]]
@@ -60,7 +60,7 @@ class Clock:
         self.seconds += seconds
 
 
-def watched(sightings: Iterator[Sighting], patience: Patience) -> tuple[int, float]:
+def monitoring_targets(sightings: Iterator[Sighting], timeouts: Timeouts) -> tuple[int, float]:
     """How many looks it took, and how long."""
     clock, looks = Clock(), 0
 
@@ -69,7 +69,7 @@ def watched(sightings: Iterator[Sighting], patience: Patience) -> tuple[int, flo
         looks += 1
         return next(sightings)
 
-    watch(see, lambda seen: seen.refused, patience, clock.now, clock.pause)
+    watch(see, lambda seen: seen.refused, timeouts, clock.now, clock.pause)
     return looks, clock.seconds
 
 
@@ -79,20 +79,20 @@ def seen(answer: Answer) -> Sighting:
 
 
 def test_the_gate_opens_after_refusals_that_outlast_a_workers_timer() -> None:
-    looks, seconds = watched(repeat(seen(REFUSED)), Patience(span_seconds=11, looks=20))
+    looks, seconds = monitoring_targets(repeat(seen(REFUSED)), Timeouts(span_seconds=11, looks=20))
     assert looks >= 20
     assert seconds >= 11
 
 
 def test_one_open_worker_starts_the_watch_again() -> None:
     sightings = chain(repeat(seen(REFUSED), 19), [seen(OPEN)], repeat(seen(REFUSED)))
-    looks, _ = watched(sightings, Patience(span_seconds=2, looks=20))
+    looks, _ = monitoring_targets(sightings, Timeouts(span_seconds=2, looks=20))
     assert looks >= 19 + 1 + 20
 
 
 def test_a_flood_makes_the_watch_longer_and_not_void() -> None:
     flood = Sighting(429, "The upstream server responded with 429")
-    looks, _ = watched(cycle([flood, flood, seen(REFUSED)]), Patience(span_seconds=2, looks=20))
+    looks, _ = monitoring_targets(cycle([flood, flood, seen(REFUSED)]), Timeouts(span_seconds=2, looks=20))
     assert looks >= 3 * 20
 
 
@@ -110,7 +110,7 @@ def test_a_flood_makes_the_watch_longer_and_not_void() -> None:
 )
 def test_the_gate_stays_shut_for_anything_but_kongs_own_refusal(sightings: Iterator[Sighting]) -> None:
     with pytest.raises(TimeoutError, match="waited 60 s, last saw"):
-        watched(sightings, Patience(span_seconds=3))
+        monitoring_targets(sightings, Timeouts(span_seconds=3))
 
 
 def test_a_look_tells_kongs_refusal_from_the_services() -> None:
@@ -163,10 +163,10 @@ def test_the_secret_is_not_among_the_outputs() -> None:
 
 
 def test_an_open_service_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    impatient: Callable[..., None] = lambda see, wanted, patience: watch(  # noqa: E731
-        see, wanted, Patience(span_seconds=0.05, timeout_seconds=0.1)
+    impatient: Callable[..., None] = lambda see, wanted, timeouts: watch(  # noqa: E731
+        see, wanted, Timeouts(span_seconds=0.05, timeout_seconds=0.1)
     )
-    monkeypatch.setattr("providers.canary.watch", impatient)
+    monkeypatch.setattr("access.kong.watch", impatient)
     with kong(repeat(OPEN)) as (url, _), pytest.raises(TimeoutError) as refusal:
         GuardedProvider().create(gate(url))
     for words in ("'rag-service'", url, "last saw 404", "/plugins", "same command again"):

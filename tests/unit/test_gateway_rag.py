@@ -6,12 +6,12 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from cli.gateway_yaml import gateway_yaml
 from components.gateway import declarative
 from components.gateway.flood import client_address_env, flood_env
 from components.gateway.plugins import Cors, Jwt, OpenTelemetry, Plugin, RateLimiting, RequestTransformer
-from components.gateway.rag import rag_gateway, spellings
+from components.gateway.rag import header_variants, rag_gateway
 from components.gateway.settings import GatewaySettings
-from ops.gateway_yaml import gateway_yaml
 
 CHOSEN: dict[str, Any] = {
     "backend": "database",
@@ -65,7 +65,7 @@ def test_the_service_sees_our_token_whatever_the_client_sends() -> None:
     forged = {"X-Service-Token", "X_Service_Token", "X-Service_Token", "X_Service-Token"}
     assert forged <= set(headers.remove.headers)
     assert headers.add.headers == ("X-Service-Token:${SERVICE_TOKEN}",)
-    assert spellings("X") == ("X",)
+    assert header_variants("X") == ("X",)
 
 
 def test_a_client_gets_its_share_and_the_page_may_read_how_much_is_left() -> None:

@@ -12,8 +12,8 @@ from threading import Thread
 
 import pytest
 
-from components.haproxy import GRPC, HTTP, QUERIES, STATISTICS, haproxy_config
-from providers.balancer_api import BalancerApi, BalancerUnreachable
+from access.haproxy import BalancerApi, BalancerUnreachable
+from components.qdrant.haproxy import GRPC, HTTP, QUERIES, STATISTICS, haproxy_config
 
 
 @pytest.fixture(scope="session")

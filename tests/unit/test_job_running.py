@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from access.kubernetes.job_running import Clock, run_to_end
 from providers.job_once import JobOnceProvider
-from providers.job_running import Clock, run_to_end
 
 
 class FakeJob:

@@ -90,8 +90,8 @@ def sent(known: Any) -> Any:
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     monkeypatch.setattr(running, "PAUSE_SECONDS", 0)
-    for patience in ("GONE_SECONDS", "RELEASED_SECONDS", "START_SECONDS"):
-        monkeypatch.setattr(kubernetes_disk, patience, 0.05)
+    for timeouts in ("GONE_SECONDS", "RELEASED_SECONDS", "START_SECONDS"):
+        monkeypatch.setattr(kubernetes_disk, timeouts, 0.05)
     return Cluster()
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ops import consent
-from ops.cluster_look import RIGHTS, ClusterLook, rights, takes_pods
-from ops.kubernetes_ground import KubernetesGround, shortcomings
+from cli import confirm
+from ops.cluster_inspection import RIGHTS, ClusterLook, rights, takes_pods
+from ops.kubernetes_prerequisites import KubernetesGround, shortcomings
 from ops.parts import Parts
 from ops.stack import OperatorError
 from settings import Settings
@@ -125,7 +125,7 @@ def test_a_cluster_of_this_machine_is_touched_without_a_question(
     server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _kubeconfig(monkeypatch, tmp_path, server)
-    consent.ask(prod(), Parts(), "Bring the stack up in", agreed=False)
+    confirm.ask(prod(), Parts(), "Bring the stack up in", agreed=False)
 
 
 @pytest.mark.parametrize("server", ["https://10.0.0.1:6443", "https://api.example.com"])
@@ -134,6 +134,6 @@ def test_a_cluster_elsewhere_is_not_touched_without_a_yes(
 ) -> None:
     path = _kubeconfig(monkeypatch, tmp_path, server)
     with pytest.raises(OperatorError, match=f"namespace rag-prod of the cluster at {server}"):
-        consent.ask(prod(), Parts(), "Bring the stack up in", agreed=False)
-    consent.ask(prod(), Parts(), "Bring the stack up in", agreed=True)
-    consent.ask(prod(), Parts(env={"KUBECONFIG": str(path)}), "Bring the stack up in", agreed=False)
+        confirm.ask(prod(), Parts(), "Bring the stack up in", agreed=False)
+    confirm.ask(prod(), Parts(), "Bring the stack up in", agreed=True)
+    confirm.ask(prod(), Parts(env={"KUBECONFIG": str(path)}), "Bring the stack up in", agreed=False)

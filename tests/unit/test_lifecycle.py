@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ops.docker_ground import refuse_anothers
+from ops.docker_prerequisites import refuse_anothers
 from ops.stack import OperatorError
 from settings import Settings
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from ops.stack import OperatorError
-from proof.k6 import SCRIPTS, pinned
-from proof.load import calls_of, figures_of, verdicts_of
+from proof.measure.k6 import SCRIPTS, pinned
+from proof.measure.load import calls_of, figures_of, verdicts_of
 
 HEADER = "metric_name,timestamp,metric_value,expected_response,name,status,error"
 

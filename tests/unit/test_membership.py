@@ -18,7 +18,7 @@ from ops.daytwo.scale import Scaling
 from ops.daytwo.steps import Step, show, take
 from ops.recorded_nodes import recorded_nodes
 from ops.stack import OperatorError
-from providers.qdrant_api import QdrantError
+from qdrant_admin.api import QdrantError
 from tests.unit.fake_contents import PEERS, FakeContents, contents
 
 NAME = "docs"
@@ -83,7 +83,7 @@ def test_a_dead_node_is_forgotten_when_the_others_have_a_leader(fake: FakeConten
 def test_a_peer_that_is_never_forgotten_ends_in_qdrants_words(
     fake: FakeContents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(membership, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(membership, "TIMEOUT_SECONDS", 0.2)
     fake.deaf, fake.removals_refused = {1}, [500] * 10_000
     with pytest.raises(OperatorError, match="leader is not established"):
         Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
@@ -92,7 +92,7 @@ def test_a_peer_that_is_never_forgotten_ends_in_qdrants_words(
 def test_nobody_is_forgotten_while_the_others_have_no_leader(
     fake: FakeContents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(membership, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(membership, "TIMEOUT_SECONDS", 0.2)
     fake.deaf, fake.leaderless_looks = {1}, 10_000
     with pytest.raises(OperatorError, match="expected a leader of the nodes that stay"):
         Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
@@ -108,7 +108,7 @@ def test_a_leader_may_be_among_those_that_go_alive(fake: FakeContents) -> None:
 def test_a_dead_leader_that_is_not_missed_yet_is_waited_for(
     fake: FakeContents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(membership, "PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(membership, "TIMEOUT_SECONDS", 0.2)
     with pytest.raises(OperatorError, match="expected a leader of the nodes that stay"):
         Membership(running=fake.running, staying=(1, 2)).await_leader()
 

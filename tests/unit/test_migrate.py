@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ops.daytwo import copying, journal
+from ops.daytwo import journal
 from ops.daytwo import migrate as moving
 from ops.daytwo.migrate import Migration, migrate, plan_migration, roll_back
 from ops.daytwo.reindex import Keys, documents
 from ops.stack import OperatorError
-from providers.collection_settings import CollectionSettings
-from providers.node_points import PAGE_BYTES, NodePoints, page_limit
+from qdrant_admin.collection.settings import CollectionSettings
+from qdrant_admin.points import synchronisation as copying
+from qdrant_admin.points.client import PAGE_BYTES, NodePoints, page_limit
 from tests.unit.fake_contents import KEY, FakeContents, contents, point
 
 OLD, NEW, ALIAS = "old", "old_migrated", "docs_index"

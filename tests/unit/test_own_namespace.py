@@ -8,9 +8,9 @@ from rich.console import Console
 
 from ops.parts import Parts
 from ops.stack import StackFiles
-from proof.namespace import NAME
-from proof.own_namespace import OwnNamespace, described
-from proof.own_stack import Replica
+from proof.targets.docker_stack import Replica
+from proof.targets.kubernetes_stack import OwnNamespace, described
+from proof.targets.namespace import NAME
 
 
 def pod(name: str, workload: str, kind: str = "", phase: str = "Running") -> Any:
@@ -33,7 +33,7 @@ def test_replicas_are_pods_that_somebody_replaces_by_the_name_their_fellows_know
         pod("kong-6f9-x2", "kong", "ReplicaSet"),
         pod("kong-migrations-1", "kong-migrations", "Job"),
         pod("kong-6f9-evicted", "kong", "ReplicaSet", phase="Failed"),
-        pod("crowd", "crowd"),
+        pod("traffic", "traffic"),
     ]
     stack.__dict__["space"] = SimpleNamespace(pods=lambda: pods)
     born = "2026-01-01T00:00:00+00:00"

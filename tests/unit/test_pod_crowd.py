@@ -18,14 +18,14 @@ import pytest
 from kubernetes.client import ApiException
 from urllib3.exceptions import ReadTimeoutError
 
-import proof
-from proof import pod_crowd
-from proof.calls import failed, of
-from proof.clients import ASK, READ, WRITE
-from proof.doors import Doors, Pace
-from proof.ledger import Ledger
-from proof.pod_crowd import NAME, SHIPPED, Heard, PodCrowd
-from proof.vectors import fingerprint, signs
+from proof import traffic
+from proof.traffic import traffic_pod
+from proof.traffic.calls import failed, of
+from proof.traffic.clients import ASK, READ, WRITE
+from proof.traffic.endpoints import Endpoints, Pace
+from proof.traffic.ledger import Ledger
+from proof.traffic.traffic_pod import NAME, SHIPPED, Heard, TrafficPod
+from proof.traffic.vectors import fingerprint, signs
 
 PACE = Pace(read=50, search=0, ask=20, write=20, connections=4)
 DIMENSIONS = 8
@@ -59,15 +59,16 @@ def url() -> Iterator[str]:
 
 def started(folder: Path, url: str) -> "subprocess.Popen[str]":
     """The program, with nothing of this package but what a pod is sent."""
-    (folder / "proof").mkdir()
+    package = folder / "proof" / "traffic"
+    package.mkdir(parents=True)
     for name in SHIPPED:
-        shutil.copy(Path(proof.__path__[0]) / f"{name}.py", folder / "proof")
-    doors = Doors(
+        shutil.copy(Path(traffic.__path__[0]) / f"{name}.py", package)
+    endpoints = Endpoints(
         points_url=f"{url}/points", api_key="key", dimensions=DIMENSIONS, gateway_url=url, token="token", addresses=0
     )
-    (folder / "told.json").write_text(json.dumps({"doors": asdict(doors), "pace": asdict(PACE)}))
+    (folder / "told.json").write_text(json.dumps({"endpoints": asdict(endpoints), "pace": asdict(PACE)}))
     return subprocess.Popen(
-        [sys.executable, "-m", "proof.inside", "told.json"],
+        [sys.executable, "-m", "proof.traffic.in_cluster", "told.json"],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder)},
         stdout=subprocess.PIPE,
@@ -196,9 +197,9 @@ class FakeSpace:
         self.core.made = {each for each in self.core.made if not each.startswith((f"pod {pod}", f"wire {pod}"))}
 
 
-def crowd(space: Any, ledger: Ledger) -> PodCrowd:
-    doors = Doors(points_url="", api_key="key", dimensions=8, gateway_url="", token="token", addresses=0)
-    return PodCrowd(space, {"metadata": {"name": NAME}}, doors, PACE, ledger)
+def start_traffic(space: Any, ledger: Ledger) -> TrafficPod:
+    endpoints = Endpoints(points_url="", api_key="key", dimensions=8, gateway_url="", token="token", addresses=0)
+    return TrafficPod(space, {"metadata": {"name": NAME}}, endpoints, PACE, ledger)
 
 
 def log(*calls: int, ended: bool = False) -> str:
@@ -210,31 +211,31 @@ def log(*calls: int, ended: bool = False) -> str:
 def test_a_log_that_breaks_off_is_read_on_from_where_it_was(ledger: Ledger) -> None:
     half = log(0, 1, 2)[:-30]  # within a line
     space = FakeSpace(400, half, 503, log(0, 1, 2, 3), log(0, 1, 2, 3, 4, ended=True))
-    with crowd(space, ledger) as clients:
+    with start_traffic(space, ledger) as clients:
         clients.wait_for(0, READ)
     assert [round(found.due - clients.calls[0].due) for found in clients.calls] == [0, 1, 2, 3, 4]
     assert space.core.made == set()
 
 
 def test_clients_that_are_cut_off_break_the_run(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod_crowd, "GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(traffic_pod, "GRACE_SECONDS", 0.1)
     space = FakeSpace(log(0, 1))
-    with pytest.raises(RuntimeError, match="found that they were cut off"), crowd(space, ledger):
+    with pytest.raises(RuntimeError, match="found that they were cut off"), start_traffic(space, ledger):
         pass
     assert space.core.made == set()
 
 
 def test_what_the_clients_die_of_is_told(ledger: Ledger) -> None:
     space = FakeSpace(log(0) + "Traceback (most recent call last):\n")
-    with pytest.raises(RuntimeError, match="Traceback"), crowd(space, ledger) as clients:
+    with pytest.raises(RuntimeError, match="Traceback"), start_traffic(space, ledger) as clients:
         clients.wait_for(1000, READ)
     assert space.core.made == set()
 
 
 def test_clients_that_never_begin_leave_nothing_behind(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pod_crowd, "START_SECONDS", 0.1)
+    monkeypatch.setattr(traffic_pod, "START_SECONDS", 0.1)
     space = FakeSpace(400)
-    with pytest.raises(TimeoutError, match="found pod crowd Pending"), crowd(space, ledger):
+    with pytest.raises(TimeoutError, match="found pod traffic Pending"), start_traffic(space, ledger):
         raise AssertionError("nobody was let in")
     assert space.core.made == set()
     assert not [thread for thread in threading.enumerate() if thread.name == NAME and not joined(thread)]

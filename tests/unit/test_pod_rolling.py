@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from providers.pod_rolling import Patience, roll
+from access.kubernetes.pod_rolling import Timeouts, roll
 
 
 class FakeCluster:
@@ -54,26 +54,26 @@ class Clock:
     def pause(self, seconds: float) -> None:
         self.seconds += seconds
 
-    def patience(self, timeout_seconds: float = 60) -> Patience:
-        return Patience(timeout_seconds=timeout_seconds, now=lambda: self.seconds, pause=self.pause)
+    def timeouts(self, timeout_seconds: float = 60) -> Timeouts:
+        return Timeouts(timeout_seconds=timeout_seconds, now=lambda: self.seconds, pause=self.pause)
 
 
 def test_a_pod_of_an_older_revision_is_replaced_once_and_waited_for() -> None:
     cluster = FakeCluster(running="old", newest="new", ready_after=9)
-    assert roll(cluster, Clock().patience()) == "uid-1"
+    assert roll(cluster, Clock().timeouts()) == "uid-1"
     assert cluster.deleted == ["uid-0"]
 
 
 def test_a_pod_of_the_newest_revision_is_left_alone() -> None:
     cluster = FakeCluster(running="new", newest="new")
-    assert roll(cluster, Clock().patience()) == "uid-0"
+    assert roll(cluster, Clock().timeouts()) == "uid-0"
     assert cluster.deleted == []
 
 
 def test_no_pod_is_judged_by_a_revision_that_the_controller_has_not_seen_yet() -> None:
     cluster = FakeCluster(running="old", newest="old", seen=False)
     with pytest.raises(TimeoutError):
-        roll(cluster, Clock().patience())
+        roll(cluster, Clock().timeouts())
     assert cluster.deleted == []
 
 
@@ -94,7 +94,7 @@ def test_a_pod_that_does_not_get_ready_is_said_with_the_image_and_what_to_do(
     cluster.waiting = waiting
     clock = Clock()
     with pytest.raises(TimeoutError, match=said) as ended:
-        roll(cluster, clock.patience(timeout_seconds=30))
+        roll(cluster, clock.timeouts(timeout_seconds=30))
     assert clock.seconds < 31
     assert "qdrant-1" in str(ended.value)
     assert "run the same command again" in str(ended.value)
@@ -106,13 +106,13 @@ def test_a_pod_that_is_not_even_made_is_said_with_its_controllers_event() -> Non
     cluster.said = [{"type": "Warning", "reason": "FailedCreate", "message": "exceeded quota: memory",
                      "involvedObject": {"kind": "StatefulSet", "name": "qdrant"}}]  # fmt: skip
     with pytest.raises(TimeoutError, match="StatefulSet qdrant makes no pod: FailedCreate: exceeded quota"):
-        roll(cluster, Clock().patience())
+        roll(cluster, Clock().timeouts())
 
 
 def test_an_interrupted_roll_is_gone_on_with() -> None:
     cluster = FakeCluster(running="old", newest="new", ready_after=1000)
     with pytest.raises(TimeoutError):
-        roll(cluster, Clock().patience(timeout_seconds=5))
+        roll(cluster, Clock().timeouts(timeout_seconds=5))
     cluster.ready_after = 0
-    assert roll(cluster, Clock().patience()) == "uid-1"
+    assert roll(cluster, Clock().timeouts()) == "uid-1"
     assert cluster.deleted == ["uid-0"]

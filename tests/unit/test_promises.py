@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from proof.promises import PROMISES_FILE, Promises, PromisesError
+from slo.promises import PROMISES_FILE, Promises, PromisesError
 
 
 def changed(tmp_path: Path, old: str, new: str) -> Path:

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import requests
 
-from proof.breaker import Answered, Seen, judge
-from proof.embedder import StoppableEmbedder
-from proof.hops import BALANCED, BARE, FRESH, REMEMBERED, Timed, by_hop, by_way
-from proof.promises import Promises
+from proof.measure.breaker import Answered, Seen, judge
+from proof.measure.embedder import StoppableEmbedder
+from proof.measure.hops import BALANCED, BARE, FRESH, REMEMBERED, Timed, by_hop, by_way
+from slo.promises import Promises
 
 OPEN = Answered(status=503, text="embedding is not available: it failed repeatedly", retry_after="9", seconds=0.004)
 FAILED = Answered(status=503, text="embedding is not available: ConnectError", retry_after="5", seconds=0.02)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from proof.judge import Limits, Verdict, judge, kept, limits_of_fault, limits_of_rolling
-from proof.promises import Promises
+from proof.report.judge import Limits, Verdict, judge, kept, limits_of_fault, limits_of_rolling
+from slo.promises import Promises
 from tests.unit.observations import FAULT, HEALED, WHOLE, observed, with_a
 
 LIMITS = limits_of_fault(Promises.read(), recovery_seconds=60)
@@ -33,7 +33,7 @@ def test_a_run_in_which_all_went_well_is_kept() -> None:
         ({"calls": with_a("read", at=FAULT + 1, milliseconds=100, times=20)}, "reads: p99 during / before"),
         ({"missing": {"node": [7]}}, "acknowledged points lost"),
         ({"altered": {"node": [7]}}, "acknowledged points lost"),
-        ({"unwhole": ["a shard is Dead"]}, "one cluster, same term and commit, every replica Active"),
+        ({"degraded_reasons": ["a shard is Dead"]}, "one cluster, same term and commit, every replica Active"),
         ({"whole": HEALED + 61, "ended": HEALED + 65}, "time to recover"),
         ({"trouble": "RuntimeError: no transfer"}, "made and healed"),
         ({"acknowledged": 0}, "acknowledged points lost"),
@@ -71,8 +71,8 @@ def test_too_few_calls_to_tell_a_percentile_keep_no_promise() -> None:
 
 def test_a_rolling_change_has_its_own_limits() -> None:
     limits = limits_of_rolling(Promises.read())
-    assert broken(limits, healed=WHOLE) == []
-    assert broken(limits, healed=WHOLE, calls=with_a("search", at=FAULT + 1, answered=False)) == [
+    assert broken(limits, fault_end=WHOLE) == []
+    assert broken(limits, fault_end=WHOLE, calls=with_a("search", at=FAULT + 1, answered=False)) == [
         "searches: failed calls"
     ]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from proof.chaos import not_run
-from proof.charts import chart
-from proof.judge import judge, limits_of_fault
-from proof.promises import Promises
-from proof.report import Figures, Measure, Report, Section, write
-from proof.scenarios import SCENARIOS
+from proof.experiments.chaos import not_run
+from proof.experiments.scenarios import SCENARIOS
+from proof.report.charts import chart
+from proof.report.judge import judge, limits_of_fault
+from proof.report.report import Figures, Measure, Report, Section, write
+from slo.promises import Promises
 from tests.unit.observations import FAULT, observed, with_a
 
 

@@ -13,16 +13,17 @@ from rich.console import Console
 
 from ops.parts import Parts
 from ops.stack import OperatorError, StackFiles
-from proof import capacity, changes, scenarios
-from proof.chaos import Chaos, left_behind, not_run
-from proof.doors import Pace
-from proof.ground import GroundRefused
-from proof.judge import Verdict
-from proof.own_stack import OwnStack, Replica, limiting_nobody
-from proof.pod_changes import POD_CHANGES
-from proof.pod_scenarios import POD_SCENARIOS
-from proof.promises import Promises
-from proof.rolling import gaps, newcomers, replaced
+from proof.experiments import changes, scenarios
+from proof.experiments.chaos import Chaos, left_behind, not_run
+from proof.experiments.pod_changes import POD_CHANGES
+from proof.experiments.pod_scenarios import POD_SCENARIOS
+from proof.experiments.rolling import gaps, newcomers, replaced
+from proof.measure import capacity
+from proof.report.judge import Verdict
+from proof.targets.docker_stack import OwnStack, Replica, limiting_nobody
+from proof.targets.prerequisites import PrerequisiteRefused
+from proof.traffic.endpoints import Pace
+from slo.promises import Promises
 from tests.unit.observations import FAULT, WHOLE, observed
 
 ROLLED = [f"qdrant-{n}" for n in range(3)]
@@ -63,14 +64,14 @@ def test_a_fault_whose_ground_cannot_be_laid_was_not_tried_and_so_not_kept(
 ) -> None:
     @contextmanager
     def refused(_: OwnStack) -> Iterator[None]:
-        raise GroundRefused("no loop device here")
+        raise PrerequisiteRefused("no loop device here")
         yield
 
     stack: Any = None  # nothing is asked of it
     [fill_disk] = scenarios.named("fill-disk")
     chaos = Chaos(stack, Pace(), Promises.read(), tmp_path, lambda _: None)
     monkeypatch.setattr(chaos, "_bring_back", lambda: None)
-    [section] = chaos.run([replace(fill_disk, ground=refused)])
+    [section] = chaos.run([replace(fill_disk, prerequisites=refused)])
     assert not section.kept
     assert "no loop device here" in section.verdicts[0].found
 

@@ -9,14 +9,16 @@ import pytest
 from pulumi.dynamic import ResourceProvider
 from pulumi.dynamic.dynamic import serialize_provider
 
-from providers import collection_life, nodes, replica_moves, settling
 from providers.collection import DECLARED, CollectionProvider
 from providers.guarded import GuardedProvider
 from providers.one_shot import OneShotProvider
-from providers.qdrant_api import NodeUnreachable
 from providers.settled import SettledProvider
 from providers.wire import ALIAS as COLLECTION_ALIAS
 from providers.wire import API_KEY, NODE_URLS, whole
+from qdrant_admin import nodes, settling
+from qdrant_admin.api import NodeUnreachable
+from qdrant_admin.collection import lifecycle as collection_life
+from qdrant_admin.placement import moves as replica_moves
 from tests.unit.declaring import declared
 from tests.unit.fake_qdrant import ALIAS, KEY, NAME, FakeCluster, running_cluster
 
@@ -56,7 +58,7 @@ def gate_inputs(urls: list[str], **changes: Any) -> dict[str, Any]:
 
 
 # A state, as `create` leaves it.
-SEEN = collection_inputs(["http://a"], physical_replication_factor=2, adopted=False, previous=[], racing=False)
+SEEN = collection_inputs(["http://a"], physical_replication_factor=2, adopted=False, previous=[], draining=False)
 
 
 def test_whole_numbers_are_whole_again_and_nothing_else_changes() -> None:
@@ -118,7 +120,7 @@ def test_every_declared_property_is_a_difference_and_only_another_name_another_r
 @pytest.mark.parametrize(
     ("seen", "keep", "differs"),
     [({"previous": ["docs"]}, True, False), ({"previous": ["docs"]}, False, True), ({"previous": []}, False, False),
-     ({"racing": True}, True, True), ({"guarded": True}, True, True)],
+     ({"draining": True}, True, True), ({"guarded": True}, True, True)],
 )  # fmt: skip
 def test_what_is_left_to_do_is_a_difference(seen: dict[str, Any], keep: bool, differs: bool) -> None:
     news = collection_inputs(["http://a"], keep_previous=keep)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from providers import replica_contents
-from providers.node_points import NodePoints
-from providers.replica_contents import Entry, check_ledger, compare_replicas
-from providers.same_point import Checksum, close, fault, vector_sha256
+from qdrant_admin.points import comparison as replica_contents
+from qdrant_admin.points.client import NodePoints
+from qdrant_admin.points.comparison import Entry, check_ledger, compare_replicas
+from qdrant_admin.points.equality import Checksum, close, fault, vector_sha256
 from tests.unit.fake_contents import FakeContents, contents, point
 
 NAME = "docs"

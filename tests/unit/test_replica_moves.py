@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from providers import replica_moves
-from providers.nodes import Nodes
-from providers.replica_look import take_look
-from providers.replica_moves import Goal, MovesStopped, Patience, move_replicas, plan_for
+from qdrant_admin.nodes import Nodes
+from qdrant_admin.placement import moves as replica_moves
+from qdrant_admin.placement.moves import Goal, MovesStopped, Timeouts, move_replicas, plan_for
+from qdrant_admin.placement.observation import take_look
 from tests.unit.fake_qdrant import ENDLESS, FAILED, KEY, NAME, PEERS, FakeCluster, running_cluster
 
-HURRIED = Patience(timeout_seconds=120, stalled_seconds=0.3)
+HURRIED = Timeouts(timeout_seconds=120, stalled_seconds=0.3)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from providers.replica_plan import Drop, Placed, ReplicaPlan, Replicate, Step, Wanted, plan_replicas
+from qdrant_admin.placement.plan import Drop, Placed, ReplicaPlan, Replicate, Step, Wanted, plan_replicas
 
 STATES = ["Active", "Active", "Active", "Dead", "Partial", "Initializing"]
 Cluster = dict[int, dict[int, str]]

@@ -5,7 +5,7 @@ from typing import Any
 
 from docker.errors import NotFound
 
-from ops.restore import CONTAINER, restore_containers
+from ops.recreate import CONTAINER, restore_containers
 
 
 class Containers:

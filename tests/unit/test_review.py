@@ -6,8 +6,8 @@ import pytest
 from pulumi.automation.events import EngineEvent
 
 from ops.review.gate import judge
+from ops.review.impact import impact, lost
 from ops.review.markdown import marker, report
-from ops.review.meaning import lost, meaning
 from ops.review.plan import Change, Plan, plan_of
 
 BOX, DISK, KEY = (
@@ -88,8 +88,8 @@ def test_what_policies_said_and_mended_is_part_of_the_plan() -> None:
     ],
 )  # fmt: skip
 def test_a_change_is_told_by_what_it_means(found: Change, words: str) -> None:
-    assert words in meaning(found)
-    assert bool(meaning(found)) is bool(words)
+    assert words in impact(found)
+    assert bool(impact(found)) is bool(words)
 
 
 @pytest.mark.parametrize("kind", ["delete", "replace"])

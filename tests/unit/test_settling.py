@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from providers import settling
-from providers.settling import wait_until_settled
+from qdrant_admin import settling
+from qdrant_admin.settling import wait_until_settled
 from tests.unit.fake_qdrant import KEY, Collection, FakeCluster, running_cluster
 from tests.unit.served import Answer, Asked, served
 

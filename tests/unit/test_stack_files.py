@@ -178,7 +178,7 @@ def lock_of(folder: Path, pid: int) -> Path:
 def test_an_engine_that_outlived_its_run_is_waited_for(tmp_path: Path, engine: subprocess.Popen[bytes]) -> None:
     lock = lock_of(tmp_path, engine.pid)
     with pytest.raises(OperatorError, match=f"found process {engine.pid} still at work"):
-        await_engines([lock], patience_seconds=0)
+        await_engines([lock], timeout_seconds=0)
     told_to_end = threading.Event()
 
     def end() -> None:
@@ -186,14 +186,14 @@ def test_an_engine_that_outlived_its_run_is_waited_for(tmp_path: Path, engine: s
         engine.terminate()
 
     threading.Timer(0.3, end).start()
-    await_engines([lock], patience_seconds=60)
+    await_engines([lock], timeout_seconds=60)
     assert told_to_end.is_set()
 
 
 def test_a_lock_of_nobody_who_works_is_not_waited_for(tmp_path: Path) -> None:
     cut_short = tmp_path / "cut.json"
     cut_short.write_text('{"pid": ')
-    await_engines([lock_of(tmp_path, os.getpid()), cut_short, tmp_path / "gone.json"], patience_seconds=0)
+    await_engines([lock_of(tmp_path, os.getpid()), cut_short, tmp_path / "gone.json"], timeout_seconds=0)
 
 
 def test_a_backend_and_a_passphrase_of_the_callers_own_are_left_alone(

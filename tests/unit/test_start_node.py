@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from proof.patience import until
+from proof.timeouts import until
 
-SCRIPT = Path("components/start_node.sh").read_text()
+SCRIPT = Path("components/qdrant/start_node.sh").read_text()
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def start(folder: Path, hostname: str, peers: str = "127.0.0.1/1") -> subprocess
     return subprocess.run(**command(folder, hostname, peers), capture_output=True, text=True, check=False)
 
 
-def command(folder: Path, hostname: str, peers: str = "127.0.0.1/1", patience_seconds: int = 0) -> dict[str, Any]:
+def command(folder: Path, hostname: str, peers: str = "127.0.0.1/1", timeout_seconds: int = 0) -> dict[str, Any]:
     """What `subprocess` is called with."""
     (folder / "storage").mkdir(exist_ok=True)
     node = folder / "qdrant"
@@ -34,7 +34,7 @@ def command(folder: Path, hostname: str, peers: str = "127.0.0.1/1", patience_se
     node.chmod(0o755)
     script = SCRIPT.replace("cd /qdrant", f"cd {folder}").replace("/dev/tcp/$name-$peer/6335", f"/dev/tcp/{peers}")
     return {
-        "args": ["bash", "-c", script, "start_node.sh", "3", str(patience_seconds)],
+        "args": ["bash", "-c", script, "start_node.sh", "3", str(timeout_seconds)],
         "env": {"HOSTNAME": hostname, "PATH": "/usr/bin:/bin"},
     }
 
@@ -85,7 +85,7 @@ def test_a_peer_that_comes_while_a_node_starts_is_joined(tmp_path: Path) -> None
 
 
 def test_a_node_that_may_do_neither_does_not_look_for_ever(tmp_path: Path) -> None:
-    node = subprocess.Popen(**command(tmp_path, "qdrant-1", patience_seconds=1), stderr=subprocess.PIPE, text=True)
+    node = subprocess.Popen(**command(tmp_path, "qdrant-1", timeout_seconds=1), stderr=subprocess.PIPE, text=True)
     assert "may not found" in node.communicate(timeout=30)[1]
     assert node.returncode == 1
 
@@ -94,7 +94,7 @@ def test_a_node_that_may_do_neither_does_not_look_for_ever(tmp_path: Path) -> No
 def waiting(folder: Path, hostname: str, peers: str = "127.0.0.1/1") -> Iterator[subprocess.Popen[str]]:
     """A node that has looked at least once, found nothing, and goes on."""
     looked = folder / "looked"
-    told = command(folder, hostname, peers, patience_seconds=30)
+    told = command(folder, hostname, peers, timeout_seconds=30)
     sleeping = told["args"][2].replace("sleep 0.5", f"touch {looked}; sleep 0.5")
     assert sleeping != told["args"][2]
     told["args"][2] = sleeping

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops.strays import remove_stray_containers, remove_stray_entities
+from ops.orphans import remove_stray_containers, remove_stray_entities
 from tests.unit.served import Answer, Asked, served
 
 PREFIX = "rag-dev"

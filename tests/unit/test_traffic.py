@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from proof.calls import failed, quantile, within
-from proof.ledger import Ledger, read
-from proof.traffic import Answer, Stream, Traffic
-from proof.vectors import fingerprint, signs
+from proof.traffic.calls import failed, quantile, within
+from proof.traffic.generator import Answer, Stream, Traffic
+from proof.traffic.ledger import Ledger, read
+from proof.traffic.vectors import fingerprint, signs
 
 
 class Stalling:

@@ -7,8 +7,8 @@ from threading import Thread
 import pytest
 import requests
 
-from providers import replicas, tunnel
-from providers.tunnel import local
+from access.kubernetes import replicas, tunnel
+from access.kubernetes.tunnel import local
 
 
 def test_a_plain_address_stays_what_it_is() -> None:

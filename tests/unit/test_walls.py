@@ -10,12 +10,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ELSEWHERE = {".venv", ".state", ".git"}
 COUNTED = ("*.py", "*.sh", "*.j2", "Dockerfile", "*.yaml")
-PLAIN = (
-    *("balancer_api", "blue_green", "canary", "cluster_view", "collection_life", "collection_params", "engine"),
-    *("generations", "nodes", "placement", "point_copy", "points_api", "qdrant_api", "reindexing", "replica_look"),
-    *("node_points", "replica_contents", "replica_moves", "replica_plan", "same_point", "settling", "snapshot_api"),
-    *("job_running", "job_source", "kube", "pod_rolling", "pod_source", "pod_trouble", "replicas", "tunnel", "wire"),
+# From the top floor down: a room imports its own floor and those below it, and never upwards.
+FLOORS = (
+    *("cli", "proof", "ops", "__main__", "settings", "components", "platforms", "providers", "qdrant_admin", "access"),
+    *("slo", "policies"),
 )
+WITHOUT_PULUMI = ("qdrant_admin", "access", "slo", "loadtest")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Wall:
     beyond: tuple[str, ...]
     breach: str
     harmless: str
-    doors: tuple[str, ...] = ()  # files that may, by the beginning of their path
+    endpoints: tuple[str, ...] = ()  # files that may, by the beginning of their path
 
 
 WALLS = [
@@ -43,13 +43,7 @@ WALLS = [
         harmless="import pulumi\ndef build(config: pulumi.Config) -> None:\n    config.get('nodes')",
     ),
     Wall(
-        files=("platforms/**/*.py",),
-        beyond=("components",),
-        breach="from components.qdrant import REST",
-        harmless="from settings import Settings",
-    ),
-    Wall(
-        files=tuple(f"providers/{name}.py" for name in PLAIN),
+        files=tuple(f"{room}/**/*.py" for room in WITHOUT_PULUMI),
         beyond=("pulumi",),
         breach="import pulumi.dynamic as engine",
         harmless="import requests\nprint('pulumi up')",
@@ -59,7 +53,7 @@ WALLS = [
         beyond=("sandbox",),
         breach="import sandbox.parts",
         harmless="import sandboxes\nopen('sandbox/parts.json')",
-        doors=("sandbox/", "tests/sandbox/"),
+        endpoints=("sandbox/", "tests/sandbox/"),
     ),
 ]
 
@@ -101,7 +95,7 @@ def files_of(root: Path, *patterns: str) -> Iterator[Path]:
 @pytest.mark.parametrize("wall", WALLS, ids=lambda wall: wall.beyond[0])
 def test_a_wall_stands(wall: Wall) -> None:
     paths = {path.relative_to(ROOT).as_posix(): path for path in files_of(ROOT, *wall.files)}
-    inside = {name: path.read_text() for name, path in paths.items() if not name.startswith(wall.doors)}
+    inside = {name: path.read_text() for name, path in paths.items() if not name.startswith(wall.endpoints)}
     assert inside
     assert {name: found for name, source in inside.items() if (found := breaches(source, wall.beyond))} == {}
 
@@ -110,6 +104,30 @@ def test_a_wall_stands(wall: Wall) -> None:
 def test_a_breach_would_be_seen_and_what_is_harmless_is_let_be(wall: Wall) -> None:
     assert breaches(wall.breach, wall.beyond)
     assert not breaches(wall.harmless, wall.beyond)
+
+
+def upward(path: str, source: str) -> list[str]:
+    """What a module of that path imports from a floor above its own."""
+    floor = FLOORS.index(room_of(path))
+    above = {name.split(".")[0] for name in touched(source)} & set(FLOORS[:floor])
+    return sorted(above)
+
+
+def room_of(path: str) -> str:
+    return path.split("/")[0].removesuffix(".py")
+
+
+def test_imports_run_downwards_only() -> None:
+    paths = [path.relative_to(ROOT).as_posix() for path in files_of(ROOT, "*.py", "*/**/*.py")]
+    product = [path for path in paths if room_of(path) in FLOORS]
+    assert {room_of(path) for path in product} == set(FLOORS)
+    assert {path: found for path in product if (found := upward(path, (ROOT / path).read_text()))} == {}
+
+
+def test_an_import_that_runs_upwards_would_be_seen() -> None:
+    assert upward("slo/promises.py", "from proof.report import judge") == ["proof"]
+    assert upward("settings.py", "import ops.stack") == ["ops"]
+    assert upward("ops/stack.py", "from slo.promises import Promises\nimport ops.parts") == []
 
 
 def sandbox_share(root: Path) -> float:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
-from proof.vectors import fingerprint, signs
-from proof.wholeness import Audit, Cluster, audit, await_whole
-from providers import node_points, replica_contents
+from proof.targets.cluster_audit import Audit, Cluster, audit, await_recovery
+from proof.traffic.vectors import fingerprint, signs
+from qdrant_admin.points import client as node_points
+from qdrant_admin.points import comparison as replica_contents
 from tests.unit.served import Answer, Asked, served
 
 DIMENSIONS = 8
@@ -66,12 +67,12 @@ def test_a_ledger_that_was_altered_is_refused() -> None:
 
 
 def test_one_good_look_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proof.wholeness.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("proof.targets.cluster_audit.PAUSE_SECONDS", 0)
     looks = iter([[], ["a shard is Dead"], [], [], []])
-    assert await_whole(lambda: next(looks), 60) == []
+    assert await_recovery(lambda: next(looks), 60) == []
     assert list(looks) == []
 
 
 def test_what_never_becomes_whole_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proof.wholeness.PAUSE_SECONDS", 0)
-    assert await_whole(lambda: ["a shard is Dead"], 0) == ["a shard is Dead"]
+    monkeypatch.setattr("proof.targets.cluster_audit.PAUSE_SECONDS", 0)
+    assert await_recovery(lambda: ["a shard is Dead"], 0) == ["a shard is Dead"]

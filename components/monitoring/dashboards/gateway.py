@@ -6,7 +6,7 @@ from grafana_foundation_sdk.builders import statetimeline
 from grafana_foundation_sdk.models import dashboard
 
 from components.monitoring.dashboards.board import board, choice
-from components.monitoring.dashboards.panels import graph, meanings, number, query, runbook, thresholds
+from components.monitoring.dashboards.panels import graph, impacts, number, query, runbook, thresholds
 from components.monitoring.promises import Promises
 
 ROUTE = 'route=~"$route"'
@@ -120,7 +120,7 @@ def _behind() -> list[Any]:
             ).range()
         )
         .unit("none")
-        .mappings(meanings(healthy=(1, "green"), out=(0, "red")))
+        .mappings(impacts(healthy=(1, "green"), out=(0, "red")))
         .thresholds(thresholds((None, "red"), (1, "green")))
         .links([runbook("KongTargetUnhealthy")])
         .no_value("no request yet")
@@ -135,7 +135,7 @@ def _behind() -> list[Any]:
             thresholds((None, "red"), (1, "green")),
             alert="KongDatastoreUnreachable",
         )
-        .mappings(meanings(reachable=(1, "green"), away=(0, "red")))
+        .mappings(impacts(reachable=(1, "green"), away=(0, "red")))
         .span(4)
         .height(7),
         graph(

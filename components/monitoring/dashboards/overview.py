@@ -7,7 +7,7 @@ from grafana_foundation_sdk.models.common import StackingMode
 
 from components.monitoring.dashboards.board import board
 from components.monitoring.dashboards.hops import hops
-from components.monitoring.dashboards.panels import graph, lamp, meanings, number, query, rows, runbook, thresholds
+from components.monitoring.dashboards.panels import graph, impacts, lamp, number, query, rows, runbook, thresholds
 from components.monitoring.promises import Promises
 
 
@@ -40,7 +40,7 @@ def _breakers() -> statetimeline.Panel:
         .description("Open: the service answers 503 without trying. Half-open: one call tries whether it works again.")
         .with_target(query("max by (job, name) (circuit_breaker_state)", "{{job}} {{name}}").range())
         .unit("none")
-        .mappings(meanings(closed=(0, "green"), half_open=(1, "yellow"), open=(2, "red")))
+        .mappings(impacts(closed=(0, "green"), half_open=(1, "yellow"), open=(2, "red")))
         .thresholds(thresholds((None, "green"), (1, "yellow"), (2, "red")))
         .links([runbook("CircuitBreakerOpen")])
     )

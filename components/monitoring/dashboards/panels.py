@@ -31,7 +31,7 @@ def thresholds(*steps: tuple[float | None, str]) -> ThresholdsConfig:
     return ThresholdsConfig().mode(dashboard.ThresholdsMode.ABSOLUTE).steps(levels)
 
 
-def meanings(**words: tuple[int, str]) -> list[dashboard.ValueMapping]:
+def impacts(**words: tuple[int, str]) -> list[dashboard.ValueMapping]:
     """Return how numbers read, from text=(value, colour)."""
     results = {
         str(value): dashboard.ValueMappingResult(text=text.replace("_", "-"), color=color)
@@ -105,7 +105,7 @@ def rows(title: str, description: str, unit: str, columns: Mapping[str, str], *,
 def lamp(**words: tuple[int, str]) -> list[dashboard.DynamicConfigValue]:
     """Return how a column reads as coloured words, from text=(value, colour)."""
     colored = dashboard.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-background"})
-    return [colored, dashboard.DynamicConfigValue(id_val="mappings", value=meanings(**words))]
+    return [colored, dashboard.DynamicConfigValue(id_val="mappings", value=impacts(**words))]
 
 
 def _noted(panel: AnyPanel, alert: str, nothing: str) -> AnyPanel:

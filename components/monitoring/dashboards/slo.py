@@ -11,9 +11,9 @@ from components.monitoring.rules.slo import FAST, SLOW, Burn, Slo, slos
 
 
 def slo_board(promises: Promises) -> dashboard.Dashboard:
-    """Return the dashboard of the promises in proof/promises.yaml."""
+    """Return the dashboard of the promises in slo/promises.yaml."""
     sections = [(f"{slo.name.capitalize()}: {slo.objective:.2%} {slo.promise}", _panels(slo)) for slo in slos(promises)]
-    note = "Budgets of proof/promises.yaml, as the gateway counts its clients' requests; refused calls count nowhere."
+    note = "Budgets of slo/promises.yaml, as the gateway counts its clients' requests; refused calls count nowhere."
     return board("rag-slo", "SLO", note, *sections)
 
 

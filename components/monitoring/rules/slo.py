@@ -1,4 +1,4 @@
-"""How fast the error budgets of proof/promises.yaml burn, over several windows at once.
+"""How fast the error budgets of slo/promises.yaml burn, over several windows at once.
 
 Each SLO is two rates, of what broke the promise and of what was promised; every window is the quotient of their sums,
 so that a quiet hour weighs as little as it should.

@@ -1,0 +1,1 @@
+"""How a program outside reaches Kubernetes, Docker, HAProxy and Kong."""

@@ -1,0 +1,74 @@
+"""Running one container to its end on the local Docker engine; what a one-shot does, without Pulumi."""
+
+import io
+import tarfile
+from collections.abc import Mapping
+from typing import Any
+
+import docker
+import requests
+
+TIMEOUT_SECONDS = 600
+LABEL = "rag-platform"  # on all that a stack makes; its value is the stack's prefix
+
+
+def of_stack(prefix: str) -> dict[str, str]:
+    """The engine's filter for what the stack of that prefix has made."""
+    return {"label": f"{LABEL}={prefix}"}
+
+
+def run_to_end(job: Mapping[str, Any]) -> None:
+    """Return when the container exited 0; RuntimeError with the end of its log when it did not."""
+    engine = docker.from_env()
+    _remove(engine, job["name"])  # of an interrupted run
+    container = engine.containers.create(
+        job["image"],
+        name=job["name"],
+        command=job["command"],
+        environment=dict(job["env"]),
+        network=job["network"],
+        volumes={job["volume"]: {"bind": job["volume_path"], "mode": "rw"}} if job["volume"] else {},
+        labels={LABEL: job["label"]},
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+    )
+    try:
+        if job["files"]:
+            container.put_archive("/", _archive(job["files"]))
+        await_end(container, f"{job['name']} ({' '.join(job['command'])})")
+    finally:
+        container.remove(force=True)  # one that stayed would hold its volume
+
+
+def await_end(container: Any, name: str) -> None:
+    """Start it, and return when it exited 0; RuntimeError with the end of its log when it did not."""
+    container.start()
+    if status := _status(container):
+        said = container.logs(tail=10).decode(errors="replace").strip()
+        raise RuntimeError(
+            f"expected {name} to end with 0, found {status}: {said}. Mend what it says and run the same command again"
+        )
+
+
+def _status(container: Any) -> int | str:
+    """The exit code, or what to say in its place when there is none after `PATIENCE_SECONDS`."""
+    try:
+        return int(container.wait(timeout=TIMEOUT_SECONDS)["StatusCode"])
+    except requests.RequestException:
+        return f"no end after {TIMEOUT_SECONDS} s"
+
+
+def _remove(engine: docker.DockerClient, name: str) -> None:
+    for container in engine.containers.list(all=True, filters={"name": f"^/{name}$"}):
+        container.remove(force=True)
+
+
+def _archive(files: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, content in files.items():
+            data = content.encode()
+            entry = tarfile.TarInfo(path.lstrip("/"))
+            entry.size, entry.mode = len(data), 0o444
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()

@@ -1,0 +1,1 @@
+"""Kubernetes from outside: its API, its pods and Jobs, port-forwards."""

@@ -1,0 +1,198 @@
+"""The commands behind `make`: each says what it does, and ends with an exit code that tells whether it was done."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markdown import Markdown
+from rich.markup import escape
+
+from cli import confirm, daytwo
+from cli.confirm import Yes
+from cli.entry import run
+from ops import corpus, gateway, lifecycle, status
+from ops.ingest import IngestClient, Tally, index_all
+from ops.parts import Parts, load_parts
+from ops.pin import pin as pin_images
+from ops.review.run import review
+from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, resources, use_parts
+from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+console = Console(highlight=False)
+app.add_typer(daytwo.app)
+AllowDataLoss = Annotated[bool, typer.Option(help="carry out what deletes or replaces data, too")]
+Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.yaml")]
+
+
+@app.command()
+def up(
+    stack: Stack = "dev",
+    *,
+    corpus_too: Annotated[bool, typer.Option("--corpus/--no-corpus", help="index when the index is empty")] = True,
+    refresh: Annotated[bool, typer.Option(help="look at what is really there first, and repair it")] = False,
+    allow_data_loss: AllowDataLoss = False,
+    yes: Yes = False,
+) -> None:
+    """Bring the stack up, index the standard library's documentation when the index is empty, show what runs."""
+    parts = _parts()
+    files = StackFiles(name=stack, parts=parts)
+    confirm.ask(files.settings(), parts, "Bring the stack up in", agreed=yes)
+    progress = lifecycle.deploy(files, console, refresh=refresh, allow_data_loss=allow_data_loss)
+    console.print(f"{len(progress.changes)} steps." if progress.changes else "Nothing had to be changed.")
+    found = outputs(open_stack(files))
+    if corpus_too:
+        _index_corpus(found, unfinished=files.folder / "indexing")
+    if not _show(found, parts, timeout_seconds=20):
+        raise OperatorError(
+            "the stack is up as far as its state goes, but not all of it is well; the container's log "
+            "says why: docker logs"
+        )
+
+
+@app.command()
+def preview(
+    stack: Stack = "dev",
+    *,
+    refresh: Annotated[bool, typer.Option(help="against what is really there: shows what was changed by hand")] = False,
+    markdown: Annotated[Path | None, typer.Option(help="write it to this file too")] = None,
+    allow_data_loss: AllowDataLoss = False,
+) -> None:
+    """Show what `up` would do, what it means, and what policies say; exit code 1 when it must not be done."""
+    files = StackFiles(name=stack, parts=_parts())
+    files.settings()
+    with only_one():
+        opened = open_stack(files)
+        lifecycle.readable(resources(opened))
+        done = review(console, files, opened, allow_data_loss=allow_data_loss, refresh=refresh)
+    if markdown:
+        markdown.write_text(done.markdown)
+    console.print(Markdown(done.markdown))
+    if not done.verdict.passes:
+        raise typer.Exit(1)
+
+
+@app.command()
+def down(
+    stack: Stack = "dev",
+    *,
+    purge: Annotated[bool, typer.Option(help="remove data and secrets too")] = False,
+    yes: Yes = False,
+) -> None:
+    """Stop and remove what runs; volumes and secrets stay unless purged."""
+    parts = _parts()
+    files = StackFiles(name=stack, parts=parts)
+    confirm.ask(files.settings(), parts, "Remove the stack, data and all, from" if purge else "Stop", agreed=yes)
+    kept = lifecycle.take_down(files, console, purge=purge)
+    if kept:
+        console.print(f"Kept, for the next make up: {', '.join(kept)}. To remove them too: make down PURGE=1")
+
+
+@app.command("status")
+def show_status(stack: Stack = "dev") -> None:
+    """Show what runs and whether it is well; exit code 1 when something is not."""
+    parts = _parts()
+    if not _show(outputs(open_stack(StackFiles(name=stack, parts=parts))), parts):
+        raise typer.Exit(1)
+
+
+@app.command()
+def ingest(docs: Path, stack: Stack = "dev") -> None:
+    """Index the Markdown, text and HTML files of a folder."""
+    if not docs.is_dir():
+        raise OperatorError(f"expected a folder, found {docs}; make ingest DOCS=path/to/your/documents")
+    _report(_index(_outputs(stack), list(corpus.folder(docs))))
+
+
+@app.command()
+def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
+    """Search through the gateway, with a token, and show ranked passages with their sources."""
+    found = _outputs(stack)
+    token = gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"])
+    for rank, result in enumerate(gateway.search(found["gatewayUrl"], token, query, limit), start=1):
+        title, source = escape(result["title"]), escape(result["source"])
+        console.print(f"[bold]{rank}. {title}[/bold]  {result['score']:.3f}  [dim]{source}[/dim]")
+        console.print(f"   {escape(' '.join(result['text'].split())[:240])}\n")
+
+
+@app.command()
+def token(stack: Stack = "dev", valid_seconds: int = 3600) -> None:
+    """Print a JWT for the gateway, valid for an hour."""
+    found = _outputs(stack)
+    print(gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"], valid_seconds))
+
+
+@app.command("qdrant-key")
+def qdrant_key(stack: Stack = "dev") -> None:
+    """Print Qdrant's API key, for a client of your own."""
+    print(_outputs(stack)["qdrantApiKey"])
+
+
+@app.command()
+def pin(stack: Stack = "dev") -> None:
+    """Ask the registries for the digest of each image, and write it into the stack file."""
+    pinned = pin_images(StackFiles(name=stack, parts=_parts()).stack_file)
+    for image in pinned:
+        console.print(image)
+    console.print(f"{len(pinned)} images pinned." if pinned else "Every image was pinned already.")
+
+
+def _parts() -> Parts:
+    parts = load_parts()
+    use_parts(parts)
+    return parts
+
+
+def _outputs(stack: str) -> dict[str, Any]:
+    return outputs(open_stack(StackFiles(name=stack, parts=_parts())))
+
+
+def _index_corpus(found: dict[str, Any], unfinished: Path) -> None:
+    """Index the standard library when the index is empty, or when that was begun and cut off."""
+    if unfinished.exists() or _index_is_empty(found):
+        unfinished.touch()
+        _report(_index(found, list(corpus.standard_library())))
+        unfinished.unlink()
+
+
+def _index_is_empty(found: dict[str, Any]) -> bool:
+    try:
+        collection = QdrantApi(found["qdrantUrl"], found["qdrantApiKey"]).collection(found["collection"])
+    except (NodeUnreachable, QdrantError) as error:
+        expected = f"expected Qdrant to say what is in {found['collection']}"
+        raise OperatorError(f"{expected}, found {error}; see make status") from error
+    return not (collection or {}).get("points_count")
+
+
+def _index(found: dict[str, Any], documents: list[corpus.Document | corpus.Unreadable]) -> Tally:
+    return index_all(IngestClient(found["ingestUrl"], found["gatewayServiceToken"]), documents, console)
+
+
+def _report(tally: Tally) -> None:
+    for skipped in tally.skipped:
+        console.print(f"[yellow]skipped[/yellow] {escape(skipped.source)}: {escape(skipped.reason)}")
+    rate = tally.chunks / tally.seconds if tally.seconds else 0
+    console.print(
+        f"Indexed {tally.documents} documents in {tally.chunks} chunks, {tally.seconds:.0f} s ({rate:.0f} chunks/s); "
+        f"skipped {len(tally.skipped)}."
+    )
+
+
+def _show(found: dict[str, Any], parts: Parts, timeout_seconds: float = 0) -> bool:
+    """Show what runs; with patience, not before all of it is well, as long as that lasts."""
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        tables = [status.endpoint_table(found, parts), status.cluster_table(found)]
+        if all(well for _, well in tables) or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    for table, _ in tables:
+        console.print(table)
+    console.print(status.parts_note(parts))
+    return all(well for _, well in tables)
+
+
+if __name__ == "__main__":
+    run(app)

@@ -1,0 +1,35 @@
+"""Prints a stack's gateway as declarative YAML, with the names of its secrets in the place of the secrets."""
+
+import sys
+from typing import Annotated
+
+import pulumi
+import typer
+
+from components.gateway import declarative
+from components.gateway.rag import rag_gateway
+from components.services.rag import API, PORTS
+from ops.paths import ROOT
+from settings import Settings
+
+
+def gateway_yaml(stack: str) -> str:
+    """The gateway that Pulumi.<stack>.yaml describes, in the form that `kong config parse` reads."""
+    settings = Settings.from_file(ROOT / f"Pulumi.{stack}.yaml", {})
+    return declarative.render(
+        rag_gateway(settings.gateway, (f"{API}:{PORTS[API]}",), settings.observability.traces_url)
+    )
+
+
+def main(stack: Annotated[str, typer.Option(help="the stack file to read: Pulumi.<stack>.yaml")] = "dev") -> None:
+    """Needs neither an engine nor a gateway."""
+    try:
+        print(gateway_yaml(stack), end="")
+    except FileNotFoundError as error:
+        sys.exit(f"expected a stack file {error.filename}, found none; try make gateway-yaml STACK=dev")
+    except pulumi.RunError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,144 @@
+"""The reference RAG service: one image in three roles, so that the whole path can be exercised."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pulumi
+from pulumi import ResourceOptions
+from pydantic import BaseModel, ConfigDict, Field
+
+from platforms.base import Platform
+from platforms.policy_inputs import declared
+from platforms.workload import Call, HttpProbe, ImageBuild, Port, Resources, Workload, port_of
+
+API, QUERY, INGEST = "rag-service", "rag-llamaindex-query", "rag-ingest"
+PORTS = {API: 3000, QUERY: 8000, INGEST: 8201}
+ROLES = {API: "api", QUERY: "query", INGEST: "ingest"}
+SECRETS = "/run/secrets"
+
+
+class RagSettings(BaseModel):
+    """Models and sizes of the service; defaults stand in Pulumi.yaml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    embedder: Literal["minilm", "ollama"]
+    llm: Literal["extractive", "ollama"]
+    ollama_url: str
+    memory_mib: int = Field(ge=384)
+    cpus: int = Field(ge=1)
+    replicas: int = Field(ge=1, description="of each role that answers")
+    most_replicas: int = Field(ge=1)
+    ingest_port: int = Field(ge=1, le=65535)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RagServiceArgs:
+    """Where it runs, what it is, and what it talks to."""
+
+    platform: Platform
+    settings: RagSettings
+    image: str | ImageBuild
+    collection: str
+    qdrant_url: str
+    qdrant: Call  # the wire to it
+    qdrant_api_key: pulumi.Input[str]
+    qdrant_read_only_api_key: pulumi.Input[str]
+    service_token: pulumi.Input[str]
+    traces_url: str = ""
+
+
+class RagService(pulumi.ComponentResource):
+    """Answers searches and questions, and takes documents in; only for callers with the service token."""
+
+    def __init__(self, name: str, args: RagServiceArgs, opts: ResourceOptions | None = None) -> None:
+        wanted = {role: role_workload(role, args) for role in ROLES}
+        super().__init__("rag:components:RagService", name, service_inputs(args.settings, wanted), opts)
+        child = ResourceOptions(parent=self)
+        self.services = {role: args.platform.run(role, workload, child) for role, workload in wanted.items()}
+        self.ready = [resource for service in self.services.values() for resource in service.ready]
+        self.register_outputs({"url": self.url})
+
+    @property
+    def url(self) -> str:
+        """Address of the API role, for neighbours."""
+        return self.services[API].url(PORTS[API])
+
+    @property
+    def ingest_url(self) -> str:
+        """Address of the ingest role, for the operator on this machine."""
+        return self.services[INGEST].public_url(PORTS[INGEST])
+
+
+def service_inputs(settings: RagSettings, wanted: Mapping[str, Workload]) -> dict[str, Any]:
+    """What previews and policies see of the service."""
+    workloads = {role: declared(workload) for role, workload in wanted.items()}
+    return {**settings.model_dump(), "workloads": workloads}
+
+
+def locate_ingest(args: RagServiceArgs) -> str:
+    """Where the ingest role will answer from outside, before it runs."""
+    return args.platform.locate(INGEST, role_workload(INGEST, args)).public_url(PORTS[INGEST])
+
+
+def rag_image(reference: str, *, base: str) -> str | ImageBuild:
+    """The image that is named, else one built from the service's folder on `base`."""
+    return reference or ImageBuild(name="rag-platform/rag", context="services/rag", build_args={"BASE": base})
+
+
+def role_workload(name: str, args: RagServiceArgs) -> Workload:
+    """One role; only the one that writes gets the key that may."""
+    key = args.qdrant_api_key if name == INGEST else args.qdrant_read_only_api_key
+    port = PORTS[name]
+    return Workload(
+        image=args.image,
+        env=role_env(name, args),
+        ports=(Port(number=port, published=args.settings.ingest_port if name == INGEST else None),),
+        secret_files={
+            f"{SECRETS}/qdrant-api-key": key,
+            f"{SECRETS}/service-token": args.service_token,
+        },
+        replicas=replicas_of(name, args.settings),
+        most_replicas=None if name == INGEST else args.settings.most_replicas,
+        calls=calls_of(name, args.qdrant),
+        reaches_out=outside_ports(args),
+        scratch_dirs=("/tmp",),  # noqa: S108  the container's own
+        readiness=HttpProbe(port=port, path="/health"),
+        grace_seconds=30,
+        resources=Resources(memory_mib=args.settings.memory_mib, cpus=args.settings.cpus),
+    )
+
+
+def replicas_of(name: str, settings: RagSettings) -> int:
+    """One that writes: its jobs are its own, and a second one would not know of them."""
+    return 1 if name == INGEST else settings.replicas
+
+
+def calls_of(name: str, qdrant: Call) -> tuple[Call, ...]:
+    """The API asks the query role; all ask Qdrant."""
+    query = (Call(name=QUERY, port=PORTS[QUERY]),) if name == API else ()
+    return (qdrant, *query)
+
+
+def outside_ports(args: RagServiceArgs) -> tuple[int, ...]:
+    """Those of Ollama and of the collector of traces, where they are used."""
+    asks_ollama = "ollama" in (args.settings.embedder, args.settings.llm)
+    return (*port_of(args.settings.ollama_url if asks_ollama else ""), *port_of(args.traces_url))
+
+
+def role_env(name: str, args: RagServiceArgs) -> Mapping[str, str]:
+    """The plain settings of a role."""
+    settings = args.settings
+    return {
+        "ROLE": ROLES[name],
+        "QDRANT_URL": args.qdrant_url,
+        "COLLECTION": args.collection,
+        "QDRANT_API_KEY_FILE": f"{SECRETS}/qdrant-api-key",
+        "SERVICE_TOKEN_FILE": f"{SECRETS}/service-token",
+        "QUERY_URL": f"http://{QUERY}:{PORTS[QUERY]}",
+        "EMBEDDER": settings.embedder,
+        "LLM": settings.llm,
+        "OLLAMA_URL": settings.ollama_url,
+        **({"TRACES_URL": args.traces_url} if args.traces_url else {}),
+    }

@@ -1,0 +1,71 @@
+"""This machine's Docker engine under a stack: free ports, nobody else's containers, none that was forgotten."""
+
+from collections.abc import Collection
+from functools import cached_property
+from typing import Any
+
+from docker import DockerClient
+from rich.console import Console
+
+from access.docker_engine import of_stack
+from ops import orphans, preflight
+from ops.recreate import restore_containers
+from ops.stack import OperatorError
+from settings import Settings
+
+
+class DockerGround:
+    """See `ops.prerequisites.Ground`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def _engine(self) -> DockerClient:
+        return preflight.connect_engine()
+
+    @property
+    def _prefix(self) -> str:
+        return self._settings.stack.name_prefix
+
+    def check(self) -> None:
+        preflight.check_ports(self._settings, self._engine)
+
+    def prepare(self, recorded: list[dict[str, Any]], console: Console, *, leaving: Collection[str] = ()) -> list[str]:
+        refuse_anothers(self._engine, self._settings, recorded)
+        removed = orphans.remove_stray_containers(self._engine, self._prefix, recorded)
+        removed += orphans.remove_stray_entities(admin_url(self._settings), recorded)
+        for name in removed:
+            console.print(f"removed {name}: not in this stack's state (an interrupted run, or by hand), holds no data")
+        started, gone = restore_containers(
+            self._engine, [r for r in recorded if r["urn"].rpartition("::")[2] not in leaving]
+        )
+        for name in started:
+            console.print(f"started {name}: it had been stopped")
+        return gone
+
+    def clear(self, recorded: list[dict[str, Any]]) -> None:
+        """What an interrupted run left on the network, or on a volume, would keep that from going."""
+        if _network(recorded):
+            orphans.remove_stray_containers(self._engine, self._prefix, recorded)
+
+
+def refuse_anothers(engine: DockerClient, settings: Settings, recorded: list[dict[str, Any]]) -> None:
+    """Containers that run beside a state without their network are those of another checkout's stack."""
+    prefix = settings.stack.name_prefix
+    running = engine.containers.list(filters=of_stack(prefix))
+    if running and not _network(recorded):
+        raise OperatorError(
+            f"expected no container of a stack {prefix}, found {len(running)} that this checkout did not make; "
+            "take that stack down where it was made, or set rag-platform:namePrefix (and other ports) here"
+        )
+
+
+def _network(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The network is made before all that is on it and goes after it; only data and secrets are kept without it."""
+    return [resource for resource in recorded if resource["type"] == "docker:index/network:Network"]
+
+
+def admin_url(settings: Settings) -> str:
+    """The gateway's Admin API, from this machine."""
+    return f"http://127.0.0.1:{settings.gateway.admin_port}"

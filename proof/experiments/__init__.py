@@ -1,0 +1,1 @@
+"""Faults and changes under load, and the runner for both."""

@@ -1,0 +1,1 @@
+"""Measurements: load, hops, capacity, circuit breaker."""

@@ -1,0 +1,196 @@
+"""How much a bare cluster answers as it grows, and what a point costs in memory; without gateway and balancer."""
+
+import contextlib
+import io
+import tarfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+import requests
+
+from components.qdrant.cluster import REST, START_SCRIPT
+from proof.report.report import Figures, Measure, Section
+from proof.timeouts import until
+from proof.traffic.clients import Connection
+from proof.traffic.vectors import signs
+
+SIZES = (1, 3, 5)
+COPIES = 2  # of every shard, where there are nodes enough
+SHARDS = 6
+DIMENSIONS = 384
+READERS = 16
+BATCH = 200
+NAME = "rag-capacity"
+COLLECTION = "capacity"
+STORAGE = "/qdrant/storage"
+PER_POINTS = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """One size of cluster: queries a second, and memory in MiB of all nodes together, empty and full."""
+
+    nodes: int
+    copies: int
+    queries_per_second: float
+    failed: int
+    empty_mib: float
+    full_mib: float
+    points: int
+
+    @property
+    def mib_per_100_000(self) -> float:
+        """Of all copies together."""
+        return (self.full_mib - self.empty_mib) / self.points * PER_POINTS
+
+
+def run(engine: docker.DockerClient, image: str, *, points: int, seconds: float) -> Section:
+    """Measure each size in turn, on a network of its own that goes afterwards."""
+    measured = []
+    for nodes in SIZES:
+        with cluster(engine, image, nodes) as containers:
+            measured.append(measure(containers, points=points, seconds=seconds))
+    return Section(name="capacity", title="A bare cluster as it grows", verdicts=[], figures=[figures(measured)])
+
+
+@contextlib.contextmanager
+def cluster(engine: docker.DockerClient, image: str, nodes: int) -> Iterator[list[Any]]:
+    """So many nodes that know each other."""
+    network = engine.networks.create(NAME, driver="bridge")
+    containers: list[Any] = []
+    try:
+        for ordinal in range(nodes):
+            containers.append(_node(engine, image, network.name, ordinal, nodes))
+            until(f"node {ordinal} to join", lambda: _joined(containers))
+        yield containers
+    finally:
+        for container in containers:
+            container.remove(force=True, v=True)
+        network.remove()
+
+
+def _node(engine: docker.DockerClient, image: str, network: str, ordinal: int, nodes: int) -> Any:
+    name = f"{NAME}-{ordinal}"
+    container = engine.containers.create(
+        image,
+        entrypoint=["bash", "/qdrant/start_node.sh", str(nodes)],
+        name=name,
+        hostname=name,
+        network=network,
+        environment={"QDRANT__CLUSTER__ENABLED": "true", "QDRANT__TELEMETRY_DISABLED": "true"},
+        ports={f"{REST}/tcp": ("127.0.0.1", None)},
+        init=True,
+    )
+    files = {"start_node.sh": START_SCRIPT} | ({"storage/may-found": ""} if ordinal == 0 else {})
+    container.put_archive("/qdrant", _archive(files))
+    container.start()
+    container.reload()
+    return container
+
+
+def _archive(files: dict[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for path, text in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.size, entry.mode = len(text.encode()), 0o644
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+def url_of(container: Any) -> str:
+    """Where its REST port is on this machine."""
+    container.reload()
+    return f"http://127.0.0.1:{container.ports[f'{REST}/tcp'][0]['HostPort']}"
+
+
+def _joined(containers: Sequence[Any]) -> bool | None:
+    """Whether every node knows, and counts as voters, as many peers as there are."""
+    for container in containers:
+        view = requests.get(f"{url_of(container)}/cluster", timeout=3).json()["result"]
+        if len(view["peers"]) != len(containers) or not view["raft_info"]["is_voter"]:
+            return None
+    return True
+
+
+def measure(containers: Sequence[Any], *, points: int, seconds: float) -> Measured:
+    """Fill it, look at its memory, and ask as fast as it answers: a capacity, and so a closed loop."""
+    urls, copies = [url_of(container) for container in containers], min(COPIES, len(containers))
+    body = {"vectors": {"size": DIMENSIONS, "distance": "Cosine"}, "shard_number": SHARDS, "replication_factor": copies}
+    requests.put(f"{urls[0]}/collections/{COLLECTION}?timeout=60", json=body, timeout=65).raise_for_status()
+    empty = sum(map(_memory_mib, containers))
+    _fill(urls[0], points)
+    full = sum(map(_memory_mib, containers))
+    answered, failed = _ask(urls, seconds)
+    return Measured(
+        nodes=len(containers),
+        copies=copies,
+        queries_per_second=answered / seconds,
+        failed=failed,
+        empty_mib=empty,
+        full_mib=full,
+        points=points,
+    )
+
+
+def _memory_mib(container: Any) -> float:
+    """What its processes hold; the page cache, which the system takes back, is left out."""
+    stats = container.stats(stream=False)["memory_stats"]
+    details = stats.get("stats", {})
+    cache = details.get("total_inactive_file", details.get("inactive_file", 0))
+    return float(stats["usage"] - cache) / 2**20
+
+
+def _fill(url: str, points: int) -> None:
+    session = requests.Session()
+    for start in range(0, points, BATCH):
+        batch = [{"id": n, "vector": signs(n, DIMENSIONS)} for n in range(start, min(start + BATCH, points))]
+        session.put(
+            f"{url}/collections/{COLLECTION}/points?wait=true", json={"points": batch}, timeout=60
+        ).raise_for_status()
+
+
+def _ask(urls: Sequence[str], seconds: float) -> tuple[int, int]:
+    """So many readers on kept connections, spread over the nodes; how many calls were answered, and how many not."""
+    counts = [[0, 0] for _ in range(READERS)]
+    end = time.monotonic() + seconds
+
+    def read(reader: int) -> None:
+        connection, number = Connection({}), reader
+        url = f"{urls[reader % len(urls)]}/collections/{COLLECTION}/points/query"
+        while time.monotonic() < end:
+            number += READERS
+            answer = connection.call("POST", url, {"query": signs(-number, DIMENSIONS), "limit": 10})
+            counts[reader][not answer.answered] += 1
+
+    threads = [threading.Thread(target=read, args=(reader,)) for reader in range(READERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(answered for answered, _ in counts), sum(failed for _, failed in counts)
+
+
+def figures(measured: Sequence[Measured]) -> Figures:
+    """A row for each size, against the smallest."""
+    first = measured[0]
+    rows = [
+        Measure(
+            name=f"nodes: {each.nodes}, copies: {each.copies}",
+            cells=[
+                f"{each.queries_per_second:,.0f}",
+                f"{each.queries_per_second / max(first.queries_per_second, 1e-9):.2f}",
+                str(each.failed),
+                f"{each.empty_mib:,.0f} MiB",
+                f"{each.mib_per_100_000:,.0f} MiB",
+            ],
+        )
+        for each in measured
+    ]
+    columns = ["queries a second", "/ smallest", "failed", "memory, empty", "memory per 100,000 points, all copies"]
+    note = f"{first.points:,} points of {DIMENSIONS} dimensions, {READERS} readers on the same machine as all nodes."
+    return Figures(title="Queries and memory", columns=columns, rows=rows, note=note)

@@ -1,0 +1,1 @@
+"""The stacks that experiments run on: Docker and Kubernetes."""

@@ -1,0 +1,137 @@
+"""A namespace of a cluster and the machines under it, as an operator sees and handles them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubernetes import client
+from kubernetes.client import ApiException
+from kubernetes.stream import stream
+
+from access.kubernetes import kube
+from proof.timeouts import until
+
+NAME = "app.kubernetes.io/name"
+MACHINE = "kubernetes.io/hostname"
+
+
+class Namespace:
+    """Pods by the name of their workload; machines by their own."""
+
+    def __init__(self, name: str, context: str = "") -> None:
+        api, self._context = kube.api_client(context), context
+        self.core: Any = client.CoreV1Api(api)
+        self._policies: Any = client.NetworkingV1Api(api)
+        self.name = name
+
+    def pods(self, workload: str = "") -> list[Any]:
+        chosen = f"{NAME}={workload}" if workload else ""
+        return list(self.core.list_namespaced_pod(self.name, label_selector=chosen).items)
+
+    def machine_of(self, pod: str) -> str:
+        return str(self.core.read_namespaced_pod(pod, self.name).spec.node_name)
+
+    def claim(self, name: str) -> Any:
+        return self.core.read_namespaced_persistent_volume_claim(name, self.name)
+
+    def ready_pods(self, workload: str) -> list[Any]:
+        """Those that are ready, and stay."""
+        stay = [pod for pod in self.pods(workload) if pod.metadata.deletion_timestamp is None]
+        return [pod for pod in stay if _is(pod.status.conditions, "Ready")]
+
+    def ready(self, workload: str, count: int) -> bool:
+        return len(self.ready_pods(workload)) == count
+
+    def well(self, machine: str) -> bool:
+        return _is(self.core.read_node(machine).status.conditions, "Ready")
+
+    def delete(self, pod: str, *, notice_seconds: int) -> None:
+        """Have it end within that time; whoever manages it makes another."""
+        self.core.delete_namespaced_pod(pod, self.name, grace_period_seconds=notice_seconds)
+
+    def execute(self, pod: str, command: Sequence[str]) -> None:
+        """Run a command in a pod, by a client of its own: the library bends the one it is given."""
+        exec_in_pod = kube.core(self._context).connect_get_namespaced_pod_exec
+        stream(exec_in_pod, pod, self.name, command=list(command), stdout=True, stderr=True)
+
+    def drain(self, machine: str, *, but: str = "") -> None:
+        """Cordon it, and evict what is ours as budgets allow, `but` for one pod, until nothing is left that can go."""
+        self.core.patch_node(machine, {"spec": {"unschedulable": True}})
+        until(f"{machine} to be empty", lambda: self._evicted(machine, but))
+
+    def uncordon(self, machine: str) -> None:
+        self.core.patch_node(machine, {"spec": {"unschedulable": None}})
+
+    def takes_pods(self, machine: str) -> bool:
+        return not self.core.read_node(machine).spec.unschedulable
+
+    def _evicted(self, machine: str, but: str) -> bool:
+        here = [pod.metadata for pod in self.pods() if pod.spec.node_name == machine and pod.metadata.name != but]
+        for pod in here:
+            try:
+                body = client.V1Eviction(metadata=client.V1ObjectMeta(name=pod.name))
+                self.core.create_namespaced_pod_eviction(pod.name, self.name, body)
+            except ApiException as error:
+                if error.status not in (404, 429):  # gone already; or its budget says: not yet
+                    raise
+        return not here
+
+    def allow(self, caller: str, callee: str, port: int) -> None:
+        """Lay a wire between two pods, at both its ends; it goes with the caller's `remove`."""
+        ends = {"to": (caller, callee, "egress"), "from": (callee, caller, "ingress")}
+        for word, (owner, other, way) in ends.items():
+            rule = {word: [{"podSelector": {"matchLabels": {NAME: other}}}], "ports": [{"port": port}]}
+            selected = {"podSelector": {"matchLabels": {NAME: owner}}, "policyTypes": [way.capitalize()], way: [rule]}
+            metadata = {"name": f"{caller}-{word}-{callee}", "labels": {NAME: caller}}
+            self._policies.create_namespaced_network_policy(self.name, {"metadata": metadata, "spec": selected})
+
+    def remove(self, pod: str) -> None:
+        """A pod that nobody manages, at once, and the wires that were laid for it; nothing when there is none."""
+        try:
+            self.delete(pod, notice_seconds=0)
+        except ApiException as error:
+            if not kube.is_gone(error):
+                raise
+        self._policies.delete_collection_namespaced_network_policy(self.name, label_selector=f"{NAME}={pod}")
+        gone = f"metadata.name={pod}"
+        until(f"{pod} to go", lambda: not self.core.list_namespaced_pod(self.name, field_selector=gone).items)
+
+
+def _is(conditions: Any, kind: str) -> bool:
+    return any(one.type == kind and one.status == "True" for one in conditions or ())
+
+
+def lone_pod(
+    name: str,
+    image: str,
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    files: Mapping[str, Any] | None = None,
+    pull_secret: str = "",
+    machine: str = "",
+) -> dict[str, Any]:
+    """A pod that nobody manages and the strictest Pod Security lets in; `files` is a volume, seen as /files."""
+    container = {
+        "name": "it",
+        "image": image,
+        "command": list(command),
+        "env": [{"name": key, "value": value} for key, value in (env or {}).items()],
+        "resources": {"requests": {"cpu": "250m", "memory": "256Mi"}, "limits": {"cpu": "2", "memory": "512Mi"}},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [{"name": "files", "mountPath": "/files"}] if files else [],
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "imagePullSecrets": [{"name": pull_secret}] if pull_secret else [],
+        "nodeSelector": {MACHINE: machine} if machine else {},
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": [{"name": "files", **files}] if files else [],
+    }
+    return {"metadata": {"name": name, "labels": {NAME: name}}, "spec": spec}

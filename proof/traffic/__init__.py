@@ -1,0 +1,1 @@
+"""Clients that call the stack, from this machine or from a pod."""

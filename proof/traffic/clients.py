@@ -1,0 +1,115 @@
+"""The platform's clients, each with a connection that it keeps: a reader, a writer, one who searches, one who asks.
+
+Readers and writers talk to the balancer, as programs with Qdrant's key do. Searches and questions go through the
+gateway with a token, as everybody else's; there is no way to write through it.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from proof.traffic.generator import Answer
+from proof.traffic.ledger import Notes
+from proof.traffic.vectors import fingerprint, signs
+
+READ, WRITE, SEARCH, ASK = "read", "write", "search", "ask"
+POINTS_OF_A_WRITE = 4
+ANSWER_SECONDS = 10  # what any client waits for one answer
+TIMEOUT_SECONDS = 90  # how long a writer goes on trying
+QUESTIONS = [f"how do I {verb} a {thing}?" for verb in ("open", "parse", "sort", "copy", "delete", "print", "join")
+             for thing in ("file", "date", "list", "string", "folder", "number", "table")]  # fmt: skip
+
+
+@dataclass
+class Connection:
+    """One kept-alive connection with its headers."""
+
+    headers: Mapping[str, str]
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def __post_init__(self) -> None:
+        self.session.headers.update(self.headers)
+        self.session.trust_env = False  # what is on this machine is behind no proxy
+
+    def call(self, method: str, url: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+        try:
+            answer = self.session.request(method, url, json=body, headers=headers, timeout=ANSWER_SECONDS)
+        except requests.RequestException as error:
+            return Answer(answered=False, detail=_reason(error))
+        detail = "" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:120]}"
+        return Answer(answered=answer.status_code == 200, detail=detail)
+
+
+class Reader:
+    """Random queries through the balancer, each made once: a retry would be the balancer's work."""
+
+    def __init__(self, points_url: str, api_key: str, dimensions: int) -> None:
+        self._connection = Connection({"api-key": api_key})
+        self._url = f"{points_url}/query"
+        self._dimensions = dimensions
+
+    def __call__(self, number: int, stopped: threading.Event) -> Answer:
+        return self._connection.call("POST", self._url, {"query": signs(number, self._dimensions), "limit": 10})
+
+
+class Writer:
+    """Batches of new points, each sent until it is acknowledged, and then noted in the ledger."""
+
+    def __init__(
+        self, points_url: str, api_key: str, dimensions: int, *, ids: Iterator[int], ledger: Notes, pause: float = 0.1
+    ) -> None:
+        self._connection = Connection({"api-key": api_key})
+        self._url = f"{points_url}?wait=true"
+        self._dimensions = dimensions
+        self._ids = ids
+        self._ledger = ledger
+        self._pause = pause
+
+    def __call__(self, number: int, stopped: threading.Event) -> Answer:
+        points = {next(self._ids): "" for _ in range(POINTS_OF_A_WRITE)}
+        vectors = {point: signs(point, self._dimensions) for point in points}
+        body = {"points": [{"id": point, "vector": vector} for point, vector in vectors.items()]}
+        deadline, attempts = time.monotonic() + TIMEOUT_SECONDS, 1
+        while not (answer := self._connection.call("PUT", self._url, body)).answered:
+            if time.monotonic() > deadline or stopped.wait(self._pause):
+                return Answer(answered=False, detail=answer.detail, attempts=attempts)
+            attempts += 1
+        self._ledger.acknowledge({point: fingerprint(vector) for point, vector in vectors.items()})
+        return Answer(answered=True, detail="", attempts=attempts)
+
+
+class GatewayClient:
+    """Searches (or questions, answered by the other role) through the gateway, from many client addresses in turn."""
+
+    def __init__(self, gateway_url: str, token: str, *, ask: bool = False, addresses: int = 0) -> None:
+        self._connection = Connection({"Authorization": f"Bearer {token}"})
+        self._url = f"{gateway_url}/api/v1/rag/{'query' if ask else 'search'}"
+        self._ask = ask
+        self._addresses = addresses
+
+    def __call__(self, number: int, stopped: threading.Event) -> Answer:
+        words = QUESTIONS[number % len(QUESTIONS)]
+        body: dict[str, Any] = {"question": words} if self._ask else {"query": words, "limit": 5}
+        address = {"X-Forwarded-For": client_address(number % self._addresses)} if self._addresses else None
+        return self._connection.call("POST", self._url, body, address)
+
+
+def client_address(number: int) -> str:
+    """An address out of the range that is kept for benchmarks (RFC 2544)."""
+    return f"198.18.{number // 250}.{number % 250 + 1}"
+
+
+def fresh_ids() -> Iterator[int]:
+    """Ids that no earlier run has used; each is taken by one thread."""
+    return iter(range(time.time_ns() // 1000, 2**63))
+
+
+def _reason(error: requests.RequestException) -> str:
+    innermost: BaseException = error
+    while innermost.__context__ is not None:
+        innermost = innermost.__context__
+    return f"{type(error).__name__}: {innermost}"[:160]

@@ -1,0 +1,60 @@
+"""Who calls the stack, how often, and by which doors; the same from outside and from inside a cluster."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from proof.traffic.clients import ASK, READ, SEARCH, WRITE, GatewayClient, Reader, Writer, fresh_ids
+from proof.traffic.generator import Client, Stream
+from proof.traffic.ledger import Notes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How much is asked a second, over how many kept connections, and how long the calm before a fault is measured."""
+
+    read: float = 60
+    search: float = 8
+    ask: float = 1
+    write: float = 6
+    connections: int = 50  # of readers and searchers together
+    baseline_seconds: float = 15
+
+    @classmethod
+    def of(cls, share: float) -> Self:
+        """A share of all rates, for a machine that is smaller or busy; as many connections."""
+        usual = cls()
+        return cls(**{name: getattr(usual, name) * share for name in (READ, SEARCH, ASK, WRITE)})
+
+    def connections_of(self, stream: str) -> int:
+        """Searches get their share of the connections, writers and questions a few of their own."""
+        searchers = max(1, self.connections // 5)
+        return {SEARCH: searchers, READ: max(1, self.connections - searchers)}.get(stream, 4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoints:
+    """Where clients go in, and with what."""
+
+    points_url: str  # the collection's points, at the balancer
+    api_key: str
+    dimensions: int
+    gateway_url: str
+    token: str
+    addresses: int  # clients that the gateway tells apart; 0 where it does not believe who says so
+
+
+def streams(endpoints: Endpoints, pace: Pace, ledger: Notes) -> list[Stream]:
+    """All four kinds of clients; a stream of pace 0 is left out."""
+    ids = fresh_ids()
+    clients: dict[str, Callable[[], Client]] = {
+        READ: lambda: Reader(endpoints.points_url, endpoints.api_key, endpoints.dimensions),
+        SEARCH: lambda: GatewayClient(endpoints.gateway_url, endpoints.token, addresses=endpoints.addresses),
+        ASK: lambda: GatewayClient(endpoints.gateway_url, endpoints.token, ask=True, addresses=endpoints.addresses),
+        WRITE: lambda: Writer(endpoints.points_url, endpoints.api_key, endpoints.dimensions, ids=ids, ledger=ledger),
+    }
+    return [
+        Stream(name=name, per_second=rate, connections=pace.connections_of(name), connect=connect)
+        for name, connect in clients.items()
+        if (rate := getattr(pace, name))
+    ]

@@ -1,0 +1,134 @@
+"""A plain client of one Qdrant node: the cluster calls that an installer needs, as the REST API names them."""
+
+from typing import Any
+from urllib.parse import quote
+
+import requests
+
+from access.kubernetes.tunnel import local
+
+CONSENSUS_SECONDS = 30  # how long a change that all nodes must agree on may take
+
+
+class QdrantError(Exception):
+    """The node answered, and the answer is no."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"HTTP {status}: {message}")
+        self.status = status
+
+
+class NodeUnreachable(Exception):
+    """Nothing answers at the node's address, or not in time."""
+
+
+class QdrantApi:
+    """One node, by its base URL; raises QdrantError or NodeUnreachable."""
+
+    def __init__(self, url: str, api_key: str, timeout_seconds: float = 10) -> None:
+        self.url = url
+        self._timeout = timeout_seconds
+        self._session = requests.Session()
+        self._session.headers["api-key"] = api_key
+        self._session.headers["accept-encoding"] = "identity"  # else it compresses each page, dearer than all the rest
+
+    def cluster(self) -> dict[str, Any]:
+        """This node's view of the peers and of raft."""
+        view: dict[str, Any] = self.call("GET", "/cluster")
+        return view
+
+    def collections(self) -> list[str]:
+        """Names of the collections this node knows."""
+        return [entry["name"] for entry in self.call("GET", "/collections")["collections"]]
+
+    def collection(self, name: str) -> dict[str, Any] | None:
+        """Configuration and status of a collection; None if there is none of that name."""
+        try:
+            found: dict[str, Any] = self.call("GET", f"/collections/{name}")
+        except QdrantError as error:
+            if error.status == 404:
+                return None
+            raise
+        return found
+
+    def collection_cluster(self, name: str) -> dict[str, Any]:
+        """Where this node believes each replica of each shard to be, and in which state."""
+        view: dict[str, Any] = self.call("GET", f"/collections/{name}/cluster")
+        return view
+
+    def create_collection(self, name: str, body: dict[str, Any], timeout_seconds: int) -> None:
+        """Create the collection; the server waits up to the time-out for its replicas."""
+        self.call("PUT", f"/collections/{name}?timeout={timeout_seconds}", body, timeout_seconds + 5)
+
+    def update_collection(self, name: str, body: dict[str, Any], timeout_seconds: int) -> None:
+        """Change parameters of the collection; moves no replica (see the provider)."""
+        self.call("PATCH", f"/collections/{name}?timeout={timeout_seconds}", body, timeout_seconds + 5)
+
+    def delete_collection(self, name: str, timeout_seconds: int) -> None:
+        """Delete the collection and its data."""
+        self.call("DELETE", f"/collections/{name}?timeout={timeout_seconds}", None, timeout_seconds + 5)
+
+    def create_index(self, name: str, field: str, schema: Any, timeout_seconds: int) -> None:
+        """Index a payload field; `schema` is a type, or an object with one."""
+        path = f"/collections/{name}/index?wait=true&timeout={timeout_seconds}"
+        self.call("PUT", path, {"field_name": field, "field_schema": schema}, timeout_seconds + 5)
+
+    def delete_index(self, name: str, field: str, timeout_seconds: int) -> None:
+        """Give up the index of a payload field."""
+        path = f"/collections/{name}/index/{quote(field, safe='')}?wait=true&timeout={timeout_seconds}"
+        self.call("DELETE", path, None, timeout_seconds + 5)
+
+    def aliases(self) -> dict[str, str]:
+        """Alias -> collection, as this node knows them."""
+        return {each["alias_name"]: each["collection_name"] for each in self.call("GET", "/aliases")["aliases"]}
+
+    def change_aliases(self, actions: list[dict[str, dict[str, str]]]) -> None:
+        """All of the actions or none of them, in one moment."""
+        path = f"/collections/aliases?timeout={CONSENSUS_SECONDS}"
+        self.call("POST", path, {"actions": actions}, 2 * CONSENSUS_SECONDS)
+
+    def replicate_shard(self, name: str, shard: int, from_peer: int, to_peer: int) -> None:
+        """Start copying a shard to a peer that has none of it; whether it ended, only its view tells."""
+        ends = {"shard_id": shard, "from_peer_id": from_peer, "to_peer_id": to_peer}
+        self._move(name, {"replicate_shard": ends})
+
+    def abort_transfer(self, name: str, shard: int, from_peer: int, to_peer: int) -> None:
+        """Give up a transfer that is under way."""
+        ends = {"shard_id": shard, "from_peer_id": from_peer, "to_peer_id": to_peer}
+        self._move(name, {"abort_transfer": ends})
+
+    def drop_replica(self, name: str, shard: int, peer: int) -> None:
+        """Give up the replica of a shard on a peer; Qdrant refuses it for the last Active one."""
+        self._move(name, {"drop_replica": {"shard_id": shard, "peer_id": peer}})
+
+    def _move(self, name: str, operation: dict[str, Any]) -> None:
+        self.call("POST", f"/collections/{name}/cluster?timeout={CONSENSUS_SECONDS}", operation, 2 * CONSENSUS_SECONDS)
+
+    def remove_peer(self, peer: int, *, force: bool) -> None:
+        """Have the cluster forget a peer; without `force` Qdrant refuses as long as it holds shards.
+
+        With it the copies that the peer held are forgotten too, and made nowhere else.
+        """
+        forced = "true" if force else "false"
+        path = f"/cluster/peer/{peer}?force={forced}&timeout={CONSENSUS_SECONDS}"
+        self.call("DELETE", path, None, 2 * CONSENSUS_SECONDS)
+
+    def call(self, method: str, path: str, body: Any = None, timeout_seconds: float | None = None) -> Any:
+        """The `result` of any request."""
+        try:
+            answer = self._session.request(
+                method, local(self.url) + path, json=body, timeout=(2, timeout_seconds or self._timeout)
+            )
+        except requests.RequestException as error:
+            raise NodeUnreachable(f"{self.url} does not answer ({type(error).__name__})") from error
+        if answer.status_code >= 400:
+            raise QdrantError(answer.status_code, refusal(answer))
+        return answer.json()["result"]
+
+
+def refusal(answer: requests.Response) -> str:
+    try:
+        status = answer.json()["status"]
+        return str(status["error"] if isinstance(status, dict) else status)
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:200]

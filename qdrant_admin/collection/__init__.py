@@ -1,0 +1,1 @@
+"""A declared collection: its specification, its life, its generations."""

@@ -1,0 +1,69 @@
+"""Which of the cluster's collections are generations of a declared one, and which of them its alias serves; pure.
+
+The first generation has the declared name. One that replaces it is named for what it has otherwise, so that a run that
+was interrupted finds its own unfinished work again, and goes on with it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from qdrant_admin.collection.params import FIXED, Declared
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generations:
+    """`served` is what the alias names; `racing` the one before it, as long as it may have taken late writes."""
+
+    name: str
+    served: str | None
+    draining: str | None
+    known: tuple[str, ...]
+
+    @property
+    def current(self) -> str | None:
+        """The one that counts: what is served, else the first, which nothing serves yet."""
+        return self.served or (self.name if self.name in self.known else None)
+
+    @property
+    def previous(self) -> list[str]:
+        return [name for name in self.known if name != self.current]
+
+
+def generations(declared: Declared, collections: Collection[str], aliases: Mapping[str, str]) -> Generations:
+    """RuntimeError when the alias is somebody else's, or the name of a collection."""
+    name, alias = declared["name"], declared["alias"]
+    pattern = re.compile(rf"{re.escape(name)}(-[0-9a-f]{{8}})?")
+    served = aliases.get(alias)
+    if alias in collections or (served and not pattern.fullmatch(served)):
+        found = f"one that serves {served}" if served else "a collection of that name"
+        raise RuntimeError(
+            f"expected the alias {alias} to be free, or to serve {name}, found {found}; nothing was changed. Give "
+            "collectionAlias another name, or remove that by hand"
+        )
+    others = {target for other, target in aliases.items() if other not in (alias, draining_alias(alias))}
+    known = sorted(each for each in collections if pattern.fullmatch(each))
+    kept = tuple(each for each in known if each in (name, served) or each not in others)
+    return Generations(name=name, served=served, draining=aliases.get(draining_alias(alias)), known=kept)
+
+
+def draining_alias(alias: str) -> str:
+    """Marks, among the aliases that all nodes agree on, the generation that is being left."""
+    return f"{alias}--before"
+
+
+def successor(declared: Declared) -> str:
+    """The name of the generation that has what is declared for life."""
+    fixed = json.dumps([declared[key] for key in FIXED])
+    return f"{declared['name']}-{hashlib.blake2b(fixed.encode(), digest_size=4).hexdigest()}"
+
+
+def switch(alias: str, current: str, to: str) -> list[dict[str, dict[str, str]]]:
+    """One request: the alias serves `to`, and the one before is marked, both or neither."""
+    return [
+        {"delete_alias": {"alias_name": alias}},
+        {"create_alias": {"alias_name": alias, "collection_name": to}},
+        {"create_alias": {"alias_name": draining_alias(alias), "collection_name": current}},
+    ]

@@ -1,0 +1,64 @@
+"""Vectors made anew, by the ingest role, from what the points say in words."""
+
+from typing import Any
+
+import requests
+
+from access.kubernetes.tunnel import local
+from qdrant_admin.points.collection_points import Point
+
+CALL_SECONDS = 300  # a page of texts on one busy core
+ATTEMPTS = 5
+
+
+class ReindexClient:
+    """The ingest role, by its URL and the service token; RuntimeError, with its reason, for what it does not do."""
+
+    def __init__(self, url: str, token: str, embedder: str) -> None:
+        self._url = url
+        self._embedder = embedder
+        self._session = requests.Session()
+        self._session.headers["X-Service-Token"] = token
+
+    def vector_size(self) -> int:
+        """How many dimensions the embedder's vectors have."""
+        return int(self._call("GET", f"/embedders/{self._embedder}")["vector_size"])
+
+    def reembed(self, source: str, target: str, ids: list[Any]) -> None:
+        """Return when the target has these points of the source, with vectors of the embedder."""
+        body = {"source": source, "target": target, "ids": ids, "embedder": self._embedder}
+        self._call("POST", "/reembed", body)
+
+    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        reason = ""
+        for _ in range(ATTEMPTS):
+            try:
+                answer = self._session.request(method, local(self._url) + path, json=body, timeout=(5, CALL_SECONDS))
+            except requests.RequestException as error:
+                reason = type(error).__name__
+                continue
+            if answer.ok:
+                found: dict[str, Any] = answer.json()
+                return found
+            reason = f"{answer.status_code} {answer.text[:300]}"
+            if answer.status_code < 500:
+                break
+        raise RuntimeError(
+            f"expected the ingest role at {self._url} to make vectors, found {reason}; what is served has not been "
+            "changed. See make status, then run the same command again"
+        )
+
+
+class Reindexed:
+    """Points keep their ids and payloads, and get vectors of another model."""
+
+    how = "embedded anew by the ingest role"
+    with_vector = False
+    ignored = frozenset({"digest"})  # it names the model too
+
+    def __init__(self, client: ReindexClient, source: str, target: str) -> None:
+        self._client, self._source, self._target = client, source, target
+
+    def bring(self, points: list[Point]) -> None:
+        """Return when the target has them."""
+        self._client.reembed(self._source, self._target, [point["id"] for point in points])

@@ -1,0 +1,1 @@
+"""Which peers hold which replicas, and the moves that get there."""

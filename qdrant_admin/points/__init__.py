@@ -1,0 +1,1 @@
+"""Points: read, compared, and made equal between two collections."""

@@ -1,0 +1,1 @@
+"""The numbers that loads, faults, changes and alerts are judged by."""
