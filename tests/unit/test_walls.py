@@ -109,12 +109,14 @@ def test_a_breach_would_be_seen_and_what_is_harmless_is_let_be(wall: Wall) -> No
 def upward(path: str, source: str) -> list[str]:
     """What a module of that path imports from a floor above its own."""
     floor = FLOORS.index(room_of(path))
-    above = {name.split(".")[0] for name in touched(source)} & set(FLOORS[:floor])
-    return sorted(above)
+    nodes = [*ast.walk(ast.parse(source))]
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return sorted({name.partition(".")[0] for name in names} & set(FLOORS[:floor]))
 
 
 def room_of(path: str) -> str:
-    return path.split("/")[0].removesuffix(".py")
+    return path.partition("/")[0].removesuffix(".py")
 
 
 def test_imports_run_downwards_only() -> None:
