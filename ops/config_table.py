@@ -1,4 +1,4 @@
-"""The table of configuration keys in the README, made from Pulumi.yaml so that it cannot go stale."""
+"""The table of configuration keys in docs/configuration.md, made from Pulumi.yaml so that it cannot go stale."""
 
 import json
 from typing import Any
