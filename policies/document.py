@@ -14,8 +14,8 @@ INTRODUCTION = """\
 
 Written by `python -m policies.document`; a test compares it with the packs.
 
-Each rule is named for the good state. It looks at what the components declare, so that it is decided at preview and
-covers Docker and Kubernetes alike, and at containers and manifests only for what a component cannot know. `make up` and
+Each rule is named for the good state. It checks what the components declare, so it is decided at preview and covers
+Docker and Kubernetes alike; containers and manifests are checked only for what a component cannot know. `make up` and
 `make preview` run all rules in one process; any program that uses the components can run them, or one pack of them:
 
 ```
@@ -23,8 +23,8 @@ pulumi preview --policy-pack policies --policy-pack-config policies/config/prod.
 pulumi preview --policy-pack policies/security
 ```
 
-**Exceptions** stand in the stack file, with a reason and a last day, and are listed in every preview. `resource` is the
-name that the violation begins with, with wildcards. After that day the exception excuses nothing and is itself a
+**Exceptions** are in the stack file, with a reason and a last day, and every preview lists them. `resource` is the
+name that the violation begins with; wildcards are allowed. After that day the exception excuses nothing and is itself a
 violation:
 
 ```yaml
@@ -36,14 +36,14 @@ config:
       expires: "2027-06-30"
 ```
 
-**Settings** are chosen with `--policy-pack-config`, as in `policies/config/prod.json`; `make preview STACK=x` takes
-`policies/config/x.json`. `"enforcementLevel": "advisory"` there makes advice of a rule.
+**Settings** are set with `--policy-pack-config`, as in `policies/config/prod.json`; `make preview STACK=x` uses
+`policies/config/x.json`. There, `"enforcementLevel": "advisory"` turns a rule into advice.
 """
 STEPS = """\
 ## Steps
 
-Rules that need the state before, which the engine shows to no pack. They are held by `make preview` and `make up`, and
-not by a plain `pulumi preview --policy-pack`, which cannot know them.
+Rules that need the previous state, which the engine passes to no pack. `make preview` and `make up` enforce them; a
+plain `pulumi preview --policy-pack` cannot.
 """
 
 
@@ -62,7 +62,7 @@ def _section(rule: Rule) -> Iterator[str]:
     yield f"- Why: {rule.reason}"
     yield f"- How: {rule.remedy}"
     if rule.level == "remediate":
-        yield "- Mended by the pack itself where it can be, which the preview shows."
+        yield "- Remediated by the pack itself where possible, which the preview shows."
     chosen = json.loads((CONFIG / "prod.json").read_text()).get(rule.name, {})
     for name, setting in rule.settings.items():
         text = f"- Setting `{name}`: {setting.meaning}; default `{json.dumps(setting.default)}`"
