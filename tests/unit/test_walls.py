@@ -53,7 +53,7 @@ WALLS = [
         beyond=("sandbox",),
         breach="import sandbox.parts",
         harmless="import sandboxes\nopen('sandbox/parts.json')",
-        endpoints=("sandbox/", "tests/sandbox/"),
+        endpoints=("sandbox/",),
     ),
 ]
 
@@ -108,11 +108,14 @@ def test_a_breach_would_be_seen_and_what_is_harmless_is_let_be(wall: Wall) -> No
 
 def upward(path: str, source: str) -> list[str]:
     """What a module of that path imports from a floor above its own."""
-    floor = FLOORS.index(room_of(path))
+    return sorted(imported_rooms(source) & set(FLOORS[: FLOORS.index(room_of(path))]))
+
+
+def imported_rooms(source: str) -> set[str]:
     nodes = [*ast.walk(ast.parse(source))]
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
-    return sorted({name.partition(".")[0] for name in names} & set(FLOORS[:floor]))
+    return {name.partition(".")[0] for name in names}
 
 
 def room_of(path: str) -> str:
@@ -130,6 +133,21 @@ def test_an_import_that_runs_upwards_would_be_seen() -> None:
     assert upward("slo/promises.py", "from proof.report import judge") == ["proof"]
     assert upward("settings.py", "import ops.stack") == ["ops"]
     assert upward("ops/stack.py", "from slo.promises import Promises\nimport ops.parts") == []
+
+
+def product_imports(source: str) -> set[str]:
+    return imported_rooms(source) & {*FLOORS, "loadtest", "rag", "services", "tests"}
+
+
+def test_the_sandbox_imports_nothing_of_the_product() -> None:
+    paths = [*files_of(ROOT, "sandbox/**/*.py")]
+    assert paths
+    assert {str(path): found for path in paths if (found := product_imports(path.read_text()))} == {}
+
+
+def test_an_import_of_the_product_would_be_seen() -> None:
+    assert product_imports("from ops.parts import load_parts\nimport sandbox.parts") == {"ops"}
+    assert product_imports("from sandbox.tests import product\nsettings = {}") == set()
 
 
 def sandbox_share(root: Path) -> float:

@@ -13,7 +13,7 @@ import pytest
 from pulumi import automation
 
 from sandbox.kubernetes.api import Api, Refused, Unreachable
-from tests.sandbox.test_plugins import wrapper
+from sandbox.tests.test_plugins import wrapper
 
 pytestmark = pytest.mark.live
 PAUSE = "docker.io/sandbox/pause:1"
