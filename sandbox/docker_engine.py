@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import docker
 
 from sandbox import cgroups, debian
+from sandbox.polling import poll
 from sandbox.progress import SetupError, say
 
 HOME = Path("/var/lib/rag-platform-sandbox")  # outside the clone: images survive a fresh one
@@ -116,8 +116,5 @@ def own_pid() -> int | None:
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > deadline:
-            raise SetupError(f"The Docker engine was expected to obey within 60 s; found it does not. See {LOG}.")
-        time.sleep(0.2)
+    message = f"The Docker engine was expected to start or stop within 60 s; found that it did not. See {LOG}."
+    poll(condition, 60, lambda: SetupError(message))

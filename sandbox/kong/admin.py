@@ -11,7 +11,7 @@ from sandbox.kong.entity_schemas import KINDS
 from sandbox.kong.health import Balancer
 from sandbox.kong.node import BY_PRIORITY, Node
 from sandbox.kong.plugin_schemas import PLUGINS
-from sandbox.kong.schemas import Row, described
+from sandbox.kong.schemas import Row
 from sandbox.kong.settings import VERSION, setting
 from sandbox.kong.status import Status, as_json
 from sandbox.kong.store import DownError, Memory
@@ -73,8 +73,6 @@ class Admin:
     async def _read(self, parts: list[str], query: dict[str, str]) -> Answer:
         if parts == [""]:
             return 200, await self._about()
-        if parts[0] == "schemas":
-            return _schema(parts)
         if parts[0] == "upstreams" and parts[2:] == ["health"]:
             _, _, targets = await self._located([*parts[:2], "targets"])
             data = [self._balancer(target).health(target) for target in targets]
@@ -135,15 +133,6 @@ def _page(path: str, rows: list[Row], query: dict[str, str]) -> Row:
     end = start + size
     more = {"next": None} if end >= len(rows) else {"next": f"/{path}?offset={end}", "offset": str(end)}
     return {"data": rows[start:end], **more}
-
-
-def _schema(parts: list[str]) -> Answer:
-    if parts[1:2] == ["plugins"] and len(parts) > 2 and parts[2] in PLUGINS:
-        config = {"type": "record", "required": True, "fields": described(PLUGINS[parts[2]].config)}
-        return 200, {"fields": [{"config": config}], "entity_checks": []}
-    if len(parts) == 2 and parts[1] in KINDS:
-        return 200, {"fields": described(KINDS[parts[1]].schema), "entity_checks": []}
-    return 404, {"message": f"No {'plugin' if len(parts) > 2 else 'entity'} named '{parts[-1]}'"}
 
 
 def _body(request: Request) -> Row:

@@ -99,6 +99,5 @@ KINDS = {
         "consumer": OWNER, "key": s.STRING, "secret": s.STRING, "rsa_public_key": s.STRING,
         "algorithm": Field("string", "HS256", one_of=ALGORITHMS),
     }, "key", (("key",),)),
-    "acls": Kind({"consumer": OWNER, "group": Field("string", required=True)}, "group", (("consumer", "group"),)),
 }
 # fmt: on

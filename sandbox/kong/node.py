@@ -60,7 +60,7 @@ class Node:
 
     async def changed(self, kind: str) -> None:
         """Learn at once of what Kong learns of at once: credentials, and who is behind an upstream."""
-        if kind in ("consumers", "jwt_secrets", "acls"):
+        if kind in ("consumers", "jwt_secrets"):
             self._known.clear()
         if kind in ("upstreams", "targets"):
             targets = await self.store.rows("targets")

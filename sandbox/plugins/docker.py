@@ -18,6 +18,7 @@ import docker
 from docker.errors import APIError, NotFound
 
 from sandbox.plugins.bridge import Gone, Plugin, Resource, Schema, State, canonical, serve, unfinished, words
+from sandbox.polling import poll
 
 
 def pascal(name: str) -> str:
@@ -143,7 +144,7 @@ class Container(Resource):
 
     # Of these only LIMITS and mustRun do anything: a changed healthcheck, tmpfs or init goes to the state alone.
     updating = words(
-        "rm start wait waitTimeout attach logs mustRun removeVolumes tmpfs destroyGraceSeconds healthcheck init", LIMITS
+        "rm start wait waitTimeout mustRun removeVolumes tmpfs destroyGraceSeconds healthcheck init", LIMITS
     )
     schema = Schema(
         required=words("image"),
@@ -161,7 +162,7 @@ class Container(Resource):
             "groupAdds"
         ),
         alike={"healthcheck": lambda old, new: timed(old) == timed(new)},
-        outputs=words("bridge exitCode containerLogs networkDatas"),
+        outputs=words("bridge exitCode networkDatas"),
         nested=LABELS
         | {
             "capabilities": words("adds drops"),
@@ -178,11 +179,10 @@ class Container(Resource):
     )
 
     def create(self, inputs: State) -> tuple[str, State]:
-        state = dict(inputs)
         have_image(inputs["image"])
         with doing("create container", name=inputs["name"]):
             made = engine().create_container_from_config(container_config(inputs), inputs["name"])["Id"]
-        with unfinished(made, state):
+        with unfinished(made, inputs):
             join(made, inputs.get("networksAdvanced", []))
             with doing("upload volume content"):
                 for upload in inputs.get("uploads", []):
@@ -192,10 +192,7 @@ class Container(Resource):
                     engine().start(made)
                 if inputs.get("wait"):
                     await_health(made, inputs["waitTimeout"])
-            if inputs.get("attach"):
-                engine().wait(made, timeout=None)
-                state["containerLogs"] = engine().logs(made).decode(errors="replace") if inputs.get("logs") else None
-        return self.read(made, state)
+        return self.read(made, inputs)
 
     def read(self, resource_id: str, state: State) -> tuple[str, State]:
         return resource_id, {**state, **observed(inspected("container", resource_id))}
@@ -212,8 +209,7 @@ class Container(Resource):
     def delete(self, resource_id: str, state: State) -> None:
         """Stop with the grace that the *old* state names, by default none (SIGKILL at once), and remove."""
         with doing("delete container"):
-            if not state.get("attach"):
-                engine().stop(resource_id, timeout=state.get("destroyGraceSeconds", 0))
+            engine().stop(resource_id, timeout=state.get("destroyGraceSeconds", 0))
             engine().remove_container(resource_id, v=state.get("removeVolumes", True), force=True)
 
 
@@ -330,15 +326,17 @@ def packed(upload: State) -> bytes:
 
 
 def await_health(container: str, timeout_seconds: float) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while health := inspected("container", container)["State"].get("Health"):
-        if health["Status"] == "healthy":
-            return
-        if time.monotonic() > deadline:
-            said = health["Log"][-1]["Output"].strip() if health["Log"] else ""
-            raise RuntimeError(f"container failed to be in healthy state in {timeout_seconds} s; last probe: {said!r}")
-        time.sleep(0.5)
-    raise RuntimeError("wait: expected a healthcheck, found none; add a healthcheck or leave out wait")
+    def health() -> State:
+        if found := inspected("container", container)["State"].get("Health"):
+            return dict(found)
+        raise RuntimeError("wait: expected a healthcheck, found none; add a healthcheck or leave out wait")
+
+    def late() -> RuntimeError:
+        output = [entry["Output"].strip() for entry in health()["Log"] or ()][-1:]
+        message = f"container failed to be in healthy state in {timeout_seconds} s"
+        return RuntimeError(f"{message}; last probe: {''.join(output)!r}")
+
+    poll(lambda: health()["Status"] == "healthy", timeout_seconds, late, every=0.5)
 
 
 def build(name: str, wanted: State) -> None:

@@ -198,7 +198,6 @@ def entities(api: AdminApi) -> dict[str, Resource]:
         alike={"healthchecks": lambda old, new: covers(old, filled(new))},
     )
     target = words("target weight upstreamId")
-    credential: dict[str, Any] = {"parent": "consumerId", "identity": "{mine}|{parent}", "unsent": "consumerId"}
     secrets = dict.fromkeys(("algorithm", "key", "rsaPublicKey", "secret"), "")
     return {
         "service": Entity(api=api, path="services", schema=service, always={"retries": 0}),
@@ -225,13 +224,9 @@ def entities(api: AdminApi) -> dict[str, Resource]:
                 required=words("consumerId rsaPublicKey"), updating=words("consumerId tags", secrets), autonamed=False
             ),
             always=secrets,
-            **credential,
-        ),
-        "consumerAcl": Entity(
-            api=api,
-            path="consumers/{parent}/acls",
-            schema=Schema(required=words("consumerId group"), updating=words("consumerId group tags"), autonamed=False),
-            **credential,
+            parent="consumerId",
+            identity="{mine}|{parent}",
+            unsent="consumerId",
         ),
     }
 

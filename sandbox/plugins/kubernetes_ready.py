@@ -134,7 +134,7 @@ KINDS: dict[str, Callable[[Api, Object], str]] = {
 }
 
 
-def complaints(api: Api, live: Object) -> Iterator[str]:
+def diagnosis(api: Api, live: Object) -> Iterator[str]:
     """What the events and the pods of an object tell a person about why it is not ready."""
     namespace, name = live["metadata"].get("namespace", ""), live["metadata"]["name"]
     pods = [pod for pod in api.list("v1", "Pod", namespace) if name in _line(pod)] if namespace else []
