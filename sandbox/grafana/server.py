@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import sys
-import urllib.request
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,8 +21,7 @@ class Grafana:
     """What is provisioned, by uid; raises ValueError where the real Grafana would not start."""
 
     def __init__(self, folder: Path) -> None:
-        sources = _entries(folder / "datasources", "datasources", {"name", "type", "url", "uid"})
-        self.sources: Tree = {source["uid"]: source for source in sources}
+        _entries(folder / "datasources", "datasources", {"name", "type", "url", "uid"})
         self.dashboards: Tree = {}
         for provider in _entries(folder / "dashboards", "providers", {"name", "options"}):
             directory = Path(provider["options"].get("path") or "/none")
@@ -35,34 +33,11 @@ class Grafana:
                     raise ValueError(f"{file}: expected a title and a uid of its own, found {dashboard.get('uid')!r}")
                 self.dashboards[dashboard["uid"]] = dashboard
 
-    def answer(self, path: str) -> tuple[int, Any]:
-        """Status and body: a tree for JSON, text for a page."""
-        titles = {uid: dashboard["title"] for uid, dashboard in self.dashboards.items()}
-        found = [{"uid": uid, "title": title, "type": "dash-db"} for uid, title in titles.items()]
-        lists = {
-            "/": PAGE.format(escape(", ".join(titles.values()))),
-            "/api/search": found,
-            "/api/datasources": list(self.sources.values()),
-        }
-        if path in lists:
-            return 200, lists[path]
-        match path.strip("/").split("/"):
-            case ["d", uid, *_] if uid in titles:
-                return 200, PAGE.format(escape(titles[uid]))
-            case ["api", "dashboards", "uid", uid] if uid in titles:
-                return 200, {"meta": {"provisioned": True}, "dashboard": self.dashboards[uid]}
-            case ["api", "datasources", "uid", uid, "health"] if uid in self.sources:
-                error = _error(f"{self.sources[uid]['url']}/api/v1/query?query=1%2B1")
-                return 400 if error else 200, {"status": "ERROR" if error else "OK", "message": error}
-        return 404, {"message": "Not found"}
-
-
-def _error(url: str) -> str:
-    try:
-        with urllib.request.urlopen(url, timeout=10):  # noqa: S310 - a provisioned address
-            return ""
-    except OSError as error:
-        return f"no answer: {error!r}"
+    def page(self, path: str) -> tuple[int, str]:
+        """Status and text: the titles of all dashboards, or of the one that the path names."""
+        titles = {f"/d/{uid}": dashboard["title"] for uid, dashboard in self.dashboards.items()}
+        shown = [title for prefix, title in titles.items() if f"{path}/".startswith(f"{prefix}/") or path == "/"]
+        return (200, PAGE.format(escape(", ".join(shown)))) if shown else (404, "Not found")
 
 
 def _loaded(file: Path) -> Tree:
@@ -90,16 +65,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         path, admin = urlsplit(self.path).path, base64.b64encode(f"admin:{self.password}".encode()).decode()
-        status, body = 401, {"message": "Unauthorized"}
+        status, body, kind = 401, "Unauthorized", "text/html; charset=utf-8"
         if path == "/api/health":
-            status, body = 200, {"database": "ok", "version": "12.1.0", "commit": "stand-in"}
+            status, body = 200, json.dumps({"database": "ok", "version": "12.1.0", "commit": "stand-in"})
+            kind = "application/json"
         elif self.headers["Authorization"] == f"Basic {admin}":
-            status, body = self.grafana.answer(path)
+            status, body = self.grafana.page(path)
         self.send_response(status)
-        self.send_header("Content-Type", "text/html; charset=utf-8" if isinstance(body, str) else "application/json")
+        self.send_header(
+            "Content-Type", f"{'application/json' if path == '/api/health' else 'text/html'}; charset=utf-8"
+        )
         self.send_header("WWW-Authenticate", "Basic") if status == 401 else None
         self.end_headers()
-        self.wfile.write((body if isinstance(body, str) else json.dumps(body)).encode())
+        self.wfile.write(body.encode())
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ class Admin:
         return as_json(*answer)
 
     async def _about(self) -> Row:
-        """Who this is: not Kong, and it says so."""
+        """The node's information, which names it a stand-in."""
         used = sorted({row["name"] for row in await self.node.store.rows("plugins")})
         available = {name: {"version": VERSION, "priority": PLUGINS[name].priority} for name in BY_PRIORITY}
         return {
@@ -85,7 +85,7 @@ class Admin:
 
     async def _change(self, request: Request, parts: list[str]) -> Answer:
         if request.method == "PUT" and parts[-1] in ("healthy", "unhealthy"):
-            return await self._judge(parts)
+            return await self._mark(parts)
         key = "" if len(parts) % 2 else parts[-1]
         kind, owner, rows = await self._located(parts[:-1] if key else parts)
         if request.method not in CHANGES or bool(key) == (request.method == "POST"):
@@ -105,11 +105,11 @@ class Admin:
         await self.node.changed(kind)
         return answer
 
-    async def _judge(self, parts: list[str]) -> Answer:
-        """Call a target healthy or not, whatever was seen of it."""
+    async def _mark(self, parts: list[str]) -> Answer:
+        """Mark a target as healthy or not, whatever its checks found."""
         _, _, targets = await self._located(parts[:3])
         target = _named("targets", targets, parts[3])
-        self._balancer(target).judge(target["target"], healthy=parts[-1] == "healthy")
+        self._balancer(target).mark(target["target"], healthy=parts[-1] == "healthy")
         return 204, None
 
     def _balancer(self, target: Row) -> Balancer:
@@ -128,7 +128,7 @@ def _named(kind: str, rows: list[Row], key: str) -> Row:
 
 
 def _page(path: str, rows: list[Row], query: dict[str, str]) -> Row:
-    """A list, a hundred at a time unless the query says otherwise."""
+    """A list, a hundred at a time unless the query asks for more or less."""
     start, size = int(query.get("offset", 0)), int(query.get("size", 100))
     end = start + size
     more = {"next": None} if end >= len(rows) else {"next": f"/{path}?offset={end}", "offset": str(end)}

@@ -1,4 +1,4 @@
-"""Kong's entities, field by field: what each may hold, what must be unique, and who belongs to whom."""
+"""Kong's entities, field by field: what each may hold, what must be unique, and what belongs to what."""
 
 from dataclasses import dataclass
 from functools import cached_property

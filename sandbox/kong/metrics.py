@@ -37,15 +37,15 @@ class Metrics:
         self.shows_health = switches["upstream_health_metrics"]
         where = {"service": service["name"] or service["host"], "route": route["name"] or route["id"]}
         consumer = (call.consumer or {}).get("username") or "" if switches["per_consumer"] else ""
-        who = {"workspace": "default", "consumer": consumer}
+        caller = {"workspace": "default", "consumer": consumer}
         if switches["status_code_metrics"]:
             source = "service" if "upstream" in latencies else "kong"
-            labels = labelled(**where, code=response.status, source=source, **who)
+            labels = labelled(**where, code=response.status, source=source, **caller)
             self._counters["http_requests_total"][labels] += 1
         if switches["bandwidth_metrics"]:
             sizes = {"ingress": call.ingress, "egress": size(response.headers, response.body)}
             for direction, count in sizes.items():
-                self._counters["bandwidth_bytes"][labelled(**where, direction=direction, **who)] += count
+                self._counters["bandwidth_bytes"][labelled(**where, direction=direction, **caller)] += count
         for clock, milliseconds in latencies.items() if switches["latency_metrics"] else ():
             counts = self._latencies.setdefault((clock, *where.values()), [0] * (len(BUCKETS[clock]) + 2))
             counts[bisect_left(BUCKETS[clock], milliseconds)] += 1

@@ -49,8 +49,8 @@ class Field:
             yield f"value must be greater than {self.gt}"
         if self.one_of and value not in self.one_of:
             yield f"expected one of: {', '.join(map(str, self.one_of))}"
-        if self.check and (said := self.check(value)):
-            yield said
+        if self.check and (broken := self.check(value)):
+            yield broken
 
 
 Fields = dict[str, Field]
@@ -91,7 +91,7 @@ def merged(schema: Fields, top: Row, bottom: Row) -> Row:
 
 
 def matching(pattern: str, otherwise: str) -> Check:
-    """A check whose complaint is `otherwise`, with the value for {}."""
+    """A check whose message is `otherwise`, with the value for {}."""
     return lambda value: None if re.search(pattern, value) else otherwise.replace("{}", value)
 
 

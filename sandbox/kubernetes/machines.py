@@ -48,7 +48,7 @@ def runs(name: str) -> int:
 
 
 def stop(name: str) -> None:
-    """Pull the plug, and clear the cgroups that nobody lives in any more."""
+    """Pull the plug, and remove its cgroups once no process is left in them."""
     if pid := runs(name):
         os.kill(pid, signal.SIGKILL)
         until(f"{name} to be gone", lambda: not runs(name))

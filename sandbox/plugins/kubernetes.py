@@ -33,7 +33,7 @@ LEFT_ALONE, UNSUPPORTED = ("helm.sh/", "kustomize", "yaml", "index"), "charts, Y
 
 
 class Kubernetes(Plugin):
-    """One cluster; where it cannot be reached, previews still work and everything else says so."""
+    """One cluster; where it is unreachable, only previews work."""
 
     def __init__(self) -> None:
         super().__init__({}, CONFIG, self._reach)
@@ -80,7 +80,7 @@ class Kubernetes(Plugin):
         return protocol.CheckResponse(properties(thing), [])
 
     def _autonamed(self, request: protocol.CheckRequest, metadata: Object, before: Object) -> Object:
-        """The name it had, else the program's name of it and some letters, and a note that nobody chose it."""
+        """The name it had, else the resource's name and a hash, annotated as generated."""
         note = {f"{PREFIX}autonamed": "true"}
         kept = before.get("name") if note.items() <= (before.get("annotations") or {}).items() else None
         made = f"{request.name}-{hashlib.sha256(request.random_seed).hexdigest()[:8]}"
@@ -165,9 +165,9 @@ class Kubernetes(Plugin):
         try:
             return self._cluster.apply(thing, manager, force=force, dry_run=dry_run)
         except Refused as error:
-            said = f"the resource managed by field manager {manager!r} had an apply conflict: {error}"
+            message = f"the resource managed by field manager {manager!r} had an apply conflict: {error}"
             if error.reason == "Conflict":
-                raise Refused(409, "Conflict", f"server-side apply field conflict detected: {said}") from error
+                raise Refused(409, "Conflict", f"server-side apply field conflict detected: {message}") from error
             raise
 
     def _ready(self, live: Object, thing: Object, manager: str, timeout_seconds: float) -> Object:
@@ -210,7 +210,7 @@ class Kubernetes(Plugin):
         return await self._aside(self._seen, request)
 
     def _seen(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
-        """What lives; its inputs are what of it was asked for, or all of it where nobody asked yet."""
+        """The live object; its inputs are the fields that were set, or all of them on an import."""
         olds, inputs = plain(request.properties), plain(request.inputs)
         version, kind = token(request.type)
         namespace, _, name = request.resource_id.rpartition("/")
@@ -262,7 +262,7 @@ def token(resource_type: str) -> tuple[str, str]:
 
 
 def annotation(thing: Object, name: str) -> str:
-    """One of Pulumi's own annotations, by which a program says how to treat an object."""
+    """One of Pulumi's own annotations, by which a program directs the treatment of an object."""
     notes = (thing.get("metadata") or {}).get("annotations") or {}
     return str(notes.get(f"{PREFIX}{name}") or "") if isinstance(notes, dict) else ""
 
@@ -282,13 +282,13 @@ def name_of(live: Object) -> str:
 
 
 def checkpoint(live: Object, thing: Object, manager: str) -> Object:
-    """What is kept of it: how it lives, what was asked for, and as whom."""
+    """The state: the live object, the inputs, and the field manager."""
     metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
     return {**live, "metadata": metadata, INPUTS: thing, MANAGER: manager}
 
 
 def hidden(state: Object) -> frozenset[str]:
-    """What of a state nobody may read: what was asked for holds whatever was secret in it."""
+    """The secret keys of a state: the inputs hold every secret of theirs."""
     return words(INPUTS, {"data", "stringData"} if state.get("kind") == "Secret" else ())
 
 

@@ -63,7 +63,7 @@ def test_images_come_from_the_stack_file_and_other_keys_do_not(tmp_path: Path) -
     assert docker_images.wanted_images(stack) == {"imageKong": "kong:3.9.3"}
 
 
-def test_a_stack_file_that_is_empty_names_no_image_and_a_broken_one_is_said_to_be(tmp_path: Path) -> None:
+def test_an_empty_stack_file_names_no_image_and_a_broken_one_is_reported(tmp_path: Path) -> None:
     stack = tmp_path / "Pulumi.dev.yaml"
     for nothing in ("", "config:\n", "no mapping"):
         stack.write_text(nothing)
