@@ -72,9 +72,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.headers["Authorization"] == f"Basic {admin}":
             status, body = self.grafana.page(path)
         self.send_response(status)
-        self.send_header(
-            "Content-Type", f"{'application/json' if path == '/api/health' else 'text/html'}; charset=utf-8"
-        )
+        self.send_header("Content-Type", kind)
         self.send_header("WWW-Authenticate", "Basic") if status == 401 else None
         self.end_headers()
         self.wfile.write(body.encode())
