@@ -62,7 +62,7 @@ pin: .venv/ready  ## write each image's digest into the stack file, as its regis
 	@$(CLI) pin --stack $(STACK)
 
 test: parts  ## every test, against the real engine and a running stack
-	@$(PYTHON) -m pytest
+	@$(PYTHON) -m pytest tests services/rag/tests sandbox/tests
 
 load: parts  ## make load PROFILE=seed|slo|ratelimit|soak, on a stack of its own; KEEP=1 leaves that up
 	@$(PROVE) load $(if $(PROFILE),--profile $(PROFILE)) $(if $(FACTOR),--factor $(FACTOR)) $(if $(KEEP),--keep)
@@ -100,14 +100,18 @@ k8s-down: .venv/ready  ## remove that Kubernetes; nothing of it stays
 	@$(PYTHON) -m sandbox.kubernetes down
 
 test-k8s: k8s-up  ## the prod stack on that Kubernetes, or on the one that KUBECONFIG names
-	@$(PYTHON) -m pytest tests/live/test_8_kubernetes.py tests/sandbox/test_kubernetes.py
+	@$(PYTHON) -m pytest tests/live/test_8_kubernetes.py sandbox/tests/test_kubernetes.py
 
-.venv/ready: requirements.lock
+.venv/ready: requirements.lock sandbox/requirements.lock
 	@test -x .venv/bin/pip || python3 -m venv .venv
 	@.venv/bin/pip install --quiet uv==0.13.9
-	@.venv/bin/uv pip sync --quiet --require-hashes requirements.lock
+	@.venv/bin/uv pip sync --quiet --require-hashes $^
 	@touch $@
 
-lock: .venv/ready  ## write requirements.lock from pyproject.toml
-	@.venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--no-annotate --no-header pyproject.toml --group rag --group sandbox --group dev -o requirements.lock
+PIN = .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-annotate --no-header
+
+lock: .venv/ready  ## write requirements.lock from pyproject.toml, and the sandbox's from its own at the same versions
+	@$(PIN) pyproject.toml --group rag --group dev -o requirements.lock
+	@$(PIN) sandbox/pyproject.toml --group sandbox/pyproject.toml:stand-ins --group sandbox/pyproject.toml:tests \
+		--constraint requirements.lock -o sandbox/requirements.lock

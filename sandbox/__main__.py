@@ -13,7 +13,7 @@ from rich.table import Column, Table
 
 from sandbox import debian, docker_engine, docker_images, parts, pulumi_cli, pulumi_plugins
 from sandbox.kubernetes import cluster as kubernetes
-from sandbox.progress import SetupError, say
+from sandbox.progress import SetupError, report
 
 ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".state"
@@ -23,7 +23,7 @@ def main() -> None:
     """`python -m sandbox`, or `python -m sandbox --down` to stop the Docker engine it started."""
     try:
         if sys.argv[1:] == ["--down"]:
-            say("stopped" if docker_engine.stop_engine() else "no engine of the sandbox was running")
+            report("stopped" if docker_engine.stop_engine() else "no engine of the sandbox was running")
         elif sys.argv[1:]:
             raise SetupError(f"Nothing or --down was expected; found {sys.argv[1:]}.")
         else:
@@ -58,7 +58,7 @@ def pulumi_parts() -> list[parts.Part]:
 
 
 def show(everything: list[parts.Part]) -> None:
-    """Say which part is real and which stands in."""
+    """Print which part is real and which is a stand-in."""
     columns = (Column(name, overflow="fold") for name in ("part", "wanted", "used", "real or stand-in"))
     table = Table(*columns, box=SIMPLE)
     for part in everything:

@@ -28,7 +28,7 @@ def clear(*names: str) -> bool:
         for folder in sorted((top, *top.rglob("*/")), key=lambda path: -len(path.parts)) if top.exists() else ():
             try:
                 folder.rmdir()
-            except OSError:  # someone still lives, or dies, in there
+            except OSError:  # a process is still in there
                 return False
     return True
 

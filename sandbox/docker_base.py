@@ -8,9 +8,9 @@ import docker
 
 from sandbox import debian
 from sandbox.docker_engine import prove_names
-from sandbox.progress import run, say
+from sandbox.progress import report, run
 
-TOLD = (
+REPORTED = (
     "haproxy",
     "postgresql-15",
     "prometheus",
@@ -18,21 +18,21 @@ TOLD = (
     "prometheus-postgres-exporter",
     "prometheus-redis-exporter",
     "python3",
-)  # whose version the summary tells
-PACKAGES = ",".join((*TOLD, "python3-pip", "python3-venv", "ca-certificates", "wget"))
+)  # the summary names their versions
+PACKAGES = ",".join((*REPORTED, "python3-pip", "python3-venv", "ca-certificates", "wget"))
 # LLVM only speeds PostgreSQL up, and the time zones come unpacked into 210 MB of single files.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*", "/usr/share/i18n/*", "/usr/lib/*/libLLVM*",
             "/usr/share/javascript/moment-timezone/*/*")  # fmt: skip
-ASK = f"chroot \"$1\" dpkg-query -W -f 'LABEL debian.${{Package}}=${{Version}}\\n' {' '.join(TOLD)}"
+ASK = f"chroot \"$1\" dpkg-query -W -f 'LABEL debian.${{Package}}=${{Version}}\\n' {' '.join(REPORTED)}"
 IMAGE = f"sandbox/base:{hashlib.sha256(repr((PACKAGES, LEFT_OUT, ASK)).encode()).hexdigest()[:8]}"
 
 
 def ensure(client: docker.DockerClient) -> None:
-    """Unless the engine has it, bootstrap Debian and import it, its labels telling the versions that matter."""
+    """Unless the engine has it, bootstrap Debian and import it, with the versions that matter as labels."""
     if client.images.list(IMAGE):
         return
     debian.ensure(mmdebstrap="mmdebstrap")
-    say(f"bootstrapping Debian with {PACKAGES}")
+    report(f"bootstrapping Debian with {PACKAGES}")
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         run("mmdebstrap", "--variant=minbase", "--aptopt=Acquire::Languages none", "--dpkgopt=force-unsafe-io",
             *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT), f"--include={PACKAGES}",

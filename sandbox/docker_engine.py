@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,8 @@ from pathlib import Path
 import docker
 
 from sandbox import cgroups, debian
-from sandbox.progress import SetupError, say
+from sandbox.polling import poll
+from sandbox.progress import SetupError, report
 
 HOME = Path("/var/lib/rag-platform-sandbox")  # outside the clone: images survive a fresh one
 PID_FILE = Path("/run/rag-platform-sandbox.pid")  # on /run: a reboot forgets it
@@ -21,7 +21,7 @@ SOCKET = "unix:///var/run/docker.sock"
 DESKTOP = f"unix://{Path.home()}/.docker/run/docker.sock"
 FREE_GIB = 4
 # As systemd has it: the engine weighs as much as one of its containers. In no cgroup each of its threads would weigh as
-# much as all containers together, and whoever starts one would take the processors from all others.
+# much as all containers together, and a container start would take the processors from all others.
 CGROUP = "rag-platform-sandbox"
 ENTER = 'for group in $ENGINE_CGROUPS; do echo $$ > "$group/cgroup.procs"; done; exec "$@"'
 
@@ -83,7 +83,7 @@ def _start() -> None:
     HOME.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(HOME).free / 2**30) < FREE_GIB:
         raise SetupError(f"{FREE_GIB} GiB free expected under {HOME}; found {free:.1f}. Make room.")
-    say(f"starting dockerd (data and log under {HOME})")
+    report(f"starting dockerd (data and log under {HOME})")
     command = ["/bin/sh", "-c", ENTER, "sh", "dockerd", f"--data-root={HOME}/docker", f"--pidfile={PID_FILE}",
                f"--host={SOCKET}", f"--cgroup-parent=/{CGROUP}"]  # fmt: skip
     env = os.environ | {"PATH": debian.PATH, "ENGINE_CGROUPS": " ".join(map(str, _own_cgroups()))}
@@ -102,7 +102,7 @@ def _own_cgroups() -> list[Path]:
     try:
         return cgroups.make(CGROUP, "engine")
     except OSError as error:
-        say(f"the engine gets no cgroup of its own: {error}")
+        report(f"the engine gets no cgroup of its own: {error}")
         return []
 
 
@@ -116,8 +116,5 @@ def own_pid() -> int | None:
 
 
 def _wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > deadline:
-            raise SetupError(f"The Docker engine was expected to obey within 60 s; found it does not. See {LOG}.")
-        time.sleep(0.2)
+    message = f"The Docker engine was expected to start or stop within 60 s; found that it did not. See {LOG}."
+    poll(condition, 60, lambda: SetupError(message))

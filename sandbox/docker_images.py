@@ -9,7 +9,7 @@ import yaml
 from sandbox.docker_engine import registry_answers
 from sandbox.docker_recipes import RECIPES, ensure
 from sandbox.parts import Found, Part, first
-from sandbox.progress import SetupError, say
+from sandbox.progress import SetupError, report
 
 
 def wanted_images(stack_file: Path) -> dict[str, str]:
@@ -21,7 +21,7 @@ def wanted_images(stack_file: Path) -> dict[str, str]:
         raise SetupError(f"expected YAML in {stack_file.name}{line}, found a mistake: {error.problem}") from error
     config = found.get("config") if isinstance(found, dict) else None
     if not isinstance(config, dict):
-        return {}  # what is wrong with it is said where all of it is checked
+        return {}  # the settings report what is wrong with it
     keys = {key.rpartition(":")[2]: value for key, value in config.items()}
     return {key: value for key, value in keys.items() if key.startswith("image")}
 
@@ -43,11 +43,11 @@ def provide(engine: str, key: str, wanted: str) -> Part:
     def pulled() -> Found | None:
         if not registry_answers(engine):
             return None
-        say(f"pulling {wanted}")
+        report(f"pulling {wanted}")
         try:
             client.images.pull(wanted)
         except docker.errors.DockerException as error:
-            say(f"{wanted} could not be pulled: {error}")
+            report(f"{wanted} could not be pulled: {error}")
         return present()
 
     def built() -> Found | None:

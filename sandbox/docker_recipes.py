@@ -14,10 +14,10 @@ from pathlib import Path
 import docker
 
 from sandbox import docker_base
-from sandbox.progress import SetupError, say
+from sandbox.progress import SetupError, report
 
-ROOT = Path(__file__).parent.parent
-SHARED = ("pydantic", "PyJWT", "PyYAML", "starlette", "uvicorn")  # pinned for the product already
+SANDBOX = Path(__file__).parent
+ROOT = SANDBOX.parent
 Files = dict[str, bytes]
 
 
@@ -35,7 +35,7 @@ class Recipe:
     @cached_property
     def files(self) -> Files:
         """The build context, read once: what names the image is what goes into it."""
-        folder = ROOT / "sandbox/images" / self.name
+        folder = SANDBOX / "images" / self.name
         own = folder.iterdir() if folder.exists() else ()
         return {path.name: path.read_bytes() for path in own} | self.brings()
 
@@ -60,14 +60,14 @@ def _access() -> Files:
 
 
 def _requirements() -> Files:
-    own = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["sandbox"]
-    pins = re.findall(r"^\S+==\S+", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
-    return {"requirements": "\n".join((*own, *SHARED)).encode(), "constraints": "\n".join(pins).encode()}
+    own = tomllib.loads((SANDBOX / "pyproject.toml").read_text())["dependency-groups"]["stand-ins"]
+    pins = re.findall(r"^\S+==\S+", (SANDBOX / "requirements.lock").read_text(), re.MULTILINE)
+    return {"requirements": "\n".join(own).encode(), "constraints": "\n".join(pins).encode()}
 
 
 def _stand_in(name: str) -> Recipe:
     def code() -> Files:
-        return {f"code/{path.name}": path.read_bytes() for path in (ROOT / "sandbox" / name).glob("*.py")}
+        return {f"code/{path.name}": path.read_bytes() for path in (SANDBOX / name).glob("*.py")}
 
     return Recipe(name=name, on=WHEELS, brings=code)
 
@@ -102,7 +102,7 @@ def ensure(client: docker.DockerClient, recipe: Recipe) -> str:
     if client.images.list(recipe.tag):
         return recipe.tag
     docker_base.ensure(client) if recipe.on is None else ensure(client, recipe.on)
-    say(f"building {recipe.tag}")
+    report(f"building {recipe.tag}")
     kind = "real" if recipe.debian or recipe.origin else "stand-in"
     try:
         client.images.build(fileobj=_tar(recipe.files), custom_context=True, tag=recipe.tag, network_mode="host",

@@ -11,7 +11,7 @@ class SetupError(Exception):
     """One sentence for the operator: what was expected, what was found, what to do."""
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     """Print one line, with the seconds since the sandbox began."""
     print(f"[{time.monotonic() - _STARTED:6.1f}s] {text}", flush=True)
 

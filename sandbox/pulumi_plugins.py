@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sandbox.parts import Found, Part, first
-from sandbox.progress import SetupError, run, say
+from sandbox.progress import SetupError, report, run
 from sandbox.pulumi_cli import site_answers
 
 ROOT = Path(__file__).parent.parent
@@ -45,11 +45,11 @@ def _plugin(name: str, cli: str, executable: Path) -> Part:
     def installed() -> Found | None:
         if not site_answers():
             return None
-        say(f"installing the {name} plugin {number}")
+        report(f"installing the {name} plugin {number}")
         try:
             run(cli, "plugin", "install", "resource", name, number)
         except SetupError as error:
-            say(str(error))
+            report(str(error))
         return present()
 
     def stand_in() -> Found:

@@ -11,7 +11,7 @@ from sandbox.kong.entity_schemas import KINDS
 from sandbox.kong.health import Balancer
 from sandbox.kong.node import BY_PRIORITY, Node
 from sandbox.kong.plugin_schemas import PLUGINS
-from sandbox.kong.schemas import Row, described
+from sandbox.kong.schemas import Row
 from sandbox.kong.settings import VERSION, setting
 from sandbox.kong.status import Status, as_json
 from sandbox.kong.store import DownError, Memory
@@ -48,7 +48,7 @@ class Admin:
         return as_json(*answer)
 
     async def _about(self) -> Row:
-        """Who this is: not Kong, and it says so."""
+        """The node's information, which names it a stand-in."""
         used = sorted({row["name"] for row in await self.node.store.rows("plugins")})
         available = {name: {"version": VERSION, "priority": PLUGINS[name].priority} for name in BY_PRIORITY}
         return {
@@ -73,8 +73,6 @@ class Admin:
     async def _read(self, parts: list[str], query: dict[str, str]) -> Answer:
         if parts == [""]:
             return 200, await self._about()
-        if parts[0] == "schemas":
-            return _schema(parts)
         if parts[0] == "upstreams" and parts[2:] == ["health"]:
             _, _, targets = await self._located([*parts[:2], "targets"])
             data = [self._balancer(target).health(target) for target in targets]
@@ -87,7 +85,7 @@ class Admin:
 
     async def _change(self, request: Request, parts: list[str]) -> Answer:
         if request.method == "PUT" and parts[-1] in ("healthy", "unhealthy"):
-            return await self._judge(parts)
+            return await self._mark(parts)
         key = "" if len(parts) % 2 else parts[-1]
         kind, owner, rows = await self._located(parts[:-1] if key else parts)
         if request.method not in CHANGES or bool(key) == (request.method == "POST"):
@@ -107,11 +105,11 @@ class Admin:
         await self.node.changed(kind)
         return answer
 
-    async def _judge(self, parts: list[str]) -> Answer:
-        """Call a target healthy or not, whatever was seen of it."""
+    async def _mark(self, parts: list[str]) -> Answer:
+        """Mark a target as healthy or not, whatever its checks found."""
         _, _, targets = await self._located(parts[:3])
         target = _named("targets", targets, parts[3])
-        self._balancer(target).judge(target["target"], healthy=parts[-1] == "healthy")
+        self._balancer(target).mark(target["target"], healthy=parts[-1] == "healthy")
         return 204, None
 
     def _balancer(self, target: Row) -> Balancer:
@@ -130,20 +128,11 @@ def _named(kind: str, rows: list[Row], key: str) -> Row:
 
 
 def _page(path: str, rows: list[Row], query: dict[str, str]) -> Row:
-    """A list, a hundred at a time unless the query says otherwise."""
+    """A list, a hundred at a time unless the query asks for more or less."""
     start, size = int(query.get("offset", 0)), int(query.get("size", 100))
     end = start + size
     more = {"next": None} if end >= len(rows) else {"next": f"/{path}?offset={end}", "offset": str(end)}
     return {"data": rows[start:end], **more}
-
-
-def _schema(parts: list[str]) -> Answer:
-    if parts[1:2] == ["plugins"] and len(parts) > 2 and parts[2] in PLUGINS:
-        config = {"type": "record", "required": True, "fields": described(PLUGINS[parts[2]].config)}
-        return 200, {"fields": [{"config": config}], "entity_checks": []}
-    if len(parts) == 2 and parts[1] in KINDS:
-        return 200, {"fields": described(KINDS[parts[1]].schema), "entity_checks": []}
-    return 404, {"message": f"No {'plugin' if len(parts) > 2 else 'entity'} named '{parts[-1]}'"}
 
 
 def _body(request: Request) -> Row:

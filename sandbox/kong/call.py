@@ -1,4 +1,4 @@
-"""One request on its way through Kong: what is known of it, what plugins change, and how Kong words its answers."""
+"""One request on its way through Kong: what is known of it, what plugins change, and Kong's own responses."""
 
 import json
 import re
@@ -62,13 +62,13 @@ def fault() -> ExitError:
 
 @lru_cache(maxsize=4096)
 def trusted(address: str) -> bool:
-    """Whether this is one of our own proxies, which is believed about whom it speaks for."""
+    """Whether this is one of our own proxies, whose forwarding headers are used."""
     networks = [ip_network(entry.strip()) for entry in setting("TRUSTED_IPS").split(",") if entry.strip()]
     return any(ip_address(address) in network for network in networks)
 
 
 def client_address(peer: str, headers: Headers) -> str:
-    """Who asks: the peer, or whom a trusted peer names; with KONG_REAL_IP_RECURSIVE the last named one not trusted."""
+    """The peer, or the address that a trusted peer names; with KONG_REAL_IP_RECURSIVE the last one not trusted."""
     if not trusted(peer):
         return peer
     name = setting("REAL_IP_HEADER", "X-Real-IP").lower()

@@ -1,4 +1,4 @@
-"""Kong's declarative format: a YAML tree of entities, each complaint with the path to its field."""
+"""Kong's declarative format: a YAML tree of entities, each error with the path to its field."""
 
 import uuid
 from typing import Any
@@ -10,11 +10,11 @@ from sandbox.kong.entity_schemas import KINDS
 from sandbox.kong.schemas import Row
 from sandbox.kong.store import Memory
 
-ORDER = ("services", "routes", "upstreams", "targets", "consumers", "jwt_secrets", "acls", "plugins")
+ORDER = ("services", "routes", "upstreams", "targets", "consumers", "jwt_secrets", "plugins")
 
 
 class InvalidError(Exception):
-    """The file cannot be used; says where and why."""
+    """The file cannot be used: where and why."""
 
 
 async def parse(text: str) -> Memory:
@@ -61,9 +61,9 @@ async def _declare_one(store: Memory, kind: str, item: Any, parent: Row, where: 
 
 
 def _sentences(found: Any, item: str) -> list[str]:
-    said: list[str] = []
+    lines: list[str] = []
     for key, wrong in found.items() if isinstance(found, dict) else enumerate(found, 1):
         start = f"- in entry {key} of '{item}':" if isinstance(key, int) else f"in '{key}':"
         inner = [f"  {line}" for line in _sentences(wrong, str(key))] if isinstance(wrong, dict | list) else []
-        said += [start, *inner] if inner else [f"{start} {wrong}"] if wrong else []
-    return said
+        lines += [start, *inner] if inner else [f"{start} {wrong}"] if wrong else []
+    return lines

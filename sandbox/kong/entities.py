@@ -1,4 +1,4 @@
-"""What may be written: an entity whole and valid, unique, of parents that exist; and what a deletion takes along."""
+"""Writing: an entity must be valid and unique, with parents that exist; a deletion cascades."""
 
 import copy
 import secrets
@@ -30,13 +30,15 @@ def _refused(status: int, code: int, name: str, message: str, fields: Row) -> Re
 
 
 def _violation(found: Row) -> RefusedError:
-    said = list(found.get("@entity", []))
+    messages = list(found.get("@entity", []))
     for name in sorted(found.keys() - {"@entity"}):
         inner = dict(enumerate(found[name], 1)) if isinstance(found[name], list) else found[name]
         parts = inner.items() if isinstance(inner, dict) else [("", inner)]
-        said += [f"{name}{'.' if key else ''}{key}: {_lua(v) if isinstance(v, dict) else v}" for key, v in parts if v]
-    count = f"{len(said)} schema violations" if len(said) > 1 else "schema violation"
-    return _refused(400, 2, "schema violation", f"{count} ({'; '.join(said)})", found)
+        messages += [
+            f"{name}{'.' if key else ''}{key}: {_lua(v) if isinstance(v, dict) else v}" for key, v in parts if v
+        ]
+    count = f"{len(messages)} schema violations" if len(messages) > 1 else "schema violation"
+    return _refused(400, 2, "schema violation", f"{count} ({'; '.join(messages)})", found)
 
 
 def schema_of(kind: str, row: Row) -> Fields:
@@ -120,12 +122,12 @@ async def write(store: Store, kind: str, given: Row, old: Row | None = None, *, 
             message = f"the foreign key '{_lua(row[name])}' does not reference an existing '{name}s' entity."
             raise _refused(400, 4, "foreign key violation", message, {name: row[name]})
         row[name] = {"id": parent["id"]}
-    await _refuse_twins(store, kind, row)
+    await _reject_duplicates(store, kind, row)
     await store.save(kind, row)
     return row
 
 
-async def _refuse_twins(store: Store, kind: str, row: Row) -> None:
+async def _reject_duplicates(store: Store, kind: str, row: Row) -> None:
     for other in await store.rows(kind):
         for names in KINDS[kind].unique:
             key = {name: row[name] for name in names}

@@ -1,4 +1,4 @@
-"""Kong's entities, field by field: what each may hold, what must be unique, and who belongs to whom."""
+"""Kong's entities, field by field: what each may hold, what must be unique, and what belongs to what."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -99,6 +99,5 @@ KINDS = {
         "consumer": OWNER, "key": s.STRING, "secret": s.STRING, "rsa_public_key": s.STRING,
         "algorithm": Field("string", "HS256", one_of=ALGORITHMS),
     }, "key", (("key",),)),
-    "acls": Kind({"consumer": OWNER, "group": Field("string", required=True)}, "group", (("consumer", "group"),)),
 }
 # fmt: on

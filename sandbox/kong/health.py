@@ -11,7 +11,7 @@ from sandbox.kong.wire import Client, Request, UnreachableError
 
 @dataclass(eq=False)
 class Peer:
-    """One address of a target, and what was seen of it."""
+    """One address of a target, and what was observed of it."""
 
     host: str
     ip: str
@@ -45,7 +45,7 @@ class Peer:
 
 
 class Balancer:
-    """One upstream: its targets' addresses and whose turn it is; what was seen of them outlives a change."""
+    """One upstream: its targets' addresses and whose turn it is; what was observed of them outlives a change."""
 
     def __init__(self, upstream: Row, targets: list[Row], client: Client, old: "Balancer | None") -> None:
         self.upstream, self.targets, self.client, self.checks = upstream, targets, client, upstream["healthchecks"]
@@ -104,8 +104,8 @@ class Balancer:
         except UnreachableError as error:
             peer.saw("timeouts" if error.timed_out else "tcp_failures", active)
 
-    def judge(self, target: str, *, healthy: bool) -> None:
-        """Call every address of a target healthy or not, whatever was seen."""
+    def mark(self, target: str, *, healthy: bool) -> None:
+        """Mark every address of a target as healthy or not, whatever its checks found."""
         for peer in self.peers[target]:
             peer.healthy, peer.seen = healthy, Counter()
 

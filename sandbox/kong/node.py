@@ -1,4 +1,4 @@
-"""One Kong node: what it believes about routes, plugins and upstreams, and how late it learns of changes."""
+"""One Kong node: its snapshots of routes, plugins and upstreams, and how late they follow changes."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ class Node:
         self._timers: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Read everything once, then keep two clocks: routes and plugins are each learned of in their own time."""
+        """Read everything once, then refresh routes and plugins independently of each other."""
         for rebuild in (self.learn_routes, self.learn_plugins):
             await rebuild()
             if isinstance(self.store, Postgres):
@@ -59,8 +59,8 @@ class Node:
         self.plugins = {(row["name"], *((row[scope] or {"id": ""})["id"] for scope in scopes)): row for row in rows}
 
     async def changed(self, kind: str) -> None:
-        """Learn at once of what Kong learns of at once: credentials, and who is behind an upstream."""
-        if kind in ("consumers", "jwt_secrets", "acls"):
+        """Read at once what Kong reads at once: credentials, and the targets of an upstream."""
+        if kind in ("consumers", "jwt_secrets"):
             self._known.clear()
         if kind in ("upstreams", "targets"):
             targets = await self.store.rows("targets")

@@ -68,7 +68,7 @@ def _somewhere(config: Row) -> Row:
 
 
 def _bodies(config: Row) -> Row:
-    """The one thing here that the real one can: said when it is asked for, not left undone in silence."""
+    """Transforming bodies is not implemented here: refused, and not ignored in silence."""
     asked = any(config[verb]["body"] for verb in ("remove", "rename", "replace", "add", "append") if config[verb])
     return {"config": "this stand-in does not transform bodies"} if asked else {}
 

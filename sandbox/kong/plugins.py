@@ -25,7 +25,7 @@ def cors_headers(call: Call, config: Row) -> Headers:
     if origins == ["*"] or ("*" in origins and asked):
         if not config["credentials"] or not asked:
             return [("Access-Control-Allow-Origin", "*")]
-        origins = [asked]  # nobody may send cookies to just anybody, so anybody is named
+        origins = [asked]  # a wildcard is not allowed with credentials
     fixed = len(origins) == 1 and PLAIN.fullmatch(origins[0])
     allowed = origins[0] if fixed else asked if any(_is_origin(entry, asked) for entry in origins) else ""
     headers = [("Vary", "Origin")] + [("Access-Control-Allow-Origin", allowed)] * bool(allowed)
@@ -52,12 +52,12 @@ async def cors(call: Call, plugin: Row, _: Node) -> None:
     if not is_preflight(call) or config["preflight_continue"]:
         return
     private = config["private_network"] and first(headers, "access-control-request-private-network")
-    said = {
+    values = {
         "Headers": ",".join(config["headers"] or []) or first(headers, "access-control-request-headers"),
         "Methods": ",".join(config["methods"] or []),
         "Private-Network": "true" if private else "",
     }
-    answer = [(f"Access-Control-Allow-{name}", value) for name, value in said.items() if value]
+    answer = [(f"Access-Control-Allow-{name}", value) for name, value in values.items() if value]
     age = [] if config["max_age"] is None else [("Access-Control-Max-Age", f"{config['max_age']:g}")]
     raise ExitError(Response(200, cors_headers(call, config) + answer + age))
 

@@ -132,7 +132,7 @@ class Proxy:
 
 
 def _kong_headers(call: Call, response: Response, latencies: dict[str, int]) -> Headers:
-    """What Kong adds for the client: who answered, and who took how long."""
+    """The headers that Kong adds for the client: server, and latencies."""
     own = [("X-Kong-Request-Id", call.id)]
     own += [] if first(response.headers, "server") else [("Server", TOKEN)]
     if "upstream" not in latencies:
@@ -146,20 +146,20 @@ def _via(headers: Headers) -> tuple[str, str]:
 
 
 def _upstream_request(call: Call, match: Match, peer: Peer, balancer: Balancer | None) -> Request:
-    """What the upstream is asked: the call as plugins left it, and Kong's word on where it came from."""
+    """The request for the upstream: the call as plugins left it, and Kong's forwarding headers."""
     request, given = call.request, call.request.headers
     asked_host = first(given, "host")
     name = (balancer.upstream["host_header"] if balancer else None) or peer.host
     port = "" if peer.port == {"http": 80, "https": 443}.get(match.service["protocol"]) else f":{peer.port}"
-    seen = {"proto": request.scheme, "host": asked_host.partition(":")[0], "port": str(request.port)}
-    seen |= {"path": request.target.partition("?")[0], "prefix": match.prefix.rstrip("/")}
+    actual = {"proto": request.scheme, "host": asked_host.partition(":")[0], "port": str(request.port)}
+    actual |= {"path": request.target.partition("?")[0], "prefix": match.prefix.rstrip("/")}
     believed = trusted(request.peer)
-    told = {n: (believed and first(given, f"x-forwarded-{n}")) or seen[n] for n in FORWARDED}
+    forwarded = {n: (believed and first(given, f"x-forwarded-{n}")) or actual[n] for n in FORWARDED}
     chain = ", ".join(filter(None, (first(given, "x-forwarded-for"), request.peer)))
     headers = [
         ("Host", asked_host if match.route["preserve_host"] else f"{name}{port}"),
         ("Connection", "keep-alive"),
-        *((f"X-Forwarded-{n.title()}", value) for n, value in told.items() if value),
+        *((f"X-Forwarded-{n.title()}", value) for n, value in forwarded.items() if value),
         ("X-Forwarded-For", chain if first(given, "x-forwarded-for") else call.client),
         ("X-Real-IP", call.client),
         ("X-Kong-Request-Id", call.id),

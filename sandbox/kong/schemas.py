@@ -3,7 +3,7 @@
 import copy
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 Row = dict[str, Any]
@@ -49,15 +49,8 @@ class Field:
             yield f"value must be greater than {self.gt}"
         if self.one_of and value not in self.one_of:
             yield f"expected one of: {', '.join(map(str, self.one_of))}"
-        if self.check and (said := self.check(value)):
-            yield said
-
-    def described(self) -> Row:
-        """The field as `GET /schemas` shows it."""
-        shown = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
-        shown |= {"elements": self.elements.described()} if self.elements else {}
-        shown |= {"fields": described(self.fields)} if self.fields else {}
-        return {name: value for name, value in shown.items() if name != "check"}
+        if self.check and (broken := self.check(value)):
+            yield broken
 
 
 Fields = dict[str, Field]
@@ -70,11 +63,6 @@ def _is_a(kind: str, value: Any) -> bool:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and (kind == "number" or value == int(value))
     return isinstance(value, bool if kind == "boolean" else str)
-
-
-def described(schema: Fields) -> list[Row]:
-    """A schema in the list form of `GET /schemas`."""
-    return [{name: field.described()} for name, field in schema.items()]
 
 
 def problems(schema: Fields, row: Row) -> Row:
@@ -103,7 +91,7 @@ def merged(schema: Fields, top: Row, bottom: Row) -> Row:
 
 
 def matching(pattern: str, otherwise: str) -> Check:
-    """A check whose complaint is `otherwise`, with the value for {}."""
+    """A check whose message is `otherwise`, with the value for {}."""
     return lambda value: None if re.search(pattern, value) else otherwise.replace("{}", value)
 
 

@@ -37,7 +37,7 @@ To start a new installation from scratch, run 'kong migrations bootstrap'."""
 
 
 class CommandError(Exception):
-    """The command cannot be done; says why."""
+    """The command cannot be done: why."""
 
 
 async def migrations(words: Sequence[str]) -> None:
@@ -62,7 +62,7 @@ async def migrations(words: Sequence[str]) -> None:
 
 
 async def config(words: Sequence[str]) -> None:
-    """Say what is wrong with a declarative file, if anything is."""
+    """Report what is wrong with a declarative file."""
     if len(words) != 2 or words[0] != "parse":
         raise CommandError("expected 'config parse FILE'")
     try:
@@ -83,7 +83,7 @@ async def health(_: Sequence[str]) -> None:
 
 
 async def serve(_: Sequence[str]) -> None:
-    """Serve until told to stop, then finish what was begun."""
+    """Serve until a signal, then finish open requests."""
     node = Node(await open_store())
     await node.start()
     servers = []
@@ -135,7 +135,7 @@ def _self_signed() -> ssl.SSLContext:
 
 
 async def version(_: Sequence[str]) -> None:
-    """Say which Kong this stands in for."""
+    """Print the version of Kong that this stands in for."""
     print(VERSION)
 
 
@@ -143,7 +143,7 @@ COMMANDS = {"migrations": migrations, "docker-start": serve, "health": health, "
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Do what the command line says; 1 and a reason if that cannot be done."""
+    """Run a command; 1 and the reason on standard error if it fails."""
     command, *words = arguments or [""]
     try:
         if command not in COMMANDS:

@@ -1,4 +1,4 @@
-"""How Kong is told things: KONG_X, or a file named by KONG_X_FILE."""
+"""Kong's settings: KONG_X, or the file that KONG_X_FILE names."""
 
 import os
 from pathlib import Path

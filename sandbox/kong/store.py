@@ -53,13 +53,13 @@ class Postgres:
 
 async def _connected() -> psycopg.AsyncConnection[Any]:
     where = {"host": setting("PG_HOST", "127.0.0.1"), "port": setting("PG_PORT", "5432")}
-    who = {"user": setting("PG_USER", "kong"), "password": setting("PG_PASSWORD")}
-    address = make_conninfo(dbname=setting("PG_DATABASE", "kong"), **where, **who)
+    login = {"user": setting("PG_USER", "kong"), "password": setting("PG_PASSWORD")}
+    address = make_conninfo(dbname=setting("PG_DATABASE", "kong"), **where, **login)
     return await psycopg.AsyncConnection.connect(address, autocommit=True)
 
 
 class Memory:
-    """What a declarative file says."""
+    """The entities of a declarative file."""
 
     def __init__(self) -> None:
         self._rows: defaultdict[str, dict[str, Row]] = defaultdict(dict)
@@ -72,7 +72,7 @@ class Memory:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was said."""
+        """Whether there is no entity."""
         return not any(self._rows.values())
 
     async def remove(self, kind: str, row: Row) -> None:

@@ -1,4 +1,4 @@
-"""The jwt plugin: who signed the token, whether it holds, and what the upstream is told of it."""
+"""The jwt plugin: the token's credential, its validity, and the consumer headers for the upstream."""
 
 import json
 import re
@@ -21,7 +21,7 @@ IDENTITY = {"X-Consumer-ID": "id", "X-Consumer-Custom-ID": "custom_id", "X-Consu
 
 
 async def authenticate(call: Call, plugin: Row, node: Node) -> None:
-    """Let through who has a valid token, or anybody as the anonymous consumer if there is one."""
+    """Let a call with a valid token pass; any other as the anonymous consumer, if there is one."""
     config = plugin["config"]
     if call.request.method == "OPTIONS" and not config["run_on_preflight"]:
         return
@@ -33,11 +33,11 @@ async def authenticate(call: Call, plugin: Row, node: Node) -> None:
             raise
         credential, consumer = None, await _anonymous(config["anonymous"], node)
     call.consumer, call.credential = consumer, credential
-    told = {name: (consumer or {}).get(field) for name, field in IDENTITY.items()}
-    told |= {"X-Credential-Identifier": credential and credential["key"]}
-    told |= {"X-Anonymous-Consumer": None if credential else "true"}
-    kept = without(call.request.headers, *(name.lower() for name in told))
-    call.request.headers = kept + [(name, value) for name, value in told.items() if value]
+    headers = {name: (consumer or {}).get(field) for name, field in IDENTITY.items()}
+    headers |= {"X-Credential-Identifier": credential and credential["key"]}
+    headers |= {"X-Anonymous-Consumer": None if credential else "true"}
+    kept = without(call.request.headers, *(name.lower() for name in headers))
+    call.request.headers = kept + [(name, value) for name, value in headers.items() if value]
 
 
 async def _anonymous(name: str, node: Node) -> Row | None:
@@ -49,8 +49,8 @@ async def _credential(call: Call, config: Row, node: Node) -> Row:
     challenge = "Bearer" + (f' realm="{config["realm"]}"' if config["realm"] else "")
 
     def unauthorized(body: str | Row, error: str = ' error="invalid_token"') -> ExitError:
-        said = {"message": body} if isinstance(body, str) else body
-        return exit_with(401, said, ("WWW-Authenticate", challenge + error))
+        message = {"message": body} if isinstance(body, str) else body
+        return exit_with(401, message, ("WWW-Authenticate", challenge + error))
 
     tokens, claim = _tokens(call, config), config["key_claim_name"]
     if len(tokens) != 1:

@@ -14,7 +14,7 @@ from sandbox.kong.schemas import Row
 from sandbox.kong.wire import Request, Response, UnreachableError, first, without
 
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-SENDING: set[asyncio.Task[None]] = set()  # a task that nobody holds may vanish
+SENDING: set[asyncio.Task[None]] = set()  # a task without a reference may be collected
 
 
 async def opentelemetry(call: Call, plugin: Row, _: Node) -> None:

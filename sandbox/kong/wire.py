@@ -12,8 +12,8 @@ from sandbox.kong.names import Resolver
 
 Headers = list[tuple[str, str]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-UNVERIFIED = ssl._create_unverified_context()  # noqa: S323 - Kong does not verify upstreams either, unless told to
-BROKEN = (OSError, EOFError, ValueError, asyncio.LimitOverrunError)  # what a bad or lost peer looks like
+UNVERIFIED = ssl._create_unverified_context()  # noqa: S323 - Kong does not verify upstreams either, unless configured to
+BROKEN = (OSError, EOFError, ValueError, asyncio.LimitOverrunError)  # the errors of a bad or lost peer
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Response:
 
 
 class UnreachableError(Exception):
-    """No answer came; `sent` tells whether the upstream may have seen the request, `timed_out` whether we gave up."""
+    """No answer came; `sent`: the upstream may have received the request; `timed_out`: the time was over."""
 
     def __init__(self, sent: bool, timed_out: bool) -> None:
         super().__init__(sent, timed_out)
@@ -90,7 +90,7 @@ class Server:
             while await self._exchange(reader, writer):
                 pass
         except BROKEN:
-            pass  # nobody is left to answer
+            pass  # the client is gone
         finally:
             Server.active -= 1
             writer.close()

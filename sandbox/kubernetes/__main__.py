@@ -10,7 +10,7 @@ from sandbox import docker_engine, docker_images
 from sandbox.kubernetes import cluster, network
 from sandbox.kubernetes.api import Api, Refused, Unreachable
 from sandbox.kubernetes.places import HOME, NODES, Node
-from sandbox.progress import SetupError, say
+from sandbox.progress import SetupError, report
 
 ROOT = Path(__file__).parents[2]
 PARTS = ROOT / ".state/parts.json"
@@ -22,10 +22,10 @@ def main() -> None:
         if sys.argv[1:] == ["up"]:
             up()
         elif sys.argv[1:] == ["down"]:
-            say("stopped, and nothing left" if cluster.down() else "no cluster of the sandbox was running")
+            report("stopped and removed" if cluster.down() else "no cluster of the sandbox was running")
             remember()
         else:
-            befall(sys.argv[1:])
+            fault(sys.argv[1:])
     except SetupError as error:
         sys.exit(str(error))
 
@@ -33,14 +33,14 @@ def main() -> None:
 def up() -> None:
     """Leave a kubeconfig of a cluster that answers."""
     if server := given():
-        return say(f"{server} answers, and is used: images must be where it can pull them")
+        return report(f"{server} answers, and is used: images must be where it can pull them")
     if os.geteuid() != 0:
         raise SetupError("root was expected, to start a cluster; found another user. Point KUBECONFIG at a cluster.")
     engine = docker_engine.ensure_engine()
     wanted = docker_images.of_all(ROOT)
     kubeconfig = cluster.up(engine, [docker_images.provide(engine, key, image).used for key, image in wanted.items()])
     remember()
-    return say(f"three nodes are ready: export KUBECONFIG={kubeconfig}")
+    return report(f"three nodes are ready: export KUBECONFIG={kubeconfig}")
 
 
 def remember() -> None:
@@ -51,19 +51,19 @@ def remember() -> None:
         PARTS.write_text(json.dumps(written | {"env": others | cluster.environment()}, indent=2) + "\n")
 
 
-def befall(words: list[str]) -> None:
-    """What can happen to a node, for whoever wants to see what then happens: `off node-2`, `on`, `cut`, `join`."""
-    can: dict[str, Callable[[Node], None]] = {
+def fault(words: list[str]) -> None:
+    """Inject a fault into a node, or end it: `off node-2`, `on`, `cut`, `join`."""
+    actions: dict[str, Callable[[Node], None]] = {
         "off": cluster.power_off,
         "on": cluster.power_on,
         "cut": lambda one: network.cable(one, plugged=False),
         "join": lambda one: network.cable(one, plugged=True),
     }
     named = {one.name: one for one in NODES}
-    if len(words) != 2 or words[0] not in can or words[1] not in named:
-        wanted = f"up, down, or one of {', '.join(can)} with one of {', '.join(named)}"
+    if len(words) != 2 or words[0] not in actions or words[1] not in named:
+        wanted = f"up, down, or one of {', '.join(actions)} with one of {', '.join(named)}"
         raise SetupError(f"{wanted} was expected; found {' '.join(words) or 'nothing'}.")
-    can[words[0]](named[words[1]])
+    actions[words[0]](named[words[1]])
 
 
 def given() -> str:

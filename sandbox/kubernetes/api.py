@@ -25,7 +25,7 @@ class Refused(RuntimeError):
 
 
 class Unreachable(RuntimeError):
-    """No server answers, or nothing says where one is."""
+    """No server answers, or no kubeconfig names one."""
 
 
 class Api:
@@ -62,7 +62,7 @@ class Api:
         return f"{_root(api_version)}{where}/{plural}{'/' + name if name else ''}"
 
     def of(self, thing: Object) -> str:
-        """The path of an object that says what and where it is."""
+        """The path of an object."""
         metadata = thing["metadata"]
         namespace = metadata.get("namespace") or self.namespace
         return self.path(thing["apiVersion"], thing["kind"], namespace, metadata["name"])
@@ -72,7 +72,7 @@ class Api:
         return [{"apiVersion": api_version, "kind": kind, **item} for item in items]
 
     def apply(self, thing: Object, manager: str, *, force: bool = False, dry_run: bool = False) -> Object:
-        """Server-side apply: what `manager` no longer says is removed, what another one says is a conflict (409)."""
+        """Server-side apply: fields `manager` no longer sets are removed; a field of another is a conflict (409)."""
         query = {"fieldManager": manager, "force": str(force).lower(), **({"dryRun": "All"} if dry_run else {})}
         return self.call("PATCH", self.of(thing), query, thing, "application/apply-patch+yaml")
 
@@ -116,7 +116,7 @@ def _named(described: Object, kind: str, name: str) -> Object:
 
 
 def _trust(at: Object, user: Object) -> ssl.SSLContext:
-    """Whom to believe and who we are; a key is in a file only while it is being read."""
+    """The trusted authority and the client's certificate; its key is in a file only while it is read."""
     authority = _data(at, "certificate-authority")
     context = ssl.create_default_context(cadata=authority.decode() or None)
     if at.get("insecure-skip-tls-verify"):

@@ -13,19 +13,19 @@ EVERY_SECONDS = 0.5
 
 
 def main() -> None:
-    """Look at the cluster twice a second, and do what is to be done, until somebody ends this process."""
+    """Reconcile twice a second until this process is ended."""
     api, written = Api(str(KUBECONFIG)), dict.fromkeys(NODES, "")
     while True:
         try:
             provide_volumes(api)
             enforce(api, written)
         except (Refused, Unreachable, OSError) as error:
-            print(error, file=sys.stderr, flush=True)  # the next look may find the cluster better
+            print(error, file=sys.stderr, flush=True)  # the next round may succeed
         time.sleep(EVERY_SECONDS)
 
 
 def provide_volumes(api: Api) -> None:
-    """Make the volumes that claims wait for, and remove those that nobody claims any more."""
+    """Create the volumes that claims wait for, and remove those without a claim."""
     for wanted in volumes.missing(api.list("v1", "PersistentVolumeClaim")):
         volumes.make(wanted)
         with suppress(Refused):  # made the last time, and not bound yet
@@ -38,24 +38,24 @@ def provide_volumes(api: Api) -> None:
 
 def enforce(api: Api, written: dict[Node, str]) -> None:
     """Write each node's chains where they are not what they should be: nothing else touches them."""
-    seen = (
+    observed = (
         api.list("networking.k8s.io/v1", "NetworkPolicy"),
         api.list("v1", "Pod"),
         api.list("v1", "Namespace"),
     )
     for node in NODES:
-        wanted = policies.chains(*seen, node.name)
+        wanted = policies.chains(*observed, node.name)
         if wanted != written[node]:
-            failed = _within(node, "iptables-restore", "--noflush", said=wanted)
+            failed = _within(node, "iptables-restore", "--noflush", stdin=wanted)
             if _within(node, "iptables", "-C", "FORWARD", "-j", policies.TOP):
                 failed |= _within(node, "iptables", "-I", "FORWARD", "-j", policies.TOP)
-            written[node] = "" if failed else wanted  # what failed is tried again at the next look
+            written[node] = "" if failed else wanted  # what failed is tried again in the next round
 
 
-def _within(node: Node, *command: str, said: str = "") -> int:
+def _within(node: Node, *command: str, stdin: str = "") -> int:
     """Run a command in the node's network; the reason of a failure goes to the log."""
     there = ["nsenter", f"--net=/run/netns/{node.namespace}", *command]
-    return subprocess.run(there, input=said, text=True, check=False).returncode
+    return subprocess.run(there, input=stdin, text=True, check=False).returncode
 
 
 if __name__ == "__main__":

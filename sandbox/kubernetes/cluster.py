@@ -1,4 +1,4 @@
-"""A Kubernetes of three nodes on this machine: up, down, and what can befall a node."""
+"""A Kubernetes of three nodes on this machine: up, down, and faults of a node."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from sandbox import debian
 from sandbox.kubernetes import binaries, control_plane, identities, images, machines, network, node
 from sandbox.kubernetes.api import Api, Refused, Unreachable
 from sandbox.kubernetes.places import HOME, KUBECONFIG, NAMES, NODES, PLUGINS, VOLUMES, Node
-from sandbox.progress import say
+from sandbox.progress import report
 
 MADE = HOME / "made"  # a start that was interrupted left none
 ADDONS = Path(__file__).parent / "addons.yaml"
@@ -43,7 +43,7 @@ def environment() -> dict[str, str]:
 
 
 def _start(built: Path) -> None:
-    say("starting the control plane and three nodes")
+    report("starting the control plane and three nodes")
     VOLUMES.mkdir()
     network.lay()
     identities.make()
@@ -56,16 +56,16 @@ def _start(built: Path) -> None:
 
 
 def running() -> bool:
-    """Whether it was made whole and is switched on; a node may be off, and comes back with power_on."""
+    """Whether its creation was completed and it is switched on; a node may be off, and comes back with power_on."""
     return MADE.exists() and bool(machines.runs(control_plane.NAME))
 
 
 def well(api: Api) -> bool:
-    """Whether every node is ready and answers for names."""
+    """Whether every node is ready and resolves names."""
     try:
-        seen = {one["metadata"]["name"] for one in api.list("v1", "Node") if _ready(one)}
+        ready = {one["metadata"]["name"] for one in api.list("v1", "Node") if _ready(one)}
         names = api.call("GET", api.path("apps/v1", "DaemonSet", "kube-system", "coredns"))["status"]
-        return seen == {one.name for one in NODES} and names.get("numberReady") == len(NODES)
+        return ready == {one.name for one in NODES} and names.get("numberReady") == len(NODES)
     except (Refused, Unreachable):
         return False
 

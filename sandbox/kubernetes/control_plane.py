@@ -25,7 +25,7 @@ def programs(binaries: Path) -> str:
     }
     managers["kube-controller-manager"] |= {
         "service-account-private-key-file": conf / "tokens.key",
-        "root-ca-file": identities.CA,  # else nobody in the cluster trusts the API server
+        "root-ca-file": identities.CA,  # else no pod trusts the API server
         "use-service-account-credentials": "true",
         "node-monitor-period": "500ms",
         "node-monitor-grace-period": "4s",

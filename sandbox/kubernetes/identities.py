@@ -1,4 +1,4 @@
-"""Who is who in the cluster: a certificate authority, certificates, and kubeconfigs that carry them."""
+"""Identities in the cluster: a certificate authority, certificates, and kubeconfigs that carry them."""
 
 import base64
 import ipaddress
@@ -22,7 +22,7 @@ SERVES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kuberne
 
 
 def make() -> None:
-    """Everyone's keys and certificates; as good as new each time, for they live as long as the cluster."""
+    """Create all keys and certificates; they live as long as the cluster."""
     FOLDER.mkdir(parents=True, mode=0o700)
     authority = _key(CA_KEY)
     _certify(CA, _name(AUTHORITY), authority, authority)

@@ -15,7 +15,7 @@ import docker
 from sandbox.kubernetes import machines
 from sandbox.kubernetes.node import PAUSE, SOCKET
 from sandbox.kubernetes.places import HOME, NODES
-from sandbox.progress import run, say
+from sandbox.progress import report, run
 
 COREDNS = "docker.io/sandbox/coredns:1"
 SEED = HOME / "seed"  # the containerd whose content the nodes' begin with
@@ -31,7 +31,7 @@ def load(engine: str, binaries: Path, names: Iterable[str]) -> None:
     wanted = {name: str(client.images.get(name).id) for name in (PAUSE, COREDNS, *names)}
     loaded = json.loads(LOADED.read_text()) if LOADED.exists() else {}
     if missing := [name for name, made in wanted.items() if loaded.get(name) != made]:
-        say(f"loading {len(missing)} images into the nodes")
+        report(f"loading {len(missing)} images into the nodes")
         with tempfile.TemporaryDirectory(dir=HOME) as folder:
             archive = f"{folder}/images.tar"
             run("docker", "--host", engine, "save", "--output", archive, *missing)

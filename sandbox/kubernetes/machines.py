@@ -6,12 +6,12 @@ One kill of its first process ends all that runs on a machine, as pulling its pl
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sandbox import cgroups
 from sandbox.kubernetes.places import HOME, LOGS, NAMES
+from sandbox.polling import poll
 from sandbox.progress import SetupError
 
 SCRIPT = Path(__file__).parent / "machine.sh"
@@ -48,7 +48,7 @@ def runs(name: str) -> int:
 
 
 def stop(name: str) -> None:
-    """Pull the plug, and clear the cgroups that nobody lives in any more."""
+    """Pull the plug, and remove its cgroups once no process is left in them."""
     if pid := runs(name):
         os.kill(pid, signal.SIGKILL)
         until(f"{name} to be gone", lambda: not runs(name))
@@ -64,13 +64,10 @@ def init(name: str) -> int:
     return int(children[0])
 
 
-def until(what: str, condition: Callable[[], object], seconds: float = 60, every: float = 0.1) -> None:
+def until(what: str, condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait for a condition, or give up naming it."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise SetupError(f"{what} was expected within {seconds:.0f} s; found it is not so. See {LOGS}.")
-        time.sleep(every)
+    message = f"{what} was expected within {seconds:.0f} s; found that it is not so. See {LOGS}."
+    poll(condition, seconds, lambda: SetupError(message))
 
 
 def cgroup(name: str) -> str:

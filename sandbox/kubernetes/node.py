@@ -45,7 +45,7 @@ def programs(node: Node, binaries: Path) -> str:
 
 
 def kubelet(node: Node) -> dict[str, object]:
-    """Quick to tell that it lives, and never short of anything but memory."""
+    """Reports its state every second, and evicts no pod for want of disk."""
     conf = identities.FOLDER
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",

@@ -73,7 +73,7 @@ def _of_pod(pod: Thing, policies: list[Thing], chain: str, pods: list[Thing], la
 
 
 def _peers(peers: list[Thing] | None, namespace: str, pods: list[Thing], labels: dict[str, Any]) -> Iterator[str]:
-    """Addresses and blocks of addresses; an empty string is everyone."""
+    """Addresses and blocks of addresses; an empty string means all."""
     if not peers:
         yield ""
     for peer in peers or ():
@@ -103,7 +103,7 @@ def _cut(whole: Any, exception: Any) -> list[Any]:
 
 
 def _ports(ports: list[Thing] | None, targets: list[Thing]) -> Iterator[str]:
-    """What iptables says for each port; nothing for all of them."""
+    """The arguments of iptables for each port; none for all ports."""
     if not ports:
         yield ""
     for port in ports or ():

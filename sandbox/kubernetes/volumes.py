@@ -47,7 +47,7 @@ def volume(metadata: Thing, spec: Thing, node: str) -> Thing:
 
 
 def make(wanted: Thing) -> None:
-    """Its folder, in which anyone may write: kubelet gives it to the pod's group, if the pod has one."""
+    """Create its folder, writable for all users: kubelet gives it to the pod's group, if the pod has one."""
     VOLUMES.joinpath(wanted["metadata"]["name"]).mkdir(parents=True, exist_ok=True, mode=0o777)
     VOLUMES.joinpath(wanted["metadata"]["name"]).chmod(0o777)
 

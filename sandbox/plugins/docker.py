@@ -18,6 +18,7 @@ import docker
 from docker.errors import APIError, NotFound
 
 from sandbox.plugins.bridge import Gone, Plugin, Resource, Schema, State, canonical, serve, unfinished, words
+from sandbox.polling import poll
 
 
 def pascal(name: str) -> str:
@@ -66,16 +67,16 @@ class Network(Resource):
 
     def create(self, inputs: State) -> tuple[str, State]:
         given = {name: inputs.get(name) for name in self.schema.inputs}
-        with doing("create network"):
+        with attempting("create network"):
             made = engine().create_network(**{**given, "labels": labelled(inputs)}, check_duplicate=True)
         return self.read(made["Id"], inputs)
 
     def read(self, resource_id: str, state: State) -> tuple[str, State]:
-        seen = inspected("network", resource_id)
-        return resource_id, {**state, **{name: seen[pascal(name)] for name in ("name", "driver", "internal", "scope")}}
+        found = inspected("network", resource_id)
+        return resource_id, {**state, **{name: found[pascal(name)] for name in ("name", "driver", "internal", "scope")}}
 
     def delete(self, resource_id: str, state: State) -> None:
-        with doing("remove network"):
+        with attempting("remove network"):
             engine().remove_network(resource_id)
 
 
@@ -90,16 +91,16 @@ class Volume(Resource):
 
     def create(self, inputs: State) -> tuple[str, State]:
         driver, options = inputs.get("driver"), inputs.get("driverOpts")
-        with doing("create volume"):
+        with attempting("create volume"):
             engine().create_volume(inputs["name"], driver=driver, driver_opts=options, labels=labelled(inputs))
         return self.read(inputs["name"], inputs)
 
     def read(self, resource_id: str, state: State) -> tuple[str, State]:
-        seen = inspected("volume", resource_id)
-        return resource_id, {**state, "driver": seen["Driver"], "mountpoint": seen["Mountpoint"]}
+        found = inspected("volume", resource_id)
+        return resource_id, {**state, "driver": found["Driver"], "mountpoint": found["Mountpoint"]}
 
     def delete(self, resource_id: str, state: State) -> None:
-        with doing("remove volume"):
+        with attempting("remove volume"):
             engine().remove_volume(resource_id, force=True)
 
 
@@ -124,9 +125,9 @@ class RemoteImage(Resource):
 
     def read(self, resource_id: str, state: State) -> tuple[str, State]:
         name = state["name"]
-        seen = inspected("image", name)
-        digests = [digest for digest in seen["RepoDigests"] or [] if digest.split("@")[0] == name.split(":")[0]]
-        return seen["Id"] + name, {**state, "imageId": seen["Id"], "repoDigest": (digests or [""])[0]}
+        found = inspected("image", name)
+        digests = [digest for digest in found["RepoDigests"] or [] if digest.split("@")[0] == name.split(":")[0]]
+        return found["Id"] + name, {**state, "imageId": found["Id"], "repoDigest": (digests or [""])[0]}
 
     def update(self, resource_id: str, olds: State, news: State) -> State:
         have_image(news["name"], news.get("platform"))
@@ -134,7 +135,7 @@ class RemoteImage(Resource):
 
     def delete(self, resource_id: str, state: State) -> None:
         if not state.get("keepLocally"):
-            with doing("remove image"):
+            with attempting("remove image"):
                 engine().remove_image(state["name"], force=state.get("forceRemove", False))
 
 
@@ -143,7 +144,7 @@ class Container(Resource):
 
     # Of these only LIMITS and mustRun do anything: a changed healthcheck, tmpfs or init goes to the state alone.
     updating = words(
-        "rm start wait waitTimeout attach logs mustRun removeVolumes tmpfs destroyGraceSeconds healthcheck init", LIMITS
+        "rm start wait waitTimeout mustRun removeVolumes tmpfs destroyGraceSeconds healthcheck init", LIMITS
     )
     schema = Schema(
         required=words("image"),
@@ -161,7 +162,7 @@ class Container(Resource):
             "groupAdds"
         ),
         alike={"healthcheck": lambda old, new: timed(old) == timed(new)},
-        outputs=words("bridge exitCode containerLogs networkDatas"),
+        outputs=words("bridge exitCode networkDatas"),
         nested=LABELS
         | {
             "capabilities": words("adds drops"),
@@ -178,30 +179,26 @@ class Container(Resource):
     )
 
     def create(self, inputs: State) -> tuple[str, State]:
-        state = dict(inputs)
         have_image(inputs["image"])
-        with doing("create container", name=inputs["name"]):
+        with attempting("create container", name=inputs["name"]):
             made = engine().create_container_from_config(container_config(inputs), inputs["name"])["Id"]
-        with unfinished(made, state):
+        with unfinished(made, inputs):
             join(made, inputs.get("networksAdvanced", []))
-            with doing("upload volume content"):
+            with attempting("upload volume content"):
                 for upload in inputs.get("uploads", []):
                     engine().put_archive(made, "/", packed(upload))
             if inputs.get("start"):
-                with doing("start container"):
+                with attempting("start container"):
                     engine().start(made)
                 if inputs.get("wait"):
                     await_health(made, inputs["waitTimeout"])
-            if inputs.get("attach"):
-                engine().wait(made, timeout=None)
-                state["containerLogs"] = engine().logs(made).decode(errors="replace") if inputs.get("logs") else None
-        return self.read(made, state)
+        return self.read(made, inputs)
 
     def read(self, resource_id: str, state: State) -> tuple[str, State]:
         return resource_id, {**state, **observed(inspected("container", resource_id))}
 
     def update(self, resource_id: str, olds: State, news: State) -> State:
-        with doing("update container"):
+        with attempting("update container"):
             if news.get("mustRun") and not olds.get("mustRun") and news.get("start"):
                 engine().start(resource_id)
             if any(not self.schema.same(name, olds.get(name), news.get(name)) for name in LIMITS):
@@ -211,9 +208,8 @@ class Container(Resource):
 
     def delete(self, resource_id: str, state: State) -> None:
         """Stop with the grace that the *old* state names, by default none (SIGKILL at once), and remove."""
-        with doing("delete container"):
-            if not state.get("attach"):
-                engine().stop(resource_id, timeout=state.get("destroyGraceSeconds", 0))
+        with attempting("delete container"):
+            engine().stop(resource_id, timeout=state.get("destroyGraceSeconds", 0))
             engine().remove_container(resource_id, v=state.get("removeVolumes", True), force=True)
 
 
@@ -261,7 +257,7 @@ def health_config(check: State) -> State:
 
 
 def timed(check: Any) -> Any:
-    """A health check without the durations that say nothing."""
+    """A health check without durations of zero."""
     known = isinstance(check, dict)
     return canonical({name: value for name, value in check.items() if value != "0s"} if known else check)
 
@@ -282,23 +278,23 @@ def go_duration(value: int) -> str:
     return f"{hours}h" * (hours > 0) + f"{minutes}m" * (hours + minutes > 0) + seconds
 
 
-def observed(seen: State) -> State:
+def observed(found: State) -> State:
     """What may differ from the state: what people change on a container, and what the engine makes of a wish."""
-    host, check = seen["HostConfig"], seen["Config"].get("Healthcheck")
-    found = {name: host[key] // MIB if host[key] > 0 else host[key] for name, key in MEBIBYTES.items()}
+    host, check = found["HostConfig"], found["Config"].get("Healthcheck")
+    state = {name: host[key] // MIB if host[key] > 0 else host[key] for name, key in MEBIBYTES.items()}
     if check:
         durations = {name: go_duration(check.get(key, 0)) for name, key in DURATIONS.items()}
-        found["healthcheck"] = {"tests": check.get("Test"), "retries": check.get("Retries", 0), **durations}
-    if not seen["State"]["Running"]:
-        found |= {"exitCode": seen["State"]["ExitCode"], "mustRun": False}  # the difference makes `up` start it again
-    networks = seen["NetworkSettings"]["Networks"].items()
-    return found | {
-        "name": seen["Name"].lstrip("/"),
+        state["healthcheck"] = {"tests": check.get("Test"), "retries": check.get("Retries", 0), **durations}
+    if not found["State"]["Running"]:
+        state |= {"exitCode": found["State"]["ExitCode"], "mustRun": False}  # the difference makes `up` start it again
+    networks = found["NetworkSettings"]["Networks"].items()
+    return state | {
+        "name": found["Name"].lstrip("/"),
         "restart": host["RestartPolicy"]["Name"],
         "maxRetryCount": host["RestartPolicy"]["MaximumRetryCount"],
         "cpuShares": host["CpuShares"],
         "cpuSet": host["CpusetCpus"],
-        "bridge": seen["NetworkSettings"]["Bridge"],
+        "bridge": found["NetworkSettings"]["Bridge"],
         "networkDatas": [{"networkName": name, "ipAddress": at["IPAddress"]} for name, at in networks],
     }
 
@@ -309,7 +305,7 @@ def join(container: str, networks: list[State]) -> None:
             engine().disconnect_container_from_network(container, "bridge")
     for network in networks:
         address, aliases = network.get("ipv4Address"), network.get("aliases")
-        with doing(f"connect to network '{network['name']}'"):
+        with attempting(f"connect to network '{network['name']}'"):
             engine().connect_container_to_network(container, network["name"], address, aliases=aliases)
 
 
@@ -330,32 +326,34 @@ def packed(upload: State) -> bytes:
 
 
 def await_health(container: str, timeout_seconds: float) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while health := inspected("container", container)["State"].get("Health"):
-        if health["Status"] == "healthy":
-            return
-        if time.monotonic() > deadline:
-            said = health["Log"][-1]["Output"].strip() if health["Log"] else ""
-            raise RuntimeError(f"container failed to be in healthy state in {timeout_seconds} s; last probe: {said!r}")
-        time.sleep(0.5)
-    raise RuntimeError("wait: expected a healthcheck, found none; add a healthcheck or leave out wait")
+    def health() -> State:
+        if found := inspected("container", container)["State"].get("Health"):
+            return dict(found)
+        raise RuntimeError("wait: expected a healthcheck, found none; add a healthcheck or leave out wait")
+
+    def late() -> RuntimeError:
+        output = [entry["Output"].strip() for entry in health()["Log"] or ()][-1:]
+        message = f"container failed to be in healthy state in {timeout_seconds} s"
+        return RuntimeError(f"{message}; last probe: {''.join(output)!r}")
+
+    poll(lambda: health()["Status"] == "healthy", timeout_seconds, late, every=0.5)
 
 
 def build(name: str, wanted: State) -> None:
     options = {argument: wanted[key] for key, argument in BUILD.items() if key in wanted}
-    said = []
-    with doing(f"build {name}"):
+    output = []
+    with attempting(f"build {name}"):
         for line in engine().build(tag=name, rm=True, decode=True, **options):
-            said.append(line.get("stream", ""))
+            output.append(line.get("stream", ""))
             if "error" in line:
-                raise RuntimeError(f"Unable to build {name}: {line['error']}\n{''.join(said[-20:])}")
+                raise RuntimeError(f"Unable to build {name}: {line['error']}\n{''.join(output[-20:])}")
 
 
 def have_image(name: str, platform: str | None = None) -> None:
     try:
         inspected("image", name)
     except Gone:
-        with doing(f"find or pull image {name}"):
+        with attempting(f"find or pull image {name}"):
             engine().pull(name, platform=platform or None)
 
 
@@ -374,13 +372,13 @@ def client_of(thread: int) -> Any:
 
 
 def inspected(kind: str, name: str) -> Any:
-    with doing(f"read {kind}"):
+    with attempting(f"read {kind}"):
         return getattr(engine(), f"inspect_{kind}")(name)
 
 
 @contextmanager
-def doing(what: str, name: str = "") -> Iterator[None]:
-    """Say in a sentence what the engine refused."""
+def attempting(what: str, name: str = "") -> Iterator[None]:
+    """Turn the engine's refusal into one sentence."""
     try:
         yield
     except APIError as error:

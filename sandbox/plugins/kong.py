@@ -21,7 +21,7 @@ LEFT_OUT: dict[str, State] = {"active": {"interval": 0}, "passive": {"httpStatus
 
 
 class AdminApi:
-    """HTTP to the Admin API. Connecting calls nobody, so that a preview needs no Kong."""
+    """HTTP to the Admin API. Connecting sends no request, so that a preview needs no Kong."""
 
     def connect(self, config: State) -> None:
         self.url = config.get("kongAdminUri") or os.environ.get("KONG_ADMIN_ADDR") or "http://localhost:8001"
@@ -63,7 +63,7 @@ class Entity(Resource):
             return self.read(resource_id, inputs)
 
     def read(self, resource_id: str, state: State) -> tuple[str, State]:
-        return resource_id, {**state, **self.seen(self.api.call("GET", self.at(resource_id)), state)}
+        return resource_id, {**state, **self.observed(self.api.call("GET", self.at(resource_id)), state)}
 
     def update(self, resource_id: str, olds: State, news: State) -> State:
         self.api.call("PATCH", self.at(resource_id), {**self.on_update, **self.body(news)})
@@ -72,7 +72,7 @@ class Entity(Resource):
     def delete(self, resource_id: str, state: State) -> None:
         try:
             self.api.call("DELETE", self.at(resource_id))
-        except Gone as gone:  # Kong answers 204 for what is gone; a 404 says that its parent is
+        except Gone as gone:  # Kong answers 204 for what is gone; a 404 means that its parent is
             raise RuntimeError(f"could not delete: {gone}") from gone
 
     def at(self, resource_id: str) -> str:
@@ -85,17 +85,17 @@ class Entity(Resource):
         names = given.keys() & self.schema.inputs - {self.unsent, "strictMatch"}
         return {named(name): encoded(name, given[name]) for name in names}
 
-    def seen(self, entity: State, state: State) -> State:
+    def observed(self, entity: State, state: State) -> State:
         """Its fields as inputs. Of what Kong has nothing, the state stays as it was, but for tags."""
         found = {name: decoded(name, entity.get(named(name))) for name in self.schema.inputs}
         return {name: value for name, value in found.items() if value is not None} | {"tags": entity.get("tags")}
 
 
 class PluginEntity(Entity):
-    def seen(self, entity: State, state: State) -> State:
+    def observed(self, entity: State, state: State) -> State:
         strict = state.get("strictMatch") or self.api.strict
         config = json.dumps(entity["config"], sort_keys=True, separators=(",", ":"))
-        return {**super().seen(entity, state), "configJson" if strict else "computedConfig": config}
+        return {**super().observed(entity, state), "configJson" if strict else "computedConfig": config}
 
 
 class Target(Entity):
@@ -104,7 +104,7 @@ class Target(Entity):
         self.api.call("GET", f"upstreams/{parent}")
         for target in self.api.call("GET", self.path.format(parent=parent))["data"]:
             if target["id"] == mine:
-                return resource_id, {**state, **self.seen(target, state)}
+                return resource_id, {**state, **self.observed(target, state)}
         raise Gone(resource_id)
 
 
@@ -198,7 +198,6 @@ def entities(api: AdminApi) -> dict[str, Resource]:
         alike={"healthchecks": lambda old, new: covers(old, filled(new))},
     )
     target = words("target weight upstreamId")
-    credential: dict[str, Any] = {"parent": "consumerId", "identity": "{mine}|{parent}", "unsent": "consumerId"}
     secrets = dict.fromkeys(("algorithm", "key", "rsaPublicKey", "secret"), "")
     return {
         "service": Entity(api=api, path="services", schema=service, always={"retries": 0}),
@@ -225,13 +224,9 @@ def entities(api: AdminApi) -> dict[str, Resource]:
                 required=words("consumerId rsaPublicKey"), updating=words("consumerId tags", secrets), autonamed=False
             ),
             always=secrets,
-            **credential,
-        ),
-        "consumerAcl": Entity(
-            api=api,
-            path="consumers/{parent}/acls",
-            schema=Schema(required=words("consumerId group"), updating=words("consumerId group tags"), autonamed=False),
-            **credential,
+            parent="consumerId",
+            identity="{mine}|{parent}",
+            unsent="consumerId",
         ),
     }
 

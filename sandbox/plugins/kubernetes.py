@@ -6,7 +6,6 @@ has no charts, no YAML files, no lists and no patches of what others own.
 """
 
 import hashlib
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,7 +16,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 from sandbox.kubernetes.api import Api, Object, Refused, Unreachable
 from sandbox.plugins.bridge import Plugin, Unfinished, plain, properties, serve, words
 from sandbox.plugins.kubernetes_diff import differences, normal, pruned, replaces, unknown
-from sandbox.plugins.kubernetes_ready import Failed, complaints, waiting
+from sandbox.plugins.kubernetes_ready import Failed, diagnosis, waiting
+from sandbox.polling import poll
 
 CONFIG = words(
     "kubeconfig context cluster namespace enableConfigMapMutable enableSecretMutable enablePatchForce "
@@ -33,7 +33,7 @@ LEFT_ALONE, UNSUPPORTED = ("helm.sh/", "kustomize", "yaml", "index"), "charts, Y
 
 
 class Kubernetes(Plugin):
-    """One cluster; where it cannot be reached, previews still work and everything else says so."""
+    """One cluster; where it is unreachable, only previews work."""
 
     def __init__(self) -> None:
         super().__init__({}, CONFIG, self._reach)
@@ -80,7 +80,7 @@ class Kubernetes(Plugin):
         return protocol.CheckResponse(properties(thing), [])
 
     def _autonamed(self, request: protocol.CheckRequest, metadata: Object, before: Object) -> Object:
-        """The name it had, else the program's name of it and some letters, and a note that nobody chose it."""
+        """The name it had, else the resource's name and a hash, annotated as generated."""
         note = {f"{PREFIX}autonamed": "true"}
         kept = before.get("name") if note.items() <= (before.get("annotations") or {}).items() else None
         made = f"{request.name}-{hashlib.sha256(request.random_seed).hexdigest()[:8]}"
@@ -165,30 +165,33 @@ class Kubernetes(Plugin):
         try:
             return self._cluster.apply(thing, manager, force=force, dry_run=dry_run)
         except Refused as error:
-            said = f"the resource managed by field manager {manager!r} had an apply conflict: {error}"
+            message = f"the resource managed by field manager {manager!r} had an apply conflict: {error}"
             if error.reason == "Conflict":
-                raise Refused(409, "Conflict", f"server-side apply field conflict detected: {said}") from error
+                raise Refused(409, "Conflict", f"server-side apply field conflict detected: {message}") from error
             raise
 
     def _ready(self, live: Object, thing: Object, manager: str, timeout_seconds: float) -> Object:
         """Its state once it is ready, or Unfinished with what a person should know about why it is not."""
-        deadline = time.monotonic() + patience(thing, timeout_seconds)
-        while annotation(thing, "skipAwait") != "true":
-            try:
-                if not (missing := waiting(self._cluster, live)):
-                    break
-                if time.monotonic() > deadline:
-                    raise Failed(f"timed out waiting for {missing}")
-            except Failed as error:
-                name = f"{live['kind']} {name_of(live)}"
-                reasons = "\n".join((f"{name} was made or changed, but is not ready: {error}", *self._told(live)))
-                raise Unfinished(name_of(live), checkpoint(live, thing, manager), reasons, hidden(live)) from error
-            time.sleep(0.5)
-            live = self._live(thing) or live
-        return checkpoint(live, thing, manager)
+        missing = ""
 
-    def _told(self, live: Object) -> list[str]:
-        return list(complaints(self._cluster, live))
+        def settled() -> bool:
+            nonlocal live, missing
+            live = self._live(thing) or live
+            missing = waiting(self._cluster, live)
+            return not missing
+
+        def late() -> Failed:
+            return Failed(f"timed out waiting for {missing}")
+
+        try:
+            if annotation(thing, "skipAwait") != "true":
+                poll(settled, timeout_of(thing, timeout_seconds), late, every=0.5)
+        except Failed as error:
+            name = f"{live['kind']} {name_of(live)}"
+            summary = f"{name} was made or changed, but is not ready: {error}"
+            reasons = "\n".join((summary, *diagnosis(self._cluster, live)))
+            raise Unfinished(name_of(live), checkpoint(live, thing, manager), reasons, hidden(live)) from error
+        return checkpoint(live, thing, manager)
 
     async def update(self, request: protocol.UpdateRequest) -> protocol.UpdateResponse:
         return await self._aside(self._updated, request)
@@ -207,7 +210,7 @@ class Kubernetes(Plugin):
         return await self._aside(self._seen, request)
 
     def _seen(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
-        """What lives; its inputs are what of it was asked for, or all of it where nobody asked yet."""
+        """The live object; its inputs are the fields that were set, or all of them on an import."""
         olds, inputs = plain(request.properties), plain(request.inputs)
         version, kind = token(request.type)
         namespace, _, name = request.resource_id.rpartition("/")
@@ -235,14 +238,21 @@ class Kubernetes(Plugin):
             if error.status == 404:
                 return
             raise
-        deadline = time.monotonic() + patience(thing, request.timeout)
-        while annotation(thing, "skipAwait") != "true" and (live := self._live(olds)):
-            if live["metadata"]["uid"] != olds["metadata"].get("uid"):
-                return
-            if time.monotonic() > deadline:
-                held = live["metadata"].get("finalizers") or "what it owns"
-                raise RuntimeError(f"{live['kind']} {name_of(live)}: timed out waiting for it to go; held by {held}")
-            time.sleep(0.5)
+        if annotation(thing, "skipAwait") == "true":
+            return
+        live: Object | None = None
+
+        def gone() -> bool:
+            nonlocal live
+            live = self._live(olds)
+            return not live or live["metadata"]["uid"] != olds["metadata"].get("uid")
+
+        def late() -> RuntimeError:
+            assert live
+            held = live["metadata"].get("finalizers") or "what it owns"
+            return RuntimeError(f"{live['kind']} {name_of(live)}: timed out waiting for its deletion; held by {held}")
+
+        poll(gone, timeout_of(thing, request.timeout), late, every=0.5)
 
 
 def token(resource_type: str) -> tuple[str, str]:
@@ -252,12 +262,12 @@ def token(resource_type: str) -> tuple[str, str]:
 
 
 def annotation(thing: Object, name: str) -> str:
-    """One of Pulumi's own annotations, by which a program says how to treat an object."""
+    """One of Pulumi's own annotations, by which a program directs the treatment of an object."""
     notes = (thing.get("metadata") or {}).get("annotations") or {}
     return str(notes.get(f"{PREFIX}{name}") or "") if isinstance(notes, dict) else ""
 
 
-def patience(thing: Object, timeout_seconds: float) -> float:
+def timeout_of(thing: Object, timeout_seconds: float) -> float:
     """How long to wait for it: the program's customTimeouts, else its annotation, else ten minutes."""
     return timeout_seconds or float(annotation(thing, "timeoutSeconds") or LONGEST_SECONDS)
 
@@ -272,13 +282,13 @@ def name_of(live: Object) -> str:
 
 
 def checkpoint(live: Object, thing: Object, manager: str) -> Object:
-    """What is kept of it: how it lives, what was asked for, and as whom."""
+    """The state: the live object, the inputs, and the field manager."""
     metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
     return {**live, "metadata": metadata, INPUTS: thing, MANAGER: manager}
 
 
 def hidden(state: Object) -> frozenset[str]:
-    """What of a state nobody may read: what was asked for holds whatever was secret in it."""
+    """The secret keys of a state: the inputs hold every secret of theirs."""
     return words(INPUTS, {"data", "stringData"} if state.get("kind") == "Secret" else ())
 
 

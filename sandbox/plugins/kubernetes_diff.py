@@ -47,7 +47,7 @@ def unknown(value: Any) -> bool:
 
 
 def pruned(live: Any, shape: Any) -> Any:
-    """Of what lives, what somebody once asked for: the rest is the cluster's own."""
+    """The fields of a live object that the program set; the rest is the cluster's own."""
     if isinstance(live, dict) and isinstance(shape, dict):
         return {key: pruned(live[key], asked) for key, asked in shape.items() if key in live}
     if isinstance(live, list) and isinstance(shape, list):
@@ -83,7 +83,7 @@ def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[tupl
 
 
 def same(old: Any, new: Any, path: tuple[str, ...]) -> bool:
-    """Whether the server would keep both as one: it leaves out what says nothing, and writes amounts in its own way."""
+    """Whether the server would keep both as one: it omits empty values and normalizes quantities."""
     if old is None or new is None:
         return not old and not new
     if AMOUNTS & set(path):

@@ -1,4 +1,4 @@
-"""When the real plugin takes an object to be ready, and what it says while it is not."""
+"""When the real plugin takes an object to be ready, and its diagnosis while it is not."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +16,8 @@ class Failed(RuntimeError):
 
 def waiting(api: Api, live: Object) -> str:
     """What it waits for; empty when it is ready."""
-    said = KINDS.get(live["kind"])
-    return said(api, live) if said else ""
+    check = KINDS.get(live["kind"])
+    return check(api, live) if check else ""
 
 
 def _deployment(api: Api, live: Object) -> str:
@@ -47,14 +47,6 @@ def _stateful_set(api: Api, live: Object) -> str:
     return ""
 
 
-def _daemon_set(api: Api, live: Object) -> str:
-    status = live.get("status", {})
-    wanted = status.get("desiredNumberScheduled", 0)
-    seen = status.get("observedGeneration", 0) >= live["metadata"]["generation"]
-    done = min(status.get("numberReady", 0), status.get("updatedNumberScheduled", 0))
-    return "" if seen and done >= wanted else f"{done} of {wanted} pods ready"
-
-
 def _job(api: Api, live: Object) -> str:
     about = {one["type"]: one for one in live.get("status", {}).get("conditions", ()) if one["status"] == "True"}
     if failed := about.get("Failed"):
@@ -80,10 +72,6 @@ def _claim(api: Api, live: Object) -> str:
         return f"a storage class {name!r}, of which there is none; there are {sorted(classes)}"
     later = classes.get(name, {}).get("volumeBindingMode") == "WaitForFirstConsumer"
     return "" if later and phase == "Pending" else "the claim to be bound to a volume"
-
-
-def _volume(api: Api, live: Object) -> str:
-    return "" if live.get("status", {}).get("phase") in ("Available", "Bound") else "the volume to be available"
 
 
 def _service(api: Api, live: Object) -> str:
@@ -124,18 +112,16 @@ def _ingress(api: Api, live: Object) -> str:
 KINDS: dict[str, Callable[[Api, Object], str]] = {
     "Deployment": _deployment,
     "StatefulSet": _stateful_set,
-    "DaemonSet": _daemon_set,
     "Job": _job,
     "Pod": _pod,
     "PersistentVolumeClaim": _claim,
-    "PersistentVolume": _volume,
     "Service": _service,
     "Ingress": _ingress,
 }
 
 
-def complaints(api: Api, live: Object) -> Iterator[str]:
-    """What the events and the pods of an object tell a person about why it is not ready."""
+def diagnosis(api: Api, live: Object) -> Iterator[str]:
+    """Why an object is not ready, by its events and its pods."""
     namespace, name = live["metadata"].get("namespace", ""), live["metadata"]["name"]
     pods = [pod for pod in api.list("v1", "Pod", namespace) if name in _line(pod)] if namespace else []
     for pod in pods:
@@ -143,14 +129,14 @@ def complaints(api: Api, live: Object) -> Iterator[str]:
         for one in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
             for state in one.get("state", {}).values():
                 if not one.get("ready") and state.get("reason", "Completed") != "Completed":
-                    said = f"{state['reason']}: {state.get('message', '')}"
-                    yield f"[Pod {pod['metadata']['name']}]: {one['name']}: {said}"
+                    message = f"{state['reason']}: {state.get('message', '')}"
+                    yield f"[Pod {pod['metadata']['name']}]: {one['name']}: {message}"
     about = {name, *(pod["metadata"]["name"] for pod in pods)}
     last: dict[str, str] = {}
     for event in api.list("v1", "Event", namespace, fieldSelector="type=Warning"):
         if event["involvedObject"]["name"] in about:
             last[event["involvedObject"]["name"]] = f"{event['reason']}: {event['message']}"
-    yield from (f"[{at}]: {said}" for at, said in last.items())
+    yield from (f"[{at}]: {message}" for at, message in last.items())
 
 
 def _line(pod: Object) -> set[str]:

@@ -16,13 +16,11 @@ ALPHABETS = {
 
 
 class RandomPassword(Resource):
-    """A password made once; it changes only together with what it was made from."""
+    """A password made once; it changes only together with its inputs."""
 
     schema = Schema(
         required=words("length"),
-        replacing=words(
-            "length keepers lower upper numeric special minLower minUpper minNumeric minSpecial overrideSpecial"
-        ),
+        replacing=words("length keepers", ALPHABETS),
         defaults=dict.fromkeys(ALPHABETS, True),
         outputs=words("result bcryptHash"),
         secrets=words("result bcryptHash"),
@@ -30,24 +28,12 @@ class RandomPassword(Resource):
     )
 
     def create(self, inputs: State) -> tuple[str, State]:
-        password = password_for(inputs)
+        letters = "".join(alphabet for kind, alphabet in ALPHABETS.items() if inputs[kind])
+        if not letters or inputs["length"] < 1:
+            raise ValueError(f"expected some kind of character and a length of at least 1, found {inputs}")
+        password = "".join(secrets.choice(letters) for _ in range(inputs["length"]))
         hashed = bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt(10)).decode()
         return "none", {**inputs, "result": password, "bcryptHash": hashed}
-
-
-def password_for(inputs: State) -> str:
-    """A password of that length, with at least so many characters of each kind as asked for."""
-    kinds = {kind: letters for kind, letters in ALPHABETS.items() if inputs[kind]}
-    if "special" in kinds:
-        kinds["special"] = inputs.get("overrideSpecial") or kinds["special"]
-    counts = {kind: inputs.get(f"min{kind.title()}", 0) for kind in kinds}
-    needed = [secrets.choice(kinds[kind]) for kind, count in counts.items() for _ in range(count)]
-    missing = inputs["length"] - len(needed)
-    if not kinds or missing < 0 or inputs["length"] < 1:
-        raise ValueError(f"expected some kind of character and a length of at least {len(needed) or 1}, found {inputs}")
-    chosen = needed + [secrets.choice("".join(kinds.values())) for _ in range(missing)]
-    secrets.SystemRandom().shuffle(chosen)
-    return "".join(chosen)
 
 
 if __name__ == "__main__":

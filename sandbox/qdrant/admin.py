@@ -11,7 +11,7 @@ from sandbox.qdrant.wire import ServiceError
 DEFAULTS = {"replication_factor": 1, "write_consistency_factor": 1, "on_disk_payload": True}
 HNSW = {"m": 16, "ef_construct": 100, "full_scan_threshold": 10000, "max_indexing_threads": 0}
 OPTIMIZER = {"deleted_threshold": 0.2, "vacuum_min_vector_number": 1000, "default_segment_number": 0}
-# What the stand-in writes down, says again, and does nothing about: sections by their names in a request.
+# Sections of a request that the stand-in stores and returns, without any effect.
 SECTIONS = {
     "hnsw_config": HNSW,
     "optimizers_config": OPTIMIZER | {"flush_interval_sec": 5},
@@ -83,14 +83,14 @@ async def replicas(call: Call) -> Any:
 
 
 async def change_replicas(call: Call) -> Any:
-    """Only starts a transfer; whoever wants to know its end asks again."""
+    """Only starts a transfer; its end shows in the collection's cluster info."""
     [(do, body)] = call.body.items()
     where = {"name": call.collection.name, "shard": body["shard_id"]}
     if do == "drop_replica":
         return await call.propose("drop_replica", **where, peer=body["peer_id"])
     ends = where | {"source": body["from_peer_id"], "target": body["to_peer_id"]}
     if do == "abort_transfer":
-        return await call.propose("end_transfer", **ends, whole=False)
+        return await call.propose("end_transfer", **ends, complete=False)
     if do not in ("replicate_shard", "move_shard") or ends["target"] in call.collection.shards[where["shard"]]:
         raise ServiceError(400, f"Bad request: {do} is unknown to this stand-in, or its target has the shard already")
     method = body.get("method") or "stream_records"
@@ -101,14 +101,14 @@ def cluster(call: Call) -> Any:
     raft = call.node.raft
     if not call.node.clustered:
         return {"status": "disabled"}
-    seen = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(raft.updated))
+    updated = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(raft.updated))
     info = {"term": raft.term, "commit": raft.commit, "pending_operations": raft.last[1] - raft.commit}
     return {
         "status": "enabled",
         "peer_id": raft.me,
         "peers": {peer: {"uri": known.uri + "/"} for peer, known in raft.metadata.peers.items()},
         "raft_info": {**info, "leader": raft.leader or None, "role": raft.role, "is_voter": raft.is_voter},
-        "consensus_thread_status": {"consensus_thread_status": "working", "last_update": seen},
+        "consensus_thread_status": {"consensus_thread_status": "working", "last_update": updated},
         "message_send_failures": {uri + "/": failure for uri, failure in call.node.peers.failures.items()},
     }
 
@@ -126,7 +126,7 @@ READS: Actions = {
     },
 }
 WRITES: Actions = {
-    "POST /cluster/recover": lambda call: True,  # the leader tells whoever is behind with every heartbeat
+    "POST /cluster/recover": lambda call: True,  # each heartbeat brings peers that are behind up to date
     "DELETE /cluster/peer/{peer:int}": lambda call: call.propose(
         "remove_peer", peer=call.path["peer"], force=call.query.get("force") == "true"
     ),

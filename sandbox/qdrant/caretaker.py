@@ -1,4 +1,4 @@
-"""Keeps a node's replicas as the metadata want them: opened, recovered when dead, handed over, deleted."""
+"""Reconciles a node's replicas with the metadata: opened, recovered when dead, transferred, deleted."""
 
 import asyncio
 import shutil
@@ -18,13 +18,13 @@ BATCH, LOOK_SECONDS, FLUSH_SECONDS, READY_SECONDS = 100, 0.5, 60.0, 0.5
 
 
 class Caretaker:
-    """Looks, after every change of the metadata and twice a second, at what this node has to do."""
+    """Reconciles this node's replicas after every change of the metadata, and twice a second."""
 
     def __init__(self, node: Node, storage: Path, joined: bool) -> None:
         self._node, self._raft, self._storage, self._joined = node, node.raft, storage / "collections", joined
         self._doing: dict[Any, asyncio.Task[None]] = {}
         self._ready, self._goal = False, -1
-        self._ill: set[tuple[str, int]] | None = None
+        self._unhealthy: set[tuple[str, int]] | None = None
 
     async def run(self) -> None:
         while True:
@@ -51,14 +51,14 @@ class Caretaker:
             self._doing[key].add_done_callback(lambda _: self._doing.pop(key))
 
     async def _propose(self, do: str, **arguments: Any) -> None:
-        with suppress(ServiceError):  # refused, or no majority: the next look decides again
+        with suppress(ServiceError):  # refused, or no majority: the next round decides again
             await self._raft.propose(do, **arguments)
 
     async def _care(self) -> None:
         collections, me = list(self._node.metadata.collections.values()), self._raft.me
         transfers = [(collection, transfer) for collection in collections for transfer in collection.transfers]
         for collection, transfer in transfers:
-            self._attend(collection, transfer)
+            self._continue(collection, transfer)
         for collection in collections:
             for shard, state in collection.held_by(me).items():
                 self._open(collection, shard)
@@ -93,16 +93,16 @@ class Caretaker:
             ends = {"shard": shard, "source": source, "target": self._raft.me}
             await self._propose("transfer", name=collection.name, **ends, sync=True, method="wal_delta")
 
-    def _attend(self, collection: Collection, transfer: Transfer) -> None:
+    def _continue(self, collection: Collection, transfer: Transfer) -> None:
         key = collection.uid, transfer.shard, transfer.target
         if transfer.source == self._raft.me:
-            self._once(key, self._hand_over(collection, transfer))
+            self._once(key, self._send(collection, transfer))
         elif transfer.target == self._raft.me and self._is_silent(transfer.source):
-            self._once(key, self._end(collection, transfer, whole=False))
+            self._once(key, self._end(collection, transfer, complete=False))
 
-    async def _hand_over(self, collection: Collection, transfer: Transfer) -> None:
+    async def _send(self, collection: Collection, transfer: Transfer) -> None:
         """Streams a shard while writes go on, removes at the target what is not here, and lets it be active."""
-        whole, to = False, (transfer.target, collection.name, transfer.shard)
+        complete, to = False, (transfer.target, collection.name, transfer.shard)
         with suppress(ServiceError):
             shard = await self._node.local(collection, transfer.shard)
             ids = iter(shard.ids())
@@ -112,28 +112,28 @@ class Caretaker:
                     await self._node.pass_on(*to, "upsert", points)
             async with shard.lock:
                 await self._node.pass_on(*to, "delete", {"must_not": [{"has_id": shard.ids()}]})
-            whole = True
-        await self._end(collection, transfer, whole)
+            complete = True
+        await self._end(collection, transfer, complete)
 
-    async def _end(self, collection: Collection, transfer: Transfer, whole: bool) -> None:
+    async def _end(self, collection: Collection, transfer: Transfer, complete: bool) -> None:
         ends = transfer.model_dump(include={"shard", "source", "target"})
-        await self._propose("end_transfer", name=collection.name, **ends, whole=whole)
+        await self._propose("end_transfer", name=collection.name, **ends, complete=complete)
 
     # -- /readyz
 
     async def ready(self) -> bool:
-        """True for ever once it was true, and getting there only while somebody asks, half a second at a time."""
+        """True for ever once it was true; each request makes half a second of progress."""
         deadline = time.monotonic() + READY_SECONDS
         while not self._ready and time.monotonic() < deadline:
-            self._ready = await self._looks_ready()
+            self._ready = await self._is_ready()
             await asyncio.sleep(0 if self._ready else 0.1)
         return self._ready
 
-    async def _looks_ready(self) -> bool:
+    async def _is_ready(self) -> bool:
         metadata, me = self._node.metadata, self._raft.me
         if self._joined and len(metadata.peers) <= 1:
             return False
-        if self._goal < 0:  # where the others are now; when nobody answers, this node counts as up to date
+        if self._goal < 0:  # where the others are now; when no peer answers, this node counts as up to date
             others = (known.uri for peer, known in metadata.peers.items() if peer != me)
             asked = [self._node.peers.ask(uri, "ping", None, READY_SECONDS) for uri in others]
             commits = await asyncio.gather(*asked, return_exceptions=True)
@@ -141,6 +141,6 @@ class Caretaker:
         if self._raft.commit < self._goal:
             return False
         held = ((c.uid, shard, state) for c in metadata.collections.values() for shard, state in c.held_by(me).items())
-        ill = {(uid, shard) for uid, shard, state in held if state != "Active"}
-        self._ill = ill if self._ill is None else self._ill & ill
-        return not self._ill
+        unhealthy = {(uid, shard) for uid, shard, state in held if state != "Active"}
+        self._unhealthy = unhealthy if self._unhealthy is None else self._unhealthy & unhealthy
+        return not self._unhealthy

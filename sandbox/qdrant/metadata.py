@@ -66,7 +66,7 @@ class Metadata(BaseModel):
         raise ServiceError(404, f"Not found: Collection `{name}` doesn't exist!")
 
     def placed(self, shards: int, factor: int) -> list[list[int]]:
-        """As many replicas as asked for or as peers are known now, on the least loaded; never looked at again."""
+        """As many replicas as asked for, or as peers are known now, on the least loaded; never rebalanced."""
         load, placed = Counter(dict.fromkeys(self.peers, 0)), []
         for _ in range(shards):
             placed.append(sorted(load, key=lambda peer: load[peer])[:factor])
@@ -139,23 +139,23 @@ class Metadata(BaseModel):
             collection.forget(peer, shard)
 
     def transfer(self, *, name: str, **details: Any) -> None:
-        collection, asked = self.collection(name), Transfer(**details)
-        active, busy = collection.active(asked.shard), [(t.shard, t.target) for t in collection.transfers]
-        possible = asked.source in active and asked.target not in active and asked.target in self.peers
-        if not possible or (asked.shard, asked.target) in busy:
-            raise ServiceError(400, f"Bad request: impossible transfer {asked!r}")
-        collection.shards[asked.shard][asked.target] = "Partial"
-        collection.transfers.append(asked)
+        collection, wanted = self.collection(name), Transfer(**details)
+        active, busy = collection.active(wanted.shard), [(t.shard, t.target) for t in collection.transfers]
+        possible = wanted.source in active and wanted.target not in active and wanted.target in self.peers
+        if not possible or (wanted.shard, wanted.target) in busy:
+            raise ServiceError(400, f"Bad request: impossible transfer {wanted!r}")
+        collection.shards[wanted.shard][wanted.target] = "Partial"
+        collection.transfers.append(wanted)
 
-    def end_transfer(self, *, name: str, shard: int, source: int, target: int, whole: bool) -> None:
+    def end_transfer(self, *, name: str, shard: int, source: int, target: int, complete: bool) -> None:
         collection = self.collection(name)
         ended = [t for t in collection.transfers if (t.shard, t.source, t.target) == (shard, source, target)]
         if not ended:
             raise ServiceError(400, f"Bad request: no transfer of shard {shard} from {source} to {target}")
         collection.forget(target, shard)
-        collection.shards[shard][target] = "Active" if whole else "Dead"
+        collection.shards[shard][target] = "Active" if complete else "Dead"
         if not ended[0].sync:
-            del collection.shards[shard][source if whole else target]
+            del collection.shards[shard][source if complete else target]
 
     def drop_replica(self, *, name: str, shard: int, peer: int) -> None:
         collection = self.collection(name)

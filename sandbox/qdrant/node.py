@@ -1,4 +1,4 @@
-"""One node among its peers: which replicas are asked for points, which hear of a change, and who is declared dead."""
+"""One node among its peers: which replicas are read, which are written, and which are declared dead."""
 
 import asyncio
 from collections import defaultdict
@@ -19,7 +19,7 @@ Missed = dict[tuple[int, int], BaseException]  # why, by shard and peer
 
 
 class Node:
-    """What a peer does for clients and other peers; the caretaker keeps its replicas whole meanwhile."""
+    """What a peer does for clients and other peers; the caretaker reconciles its replicas."""
 
     def __init__(self, storage: Path, clustered: bool) -> None:
         self.clustered, self.snapshots = clustered, storage / "snapshots"
@@ -33,7 +33,7 @@ class Node:
         return self.raft.metadata
 
     async def answer(self, subject: str, body: Any) -> Any:
-        """What this node says to another."""
+        """This node's answer to another."""
         if self.draining:
             raise ServiceError(503, "shutting down")
         if subject == "ping":
@@ -83,7 +83,7 @@ class Node:
                     answers += outcome
                     missing -= set(shards_asked)
                 elif not isinstance(outcome, ServiceError) or not outcome.transient:
-                    raise outcome  # even when a stranger says 404 on a registered address: the real one asks no further
+                    raise outcome  # even a 404 of a stranger: the real one asks no further replica
         return answers
 
     def _choose(self, collection: Collection, shard: int, tried: set[int]) -> int:
@@ -103,21 +103,21 @@ class Node:
     # -- writing
 
     async def write(self, name: str, kind: str, bodies: dict[int, Any]) -> None:
-        """Tells all living replicas of each shard at once; those that miss it are dead by agreement before the ack."""
+        """Writes to all living replicas of each shard; those that miss it are declared dead before the response."""
         collection = self.metadata.collection(name)
-        told = {n: [p for p, s in collection.shards[n].items() if s in ("Active", "Initializing")] for n in bodies}
+        targets = {n: [p for p, s in collection.shards[n].items() if s in ("Active", "Initializing")] for n in bodies}
         if bare := [n for n in bodies if not collection.active(n)]:
             text = f"The replica set for shard {bare[0]} on peer {self.raft.me} has no active replica"
             raise ServiceError(500, f"Service internal error: {text}")
-        missed = await self._tell(collection.name, [(n, kind, body, told[n]) for n, body in bodies.items()])
-        self._check_consistency(collection, told, missed)
+        missed = await self._send(collection.name, [(n, kind, body, targets[n]) for n, body in bodies.items()])
+        self._check_consistency(collection, targets, missed)
         where = [{"name": collection.name, "shard": n, "peer": peer} for n, peer in missed]
         dead = (self.raft.propose("replica", DEACTIVATE_SECONDS, insist=True, state="Dead", **each) for each in where)
         if refused := [error for error in await asyncio.gather(*dead, return_exceptions=True) if error]:
             text = "Some replica failed to apply operation and was not deactivated. Please retry."
             raise ServiceError(500, f"Service internal error: {text} {refused[0]}")
 
-    async def _tell(self, name: str, changes: list[Change]) -> Missed:
+    async def _send(self, name: str, changes: list[Change]) -> Missed:
         theirs = {peer: [c for c in changes if peer in c[3]] for peer in {peer for c in changes for peer in c[3]}}
         asked = [self._ask(peer, "update", (name, some), WRITE_SECONDS) for peer, some in theirs.items()]
         missed: Missed = {}
@@ -125,31 +125,32 @@ class Node:
             if isinstance(outcome, BaseException):
                 missed |= {(n, peer): outcome for n, *_ in theirs[peer]}
             else:
-                missed |= {(n, untold): ServiceError(500, f"peer {untold} missed it") for n, untold in outcome}
+                missed |= {(n, other): ServiceError(500, f"peer {other} missed it") for n, other in outcome}
         return missed
 
-    def _check_consistency(self, collection: Collection, told: dict[int, list[int]], missed: Missed) -> None:
-        """With too few copies the caller hears 500, nobody is declared dead, and what was written stays written."""
+    def _check_consistency(self, collection: Collection, targets: dict[int, list[int]], missed: Missed) -> None:
+        """With too few copies the caller gets 500, no replica is declared dead, and what was written stays written."""
         needed = collection.params["write_consistency_factor"]
-        failed = [n for n, ps in told.items() if sum((n, p) not in missed for p in ps) < min(needed, len(ps))]
+        failed = [n for n, ps in targets.items() if sum((n, p) not in missed for p in ps) < min(needed, len(ps))]
         if failed:
             first = next(error for (n, _), error in missed.items() if n in failed)
             if isinstance(first, ServiceError) and not first.transient:
                 raise first
-            text = f"{len(failed)} out of {len(told)} shards failed to apply operation. First error captured: {first}"
+            count = f"{len(failed)} out of {len(targets)}"
+            text = f"{count} shards failed to apply operation. First error captured: {first}"
             raise ServiceError(500, f"Service internal error: {text}")
 
     async def _update_here(self, name: str, changes: list[Change]) -> list[tuple[int, int]]:
         """Applies changes on this disk, and passes them on to living replicas that their writer did not know of."""
         collection, missed = self.metadata.collection(name), []
-        for n, kind, body, told in changes:
-            if told and collection.shards[n].get(self.raft.me) == "Dead":
+        for n, kind, body, targets in changes:
+            if targets and collection.shards[n].get(self.raft.me) == "Dead":
                 raise ServiceError(500, f"Service internal error: Shard {n} on peer {self.raft.me} is dead")
             shard = await self.local(collection, n)
             async with shard.lock:
                 shard.do(kind, body)
             fed = {t.target for t in collection.transfers if (t.shard, t.source) == (n, self.raft.me)}
-            for peer in fed.union(collection.active(n)).difference(told) if told else ():
+            for peer in fed.union(collection.active(n)).difference(targets) if targets else ():
                 try:
                     await self.pass_on(peer, name, n, kind, body)
                 except ServiceError:

@@ -1,4 +1,4 @@
-"""Points over REST: every shard is asked, and their answers become one."""
+"""Points over REST: all shards are queried, and their answers merged."""
 
 import asyncio
 import uuid
@@ -44,17 +44,17 @@ def _by_id(point: Point) -> tuple[bool, int | str]:
 
 
 async def _query(call: Call, body: dict[str, Any]) -> list[Point]:
-    asked, start, limit = _known(body, *QUERY).get("query"), body.get("offset") or 0, body.get("limit") or 10
-    asked = _known(asked, "nearest")["nearest"] if isinstance(asked, dict) else asked
-    if isinstance(asked, int | str):
-        if not (points := await _retrieve(call, [asked], {"with_vector": True})):
-            raise ServiceError(404, f"Not found: No point with id {asked} found")
-        without = {"must": [body["filter"]] if body.get("filter") else [], "must_not": [{"has_id": [_id(asked)]}]}
-        asked, body = points[0]["vector"], body | {"filter": without}
-    question = body | {"query": asked, "limit": start + limit}
+    wanted, start, limit = _known(body, *QUERY).get("query"), body.get("offset") or 0, body.get("limit") or 10
+    wanted = _known(wanted, "nearest")["nearest"] if isinstance(wanted, dict) else wanted
+    if isinstance(wanted, int | str):
+        if not (points := await _retrieve(call, [wanted], {"with_vector": True})):
+            raise ServiceError(404, f"Not found: No point with id {wanted} found")
+        without = {"must": [body["filter"]] if body.get("filter") else [], "must_not": [{"has_id": [_id(wanted)]}]}
+        wanted, body = points[0]["vector"], body | {"filter": without}
+    question = body | {"query": wanted, "limit": start + limit}
     found = list(chain.from_iterable(await call.node.read(call.name, "query", question)))
     sign = -1 if call.collection.params["vectors"]["distance"] in ("Cosine", "Dot") else 1
-    found.sort(key=_by_id if asked is None else lambda point: sign * point["score"])
+    found.sort(key=_by_id if wanted is None else lambda point: sign * point["score"])
     return found[start : start + limit]
 
 
@@ -64,11 +64,6 @@ async def query(call: Call) -> Any:
 
 async def query_batch(call: Call) -> Any:
     return [{"points": points} for points in await asyncio.gather(*(_query(call, b) for b in call.body["searches"]))]
-
-
-async def search(call: Call) -> Any:
-    body = dict(call.body)
-    return await _query(call, {"query": body.pop("vector"), **body})
 
 
 async def _retrieve(call: Call, ids: list[Any], body: dict[str, Any]) -> list[Point]:
@@ -81,10 +76,10 @@ async def retrieve(call: Call) -> Any:
 
 
 async def point(call: Call) -> Any:
-    asked = call.path["id"]
-    if found := await _retrieve(call, [int(asked) if asked.isdigit() else asked], {"with_vector": True}):
+    wanted = call.path["id"]
+    if found := await _retrieve(call, [int(wanted) if wanted.isdigit() else wanted], {"with_vector": True}):
         return found[0]
-    raise ServiceError(404, f"Not found: Point with id {asked} does not exists!")
+    raise ServiceError(404, f"Not found: Point with id {wanted} does not exists!")
 
 
 async def scroll(call: Call) -> Any:
@@ -125,7 +120,6 @@ async def delete(call: Call) -> Any:
 READS: Actions = {
     f"POST {POINTS}/query": query,
     f"POST {POINTS}/query/batch": query_batch,
-    f"POST {POINTS}/search": search,
     f"POST {POINTS}/scroll": scroll,
     f"POST {POINTS}/count": count,
     f"POST {POINTS}": retrieve,

@@ -1,6 +1,6 @@
 """Agreement: a leader elected by a majority, and no metadata in force before a majority keeps them.
 
-As in Raft, but what is replicated is the whole (small) metadata with a number, not a log of what led to them.
+As in Raft, but what is replicated is all of the (small) metadata with a number, not a log of operations.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class Raft:
         os.replace(fresh, self._file)
 
     def found(self, uri: str) -> None:
-        """The first peer of a new cluster needs nobody's vote."""
+        """The first peer of a new cluster needs no vote."""
         self.draft = Metadata(peers={self.me: Peer(uri=uri, voter=True)})
         self.term, self.last = 1, (1, 1)
         self._enforce()
@@ -80,7 +80,7 @@ class Raft:
     async def propose(self, do: str, seconds: float = 10.0, insist: bool = False, **arguments: Any) -> None:
         """Returns when the operation is in force here; raises its refusal, or 500 when no majority took it in time.
 
-        Without `insist`, what was handed to a leader that has just died is lost, as it is in the real one.
+        Without `insist`, an operation sent to a leader that has just died is lost, as it is in the real one.
         """
         operation = {"id": uuid.uuid4().hex, "do": do, "arguments": arguments}
         deadline, again_at = time.monotonic() + seconds, 0.0
@@ -95,12 +95,12 @@ class Raft:
                 continue
             again_at = now + INSIST_SECONDS if insist else deadline
             try:
-                await self._hand_in(operation, min(left, ANSWER_SECONDS) if insist else left)
+                await self._submit(operation, min(left, ANSWER_SECONDS) if insist else left)
             except ServiceError as error:
                 if not error.transient:
                     raise
 
-    async def _hand_in(self, operation: Message, seconds: float) -> None:
+    async def _submit(self, operation: Message, seconds: float) -> None:
         if self.leader == self.me:
             with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
@@ -121,14 +121,14 @@ class Raft:
     # -- leading
 
     async def run(self) -> None:
-        """Ticks for ever: a leader feeds its peers, everybody else waits for one and at last stands for election."""
+        """Ticks for ever: a leader sends to its peers; the others wait for a leader and at last start an election."""
         self._election_at = 0.0 if self._is_majority({self.me}) else self._next_election()
         while True:
             if self.role == "Leader":
                 self._feed_all()
                 await asyncio.sleep(HEARTBEAT_SECONDS)
             elif time.monotonic() >= self._election_at and self.is_voter:
-                await self._stand()
+                await self._start_election()
             else:
                 await asyncio.sleep(TICK_SECONDS)
 
@@ -149,23 +149,23 @@ class Raft:
         self._advance()
         self._feed_all()
 
-    async def _stand(self) -> None:
-        """Asks for votes without asking first whether anybody would vote: a node that returns inflates the term."""
+    async def _start_election(self) -> None:
+        """Starts an election without a pre-vote: a node that returns increases the term."""
         self.term, self.vote, self.role, self.leader = self.term + 1, self.me, "Candidate", 0
         self._election_at = self._next_election()
         self.save()
         ballot, votes = {"term": self.term, "from": self.me, "last": self.last}, {self.me}
-        asking = {asyncio.ensure_future(self._canvass(p, uri, ballot, votes)) for p, uri in self._others().items()}
+        asking = {asyncio.ensure_future(self._request_vote(p, uri, ballot, votes)) for p, uri in self._others().items()}
         while asking and not self._is_majority(votes):
             _, asking = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
         if (self.role, self.term) == ("Candidate", ballot["term"]) and self._is_majority(votes):
             self.role, self.leader, self._kept = "Leader", self.me, {}
             self._keep(self.draft.after({"id": uuid.uuid4().hex, "do": "nothing", "arguments": {}}))
 
-    async def _canvass(self, peer: int, uri: str, ballot: Message, votes: set[int]) -> None:
+    async def _request_vote(self, peer: int, uri: str, ballot: Message, votes: set[int]) -> None:
         with suppress(ServiceError):
             reply = await self._peers.ask(uri, "vote", ballot | {"to": peer}, INSIST_SECONDS)
-            self._bow_to(reply["term"])
+            self._follow(reply["term"])
             votes |= {peer} if reply["granted"] else set()
 
     def _feed_all(self) -> None:
@@ -174,15 +174,15 @@ class Raft:
                 self._feeding[peer] = asyncio.create_task(self._feed(peer, uri))
 
     async def _feed(self, peer: int, uri: str) -> None:
-        """Tells a peer what is kept and what is in force, until it knows both."""
-        told = None
+        """Sends a peer the draft and the commit number until it has both."""
+        sent = None
         with suppress(ServiceError):
-            while self.role == "Leader" and told != (self.last, self.commit):
-                told = self.last, self.commit
+            while self.role == "Leader" and sent != (self.last, self.commit):
+                sent = self.last, self.commit
                 message = {"to": peer, "from": self.me, "term": self.term, "last": self.last, "commit": self.commit}
                 message |= {"draft": self.draft.model_dump()} if self._kept.get(peer) != self.last else {}
                 reply = await self._peers.ask(uri, "append", message, ANSWER_SECONDS)
-                self._bow_to(reply["term"])
+                self._follow(reply["term"])
                 self._kept[peer] = tuple(reply["last"])
                 self._advance()
             known = self.metadata.peers.get(peer)
@@ -196,12 +196,12 @@ class Raft:
             self._enforce()
             self._feed_all()
 
-    # -- being led
+    # -- following
 
     def _next_election(self) -> float:
         return time.monotonic() + random.uniform(*ELECTION_SECONDS)
 
-    def _bow_to(self, term: int, leader: int = 0) -> None:
+    def _follow(self, term: int, leader: int = 0) -> None:
         if term > self.term or leader:
             self.role, self.leader = "Follower", leader
         if term > self.term:
@@ -211,7 +211,7 @@ class Raft:
     def on_vote(self, ballot: Message) -> Message:
         if ballot["to"] != self.me or ballot["from"] not in self.metadata.peers:
             raise ServiceError(400, "a stranger's election")  # of another cluster, or of a peer that was removed
-        self._bow_to(ballot["term"])
+        self._follow(ballot["term"])
         electable = ballot["term"] == self.term and tuple(ballot["last"]) >= self.last
         granted = electable and self.vote in (0, ballot["from"])
         if granted:
@@ -223,7 +223,7 @@ class Raft:
         if message["to"] != self.me:
             raise ServiceError(400, "a stranger's metadata")  # for the registered node whose address this one took
         if message["term"] >= self.term:
-            self._bow_to(message["term"], message["from"])
+            self._follow(message["term"], message["from"])
             self._election_at, last = self._next_election(), tuple(message["last"])
             if "draft" in message and last > self.last:  # one that was held up must not undo a newer one
                 self.draft, self.last = Metadata(**message["draft"]), last

@@ -1,4 +1,4 @@
-"""What all REST answers share: keys, envelope, status codes, counting, and what a draining node says."""
+"""What all REST answers share: keys, envelope, status codes, counting, and the responses of a draining node."""
 
 import inspect
 import time
@@ -58,7 +58,7 @@ Actions = dict[str, Callable[[Call], Any]]  # by method and path
 
 @dataclass(frozen=True)
 class Keys:
-    """Nobody needs a key where none is set."""
+    """Without a configured key no request needs one."""
 
     full: str | None
     reading: str | None

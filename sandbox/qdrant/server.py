@@ -23,7 +23,7 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104  inside a container
 
 
 def setting(*path: str, default: Any = None) -> Any:
-    """`QDRANT__SECTION__KEY` of the environment, else what config/local.yaml says; an empty one is not set."""
+    """`QDRANT__SECTION__KEY` of the environment, else of config/local.yaml; an empty one is not set."""
     file = Path("config/local.yaml")
     found: Any = yaml.safe_load(file.read_text()) if file.exists() else None
     for key in path:
@@ -39,7 +39,7 @@ class Http(uvicorn.Server):
         yield
 
     async def drain(self) -> None:
-        """Accepts nobody new, and goes on answering whoever keeps a connection."""
+        """Accepts no new connection, and serves the open ones for a while."""
         for listener in self.servers:
             listener.close()
         deadline = time.monotonic() + DRAIN_SECONDS

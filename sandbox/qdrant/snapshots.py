@@ -60,7 +60,7 @@ def delete(call: Call) -> bool:
 
 
 async def upload(call: Call) -> bool:
-    """Takes a snapshot over; with the priority `snapshot` the other copies are dead by agreement, and follow."""
+    """Takes a snapshot over; with the priority `snapshot` the other copies are declared dead, and recover from it."""
     content = call.body.partition(b"\r\n\r\n")[2].rpartition(b"\r\n--")[0]
     if (found := hashlib.sha256(content).hexdigest()) != call.query.get("checksum", found):
         raise ServiceError(400, f"Wrong input: Snapshot checksum mismatch: expected {call.query['checksum']}, {found}")

@@ -1,4 +1,4 @@
-"""Questions between nodes: length-prefixed JSON on kept connections (the real one speaks gRPC here)."""
+"""Messages between nodes: length-prefixed JSON on kept connections (the real one speaks gRPC here)."""
 
 import asyncio
 import socket
@@ -34,7 +34,7 @@ def _send(writer: asyncio.StreamWriter, message: Any) -> None:
 
 
 async def serve(port: int, answer: Callable[[str, Any], Awaitable[Any]]) -> asyncio.Server:
-    """Answers other nodes, one question after another on each connection."""
+    """Answers other nodes, one request after another on each connection."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, EOFError):
@@ -73,7 +73,7 @@ class Peers:
         try:
             _send(writer, question)
             answer = await _receive(reader)
-        except BaseException:  # also when the time is over: what still comes is no answer to the next question
+        except BaseException:  # also when the time is over: a late answer must not be taken for the next one
             writer.close()
             raise
         self._idle[uri].append((reader, writer))
@@ -103,7 +103,7 @@ class Peers:
             self.silent[uri] = asyncio.create_task(self._call_until_it_answers(uri))
 
     async def _call_until_it_answers(self, uri: str) -> None:
-        """A silent peer is called from here, never at the cost of somebody's read."""
+        """A silent peer is called from here, so that no read waits for it."""
         answered = False
         while not answered:
             await asyncio.sleep(PING_SECONDS)

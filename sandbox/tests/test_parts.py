@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox import docker_images, parts, pulumi_cli
+from sandbox import docker_images, go_build, parts, pulumi_cli
 from sandbox.docker_recipes import Recipe
 from sandbox.parts import Found, Part
 from sandbox.progress import SetupError
@@ -63,7 +63,7 @@ def test_images_come_from_the_stack_file_and_other_keys_do_not(tmp_path: Path) -
     assert docker_images.wanted_images(stack) == {"imageKong": "kong:3.9.3"}
 
 
-def test_a_stack_file_that_is_empty_names_no_image_and_a_broken_one_is_said_to_be(tmp_path: Path) -> None:
+def test_an_empty_stack_file_names_no_image_and_a_broken_one_is_reported(tmp_path: Path) -> None:
     stack = tmp_path / "Pulumi.dev.yaml"
     for nothing in ("", "config:\n", "no mapping"):
         stack.write_text(nothing)
@@ -105,10 +105,12 @@ def test_nothing_is_downloaded_from_a_site_that_does_not_answer(
     assert log == tried
 
 
-def test_the_cli_is_built_at_the_version_that_go_mod_pins() -> None:
-    assert pulumi_cli.pinned("require (\n\tgithub.com/pulumi/pulumi/pkg/v3 v3.1.2\n)\n") == "v3.1.2"
+def test_a_program_is_built_at_the_version_that_go_mod_pins(tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text(f"require (\n\t{pulumi_cli.MODULE} v3.1.2\n)\n")
+    assert go_build.pinned(tmp_path, pulumi_cli.MODULE) == "v3.1.2"
 
 
-def test_a_go_mod_without_pulumi_is_refused_with_the_remedy() -> None:
+def test_a_go_mod_without_the_module_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module sandbox/tools\n")
     with pytest.raises(SetupError, match="go get -tool"):
-        pulumi_cli.pinned("module sandbox/tools\n")
+        go_build.pinned(tmp_path, pulumi_cli.MODULE)

@@ -15,7 +15,7 @@ def test_the_engine_competes_with_its_containers_as_one_of_them() -> None:
     assert groups == {f"/{docker_engine.CGROUP}/engine"}
 
 
-def test_a_cgroup_is_made_in_every_hierarchy_and_goes_when_nobody_lives_in_it() -> None:
+def test_a_cgroup_is_made_in_every_hierarchy_and_removed_when_empty() -> None:
     try:
         made = cgroups.make("rag-platform-test", "leaf")
     except PermissionError:

@@ -1,4 +1,4 @@
-"""The stand-in for a network plugin lets through what the policies say, and nothing else."""
+"""The stand-in for a network plugin allows what the policies allow, and nothing else."""
 
 import ipaddress
 import re
@@ -53,11 +53,11 @@ def passes(written: str, source: str, target: str, port: int, protocol: str = "t
 
 
 def _meets(rule: str, source: str, target: str, port: int, protocol: str) -> bool:
-    said = dict(re.findall(r"(-s|-d|-p|--dport) (\S+)", rule))
-    first, _, last = said.get("--dport", "0:65535").partition(":")
+    options = dict(re.findall(r"(-s|-d|-p|--dport) (\S+)", rule))
+    first, _, last = options.get("--dport", "0:65535").partition(":")
     near = {"-s": source, "-d": target}
-    homes = all(ipaddress.ip_address(near[way]) in ipaddress.ip_network(said[way]) for way in near if way in said)
-    return homes and said.get("-p", protocol) == protocol and int(first) <= port <= int(last or first)
+    homes = all(ipaddress.ip_address(near[way]) in ipaddress.ip_network(options[way]) for way in near if way in options)
+    return homes and options.get("-p", protocol) == protocol and int(first) <= port <= int(last or first)
 
 
 def at(written: str, source: Thing, target: Thing, port: int = 6333, protocol: str = "tcp") -> bool:
@@ -68,7 +68,7 @@ def test_a_pod_that_no_policy_selects_is_open() -> None:
     assert at(policies.chains([], PODS, NAMESPACES, "node-1"), STRANGER, DATABASE)
 
 
-def test_only_who_is_named_reaches_a_selected_pod_and_only_at_its_port() -> None:
+def test_only_named_pods_reach_a_selected_pod_and_only_at_its_port() -> None:
     written = policies.chains([policy(ONLY_DATABASE, ingress=[FROM_READER])], PODS, NAMESPACES, "node-1")
     assert at(written, READER, DATABASE)
     assert not at(written, STRANGER, DATABASE)
@@ -108,7 +108,7 @@ def test_a_port_may_be_named_and_ports_may_be_a_range() -> None:
     assert [at(written, READER, DATABASE, port) for port in (6333, 7005, 7011)] == [True, True, False]
 
 
-def test_each_node_is_told_of_its_own_pods_and_a_finished_pod_gives_its_address_back() -> None:
+def test_each_node_has_the_rules_of_its_own_pods_and_a_finished_pod_has_none() -> None:
     denied = policy(policyTypes=["Ingress"])
     assert not at(policies.chains([denied], PODS, NAMESPACES, "node-2"), READER, STRANGER)
     assert at(policies.chains([denied], PODS, NAMESPACES, "node-2"), READER, DATABASE)

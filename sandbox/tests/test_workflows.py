@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox import actionlint
+from sandbox.tests import actionlint
 
 WORKFLOWS = sorted((Path(__file__).resolve().parents[2] / ".github" / "workflows").glob("*.yml"))
 PINNED = re.compile(r"^[\w.-]+/[\w./-]+@[0-9a-f]{40}$")

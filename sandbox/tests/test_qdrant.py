@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,6 +20,7 @@ import httpx
 import pytest
 from qdrant_client import QdrantClient, models
 
+from sandbox.polling import poll
 from sandbox.qdrant.caretaker import Caretaker
 from sandbox.qdrant.metadata import Collection, Metadata, Peer
 from sandbox.qdrant.node import Node
@@ -37,15 +39,11 @@ def free_port() -> int:
 
 
 def until(true: Callable[[], Any], seconds: float = 120) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if found := true():
-                return found
-        except (httpx.TransportError, KeyError):
-            pass
-        time.sleep(0.05)
-    raise AssertionError(f"still not true after {seconds} s: {true}")
+    def met() -> Any:
+        with suppress(httpx.TransportError, KeyError):
+            return true()
+
+    return poll(met, seconds, lambda: AssertionError(f"still not true after {seconds} s: {true}"), every=0.05)
 
 
 class Server:
@@ -254,21 +252,21 @@ def test_a_new_replication_factor_moves_nothing(cluster: Cluster, name: str) -> 
     assert len(cluster.servers[2].states(name)) == 2 * SHARDS
 
 
-def test_settings_of_a_collection_are_kept_and_told(cluster: Cluster, name: str) -> None:
+def test_settings_of_a_collection_are_kept_and_returned(cluster: Cluster, name: str) -> None:
     one, other = cluster.servers[0], cluster.servers[2]
     scalar = {"scalar": {"type": "int8"}}
     body = {"hnsw_config": {"m": 32}, "quantization_config": scalar, "vectors": {"": {"on_disk": True}}}
 
-    def told() -> Any:
+    def config_now() -> Any:
         return other.get(f"/collections/{name}")["config"]
 
     one.web.patch(f"/collections/{name}", json=body)
-    until(lambda: told()["hnsw_config"]["m"] == 32)  # who is asked learns of it a moment after who was told
-    config = told()
+    until(lambda: config_now()["hnsw_config"]["m"] == 32)  # another node follows a moment later
+    config = config_now()
     assert config["hnsw_config"]["ef_construct"] == 100
     assert (config["quantization_config"], config["params"]["vectors"]["on_disk"]) == (scalar, True)
     one.web.patch(f"/collections/{name}", json={"quantization_config": "Disabled"})
-    until(lambda: told()["quantization_config"] is None)
+    until(lambda: config_now()["quantization_config"] is None)
 
 
 def test_a_replica_asked_for_has_all_points(cluster: Cluster, name: str) -> None:
@@ -375,7 +373,7 @@ def _accepts(port: int) -> bool:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_a_peer_that_joins_nobody_exits_101(tmp_path: Path) -> None:
+def test_a_peer_that_cannot_join_exits_101(tmp_path: Path) -> None:
     server = Server(tmp_path)
     server.start(bootstrap=f"http://127.0.0.1:{free_port()}")
     assert server.exit_code() == 101

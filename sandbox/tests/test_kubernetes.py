@@ -13,7 +13,8 @@ import pytest
 from pulumi import automation
 
 from sandbox.kubernetes.api import Api, Refused, Unreachable
-from tests.sandbox.test_plugins import wrapper
+from sandbox.polling import poll
+from sandbox.tests.test_plugins import wrapper
 
 pytestmark = pytest.mark.live
 PAUSE = "docker.io/sandbox/pause:1"
@@ -52,7 +53,7 @@ class Small:
         container = {"name": "pause", "image": self.image, "imagePullPolicy": "Never"}
         pods = k8s.apps.v1.Deployment(
             "pods",
-            metadata={"name": "pods", "labels": {"said-by": "the-program"}},
+            metadata={"name": "pods", "labels": {"set-by": "the-program"}},
             spec={
                 "replicas": self.replicas,
                 "selector": {"matchLabels": {"app": "pods"}},
@@ -85,9 +86,9 @@ def deployment(api: Api, small: Small) -> Thing:
 
 
 def owned_label(api: Api, small: Small, value: str, *, force: bool) -> None:
-    """Somebody else says what the program says as well."""
-    metadata = {"name": "pods", "namespace": small.namespace, "labels": {"said-by": value, "extra": "theirs"}}
-    api.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}, "somebody", force=force)
+    """Another field manager sets a label that the program sets."""
+    metadata = {"name": "pods", "namespace": small.namespace, "labels": {"set-by": value, "extra": "theirs"}}
+    api.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata}, "another", force=force)
 
 
 def test_up_waits_for_ready_keeps_secrets_and_changes_nothing_twice(api: Api, small: Small) -> None:
@@ -104,18 +105,18 @@ def test_up_waits_for_ready_keeps_secrets_and_changes_nothing_twice(api: Api, sm
     assert config["data"] == {"word": "two"}, "the replaced one is gone"
 
 
-def test_what_others_own_is_left_to_them_and_a_quarrel_is_told(api: Api, small: Small) -> None:
+def test_fields_of_others_are_left_alone_and_a_conflict_is_reported(api: Api, small: Small) -> None:
     small.stack.up()
     with pytest.raises(Refused, match="conflict"):
-        owned_label(api, small, "somebody", force=False)
-    owned_label(api, small, "somebody", force=True)
+        owned_label(api, small, "another", force=False)
+    owned_label(api, small, "another", force=True)
     small.replicas = 3
-    with pytest.raises(automation.CommandError, match=r"(?s)field conflict detected.*somebody"):
+    with pytest.raises(automation.CommandError, match=r"(?s)field conflict detected.*another"):
         small.stack.up()
     owned_label(api, small, "the-program", force=False)
     small.stack.up()
     labels = deployment(api, small)["metadata"]["labels"]
-    assert labels == {"said-by": "the-program", "extra": "theirs"}
+    assert labels == {"set-by": "the-program", "extra": "theirs"}
 
 
 def test_a_pod_that_cannot_start_fails_in_time_with_the_reason_and_the_next_up_goes_on(api: Api, small: Small) -> None:
@@ -128,14 +129,17 @@ def test_a_pod_that_cannot_start_fails_in_time_with_the_reason_and_the_next_up_g
     assert small.changes() == {}
 
 
-def test_a_name_that_is_taken_is_not_taken_over(api: Api, small: Small) -> None:
+def test_an_object_that_exists_is_not_taken_over(api: Api, small: Small) -> None:
     theirs = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": small.namespace}}
-    api.apply(theirs, "somebody")
+    api.apply(theirs, "another")
     with pytest.raises(automation.CommandError, match="already exists in the cluster"):
         small.stack.up()
     api.call("DELETE", api.path("v1", "Namespace", name=small.namespace))
-    while any(one["metadata"]["name"] == small.namespace for one in api.list("v1", "Namespace")):
-        time.sleep(0.2)
+
+    def gone() -> bool:
+        return small.namespace not in [one["metadata"]["name"] for one in api.list("v1", "Namespace")]
+
+    poll(gone, 120, lambda: AssertionError("the namespace is still there"))
     small.stack.up()
 
 

@@ -15,11 +15,11 @@ class Empty:
         return []
 
 
-def test_chains_that_could_not_be_written_are_written_at_the_next_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chains_that_could_not_be_written_are_written_in_the_next_round(monkeypatch: pytest.MonkeyPatch) -> None:
     restored: list[str] = []
     busy = [NODES[1].name]
 
-    def within(node: Node, program: str, *_: str, said: str = "") -> int:
+    def within(node: Node, program: str, *_: str, stdin: str = "") -> int:
         if program == "iptables-restore":
             restored.append(node.name)
             return int(node.name in busy)

@@ -7,7 +7,7 @@ import pytest
 from sandbox.plugins import kubernetes
 from sandbox.plugins.bridge import UNKNOWN
 from sandbox.plugins.kubernetes_diff import amount, normal
-from tests.sandbox.test_plugins import Asked, kinds
+from sandbox.tests.test_plugins import Asked, kinds
 
 Thing = dict[str, Any]
 NOWHERE = {"kubeconfig": "/nowhere/kubeconfig", "namespace": "rag"}

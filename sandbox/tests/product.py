@@ -1,0 +1,46 @@
+"""What the product renders, asked of a process of its own: the sandbox imports nothing of the product."""
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PLUGINS = """
+from components.gateway.plugins import *
+ours = Jwt(), RateLimiting(minute=1), Cors(), RequestTransformer(), Prometheus(), OpenTelemetry(traces_endpoint=%r)
+found = {plugin.name: plugin.config() for plugin in ours}
+"""
+GRAFANA = """
+from components.monitoring import grafana
+found = grafana.grafana_files(%r, grafana.Promises())
+"""
+
+
+@cache
+def gateway_yaml(stack: str) -> str:
+    """The gateway of a stack file, as `make gateway-yaml` prints it."""
+    return _output("-m", "cli.gateway_yaml", "--stack", stack)
+
+
+@cache
+def plugin_configs(traces_endpoint: str) -> dict[str, Any]:
+    """The configuration of each typed gateway plugin, by name, with every field it has."""
+    return _evaluated(PLUGINS % traces_endpoint)
+
+
+@cache
+def grafana_files(prometheus_url: str) -> dict[str, str]:
+    """Path to content of all that Grafana is provisioned with."""
+    return _evaluated(GRAFANA % prometheus_url)
+
+
+def _evaluated(code: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(_output("-c", f"import json{code}print(json.dumps(found))"))
+    return found
+
+
+def _output(*arguments: str) -> str:
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout
