@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class StackSettings(BaseModel):
-    """Where the stack runs, and how careful it is with what it holds."""
+    """Where the stack runs, and whether its data is protected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

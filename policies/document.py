@@ -42,8 +42,8 @@ config:
 STEPS = """\
 ## Steps
 
-Rules that need the state before, which the engine shows to no pack. They are held by `make preview` and `make up`, and
-not by a plain `pulumi preview --policy-pack`, which cannot know them.
+Rules that need the state before, which the engine shows to no pack. `make preview` and `make up` enforce them; a plain
+`pulumi preview --policy-pack` cannot.
 """
 
 
@@ -62,7 +62,7 @@ def _section(rule: Rule) -> Iterator[str]:
     yield f"- Why: {rule.reason}"
     yield f"- How: {rule.remedy}"
     if rule.level == "remediate":
-        yield "- Mended by the pack itself where it can be, which the preview shows."
+        yield "- Mended by the pack itself where possible, which the preview shows."
     chosen = json.loads((CONFIG / "prod.json").read_text()).get(rule.name, {})
     for name, setting in rule.settings.items():
         text = f"- Setting `{name}`: {setting.meaning}; default `{json.dumps(setting.default)}`"

@@ -1,4 +1,4 @@
-"""A resource's properties as the policy SDK hands them over, and as plain data."""
+"""A resource's properties as the policy SDK gives them, and as plain data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def known(value: Any) -> Any:
 
 
 def marked(props: Mapping[str, Any]) -> dict[str, Any]:
-    """The same properties with secrets still marked and unknowns still unknown, to be handed back."""
+    """The same properties with secrets still marked and unknowns still unknown, as the SDK takes them back."""
     return props if isinstance(props, dict) else dict(props["__target"])
 
 

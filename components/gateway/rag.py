@@ -1,8 +1,5 @@
-"""Our gateway: one service, one public route, and what guards it."""
+"""Our gateway: one service, one public route, and its plugins."""
 
-from itertools import product
-
-from components.gateway import valkey
 from components.gateway.description import (
     ActiveChecks,
     ActiveHealthy,
@@ -32,6 +29,7 @@ from components.gateway.plugins import (
 )
 from components.gateway.references import reference
 from components.gateway.settings import GatewaySettings
+from policies.invariants import header_variants
 
 SERVICE_TOKEN, REDIS_PASSWORD = "service-token", "redis-password"  # names of secrets
 SERVICE_HEADER = "X-Service-Token"
@@ -57,7 +55,7 @@ def jwt_secret(key: str) -> str:
 def rag_gateway(settings: GatewaySettings, targets: tuple[str, ...], traces_url: str = "") -> Gateway:
     """`POST /api/v1/rag/...` for holders of a token, balanced over the targets (`host:port` of rag-service).
 
-    With the address of a collector each call begins a trace, or goes on with its caller's, and says which.
+    With the address of a collector each call begins a trace, or continues its caller's, and returns its id.
     """
     service = Service(
         name="rag-service",
@@ -73,12 +71,12 @@ def rag_gateway(settings: GatewaySettings, targets: tuple[str, ...], traces_url:
 
 
 def _upstream(targets: tuple[str, ...]) -> Upstream:
-    """Out of use within two failed checks, back within two good ones, whatever calls say meanwhile.
+    """Out of use within two failed checks, back within two good ones, whatever the responses to calls are meanwhile.
 
-    A call that is answered says nothing here: to Kong it would make a failed check undone, and a rag-service that is
-    about to leave, and says so to checks while it still answers calls, would get calls until it is gone.
-    503 and 429 do not count as failures: with them a working rag-service says, and says when to come back, that
-    something behind it is down or busy; a target taken out for that would say less.
+    A successful call does not count: for Kong it would undo a failed check, and a rag-service that is shutting down,
+    which fails checks while it still answers calls, would get calls until it is gone.
+    503 and 429 do not count as failures: with them a working rag-service reports, with Retry-After, that something
+    behind it is down or busy; Kong's own 503 without a target would report less.
     """
     checks = HealthChecks(
         active=ActiveChecks(
@@ -114,10 +112,8 @@ def _plugins(settings: GatewaySettings) -> tuple[AnyPlugin, ...]:
 
 
 def _rate_limit(settings: GatewaySettings) -> RateLimiting:
-    redis = Redis()
-    if settings.rate_limit_policy == "redis":
-        host, _, port = (settings.redis_address or f"{valkey.NAME}:{valkey.PORT}").rpartition(":")
-        redis = Redis(host=host, port=int(port), password=reference(REDIS_PASSWORD))
+    host, _, port = settings.counter_address.rpartition(":")
+    redis = Redis(host=host, port=int(port), password=reference(REDIS_PASSWORD)) if host else Redis()
     return RateLimiting(
         minute=settings.rate_limit_per_minute, limit_by="ip", policy=settings.rate_limit_policy, redis=redis
     )
@@ -144,10 +140,3 @@ def _traces(collector_url: str) -> tuple[OpenTelemetry, ...]:
             traces_endpoint=endpoint, resource_attributes=named, http_response_header_for_traceid=TRACE_HEADER
         ),
     )
-
-
-def header_variants(header: str) -> tuple[str, ...]:
-    """The header with a dash or an underscore at each joint: some servers take them for the same header."""
-    words = header.split("-")
-    joints = product("-_", repeat=len(words) - 1)
-    return tuple("".join(part for pair in zip(words, (*joint, ""), strict=True) for part in pair) for joint in joints)

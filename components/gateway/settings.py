@@ -6,6 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from components.gateway import valkey
+from policies.invariants import limit_holds, names_a_proxy
+
 
 class GatewaySettings(BaseModel):
     """Size, limits and callers of the gateway; defaults stand in Pulumi.yaml."""
@@ -58,7 +61,7 @@ class GatewaySettings(BaseModel):
     @classmethod
     def local_counts_on_one_node(cls, policy: str, info: ValidationInfo) -> str:
         nodes = info.data.get("nodes", 1)
-        if policy == "local" and nodes > 1:
+        if not limit_holds(policy, nodes):
             raise ValueError(
                 f"expected redis with {nodes} nodes of Kong, each of which would count for itself and let {nodes} "
                 "times the limit pass; found local. Choose redis, or one node"
@@ -68,8 +71,8 @@ class GatewaySettings(BaseModel):
     @field_validator("redis_address")
     @classmethod
     def redis_is_named_when_used(cls, address: str, info: ValidationInfo) -> str:
-        counted = info.data.get("rate_limit_policy") == "redis"
-        if address and not (counted and re.fullmatch(r"[A-Za-z0-9.-]+:\d{1,5}", address)):
+        shared = info.data.get("rate_limit_policy") == "redis"
+        if address and not (shared and re.fullmatch(r"[A-Za-z0-9.-]+:\d{1,5}", address)):
             raise ValueError(
                 f"expected host:port with the policy redis (or nothing, for a Valkey of our own), and nothing with "
                 f"local; found {address!r}"
@@ -91,7 +94,23 @@ class GatewaySettings(BaseModel):
     @classmethod
     def proxies_are_addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
         for proxy in proxies:
-            network = ip_network(proxy)  # its ValueError says what it found
-            if network.prefixlen == 0:
-                raise ValueError(f"expected addresses of your own proxies, found {proxy}: anybody could forge his own")
+            if not names_a_proxy(str(ip_network(proxy))):  # ip_network raises a ValueError that names what it found
+                raise ValueError(
+                    f"expected addresses of your own proxies, found {proxy}: any client could forge its own address"
+                )
         return proxies
+
+    @property
+    def runs_postgres(self) -> bool:
+        """Whether the gateway is kept in a PostgreSQL of this stack."""
+        return self.backend == "database" and not self.database_address
+
+    @property
+    def counter_address(self) -> str:
+        """`host:port` of the Redis in which the nodes count calls together; empty where each counts for itself."""
+        return (self.redis_address or f"{valkey.NAME}:{valkey.PORT}") if self.rate_limit_policy == "redis" else ""
+
+    @property
+    def runs_valkey(self) -> bool:
+        """Whether that Redis is a Valkey of this stack."""
+        return bool(self.counter_address) and not self.redis_address

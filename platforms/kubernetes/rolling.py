@@ -3,7 +3,7 @@
 import pulumi
 from pulumi import ResourceOptions
 
-from platforms.base import Rollout
+from platforms.base import Rollout, after
 from platforms.kubernetes.cluster import Cluster, Manifest
 from platforms.kubernetes.files import digest
 from platforms.workload import Workload
@@ -20,11 +20,10 @@ class Rolling:
         self._revision = pulumi.Output.from_input(template).apply(digest)
 
     def gates(self, rollout: Rollout, opts: ResourceOptions) -> list[pulumi.Resource]:
-        """Returns the last gate; behind it every pod is what the StatefulSet says, and all have settled."""
+        """Returns the last gate; behind it every pod is of the StatefulSet's template, and all have settled."""
         gate: list[pulumi.Resource] = []
         for ordinal in range(self._workload.replicas):
-            waits = ResourceOptions.merge(opts, ResourceOptions(depends_on=list(gate)))
-            rolled = self._rolled(ordinal, rollout, waits)
+            rolled = self._rolled(ordinal, rollout, after(opts, gate))
             behind = ResourceOptions(parent=opts.parent, depends_on=[rolled])
             gate = [rollout.settled(ordinal, rolled.started, behind)]
         return gate

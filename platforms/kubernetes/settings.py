@@ -42,7 +42,7 @@ class KubernetesSettings(BaseModel):
     monitoring_namespace: str = Field(pattern=OR_EMPTY)
 
     @model_validator(mode="after")
-    def who_is_told_to_scrape_is_let_in(self) -> Self:
+    def a_prometheus_that_scrapes_is_let_in(self) -> Self:
         if self.monitoring_operator and not self.monitoring_namespace:
             raise ValueError(
                 "expected kubernetesMonitoringNamespace beside kubernetesMonitoringOperator, found none: no pod would "

@@ -20,7 +20,7 @@ def placement(name: str, workload: Workload, cluster: Cluster) -> Manifest:
 
 
 def must_spread(workload: Workload, cluster: Cluster) -> bool:
-    """Whether a replica rather waits than shares a machine with another."""
+    """Whether a replica stays pending rather than share a machine with another."""
     return workload.replicas > 1 and workload.spread == "must" and cluster.settings.spread == "hard"
 
 
@@ -52,7 +52,7 @@ def beside(pod: str) -> Manifest:
 
 
 def priority(workload: Workload) -> str:
-    """Replicated data first, then what serves; a lone watcher yields to both."""
+    """Replicated data first, then what serves; a single replica yields to both."""
     if workload.replicas < 2:
         return ""
     return "data" if keeps_data(workload) else "serving"
@@ -73,7 +73,7 @@ def priority_class(rank: str, cluster: Cluster) -> Manifest:
 
 
 def disruption_budget(name: str, workload: Workload, cluster: Cluster) -> Manifest:
-    """One at a time. A stateless pod that is not well anyway may always go; one with data may be about to recover."""
+    """One at a time. A stateless pod that is unhealthy may always go; one with data may be about to recover."""
     policy = "IfHealthyBudget" if keeps_data(workload) else "AlwaysAllow"
     return {
         "metadata": cluster.metadata(name, name),

@@ -6,7 +6,7 @@ from policies.rule import Subject, Violation, Violations, rule
 
 @rule(
     on=(*COMPONENTS, *CONTAINER, *PODS),
-    reason="One process without a bound takes the memory of its neighbours, and the kernel then kills whom it likes.",
+    reason="One process without a bound takes the memory of its neighbours, and the kernel then kills any of them.",
     remedy="Set `resources` of the workload: memory in MiB and CPUs above 0. In a manifest: `requests.cpu`, "
     "`requests.memory` and `limits.memory`; on a Docker container: `memory`.",
 )
@@ -19,12 +19,8 @@ def memory_and_cpu_are_bounded(subject: Subject) -> Violations:
                 yield Violation(subject.at(name), f"resources.{key} is {resources.get(key)}; set a number above 0")
     if subject.type in CONTAINER and not subject.inputs.get("memory"):
         yield Violation(subject.name, "memory is not bounded; set memory to some MiB")
-    for container in containers(subject):
+    for where, container in containers(subject):
         resources = mapping(container.get("resources"))
         for kind, key in (("requests", "cpu"), ("requests", "memory"), ("limits", "memory")):
             if not mapping(resources.get(kind)).get(key):
-                where = subject.at(str(container.get("name", "")))
                 yield Violation(where, f"resources.{kind}.{key} is missing; set it")
-
-
-RULES = (memory_and_cpu_are_bounded,)

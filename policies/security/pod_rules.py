@@ -1,19 +1,12 @@
 """What Kubernetes can refuse by itself, asked of the manifests before it has to."""
 
-from policies.declared import PODS, containers, items, labels, mapping, pod
+from policies.declared import PODS, containers, labels, mapping, mappings, pod
 from policies.rule import Subject, Violation, Violations, rule
 
 NAMESPACE = ("kubernetes:core/v1:Namespace",)
 ENFORCE = "pod-security.kubernetes.io/enforce"
 HARMLESS_VOLUMES = {
-    "configMap",
-    "csi",
-    "downwardAPI",
-    "emptyDir",
-    "ephemeral",
-    "persistentVolumeClaim",
-    "projected",
-    "secret",
+    *("configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret")
 }
 
 
@@ -29,16 +22,11 @@ def pods_are_restricted(subject: Subject) -> Violations:
         if labels(subject.inputs).get(ENFORCE) != "restricted":
             yield Violation(subject.name, f"{ENFORCE} is not restricted; add the label")
         return
-    spec = pod(subject)
-    profile = mapping(mapping(spec.get("securityContext")).get("seccompProfile"))
-    for container in containers(subject):
+    profile = mapping(mapping(pod(subject).get("securityContext")).get("seccompProfile"))
+    for where, container in containers(subject):
         own = mapping(mapping(container.get("securityContext")).get("seccompProfile")) or profile
         if own.get("type") not in ("RuntimeDefault", "Localhost"):
-            where = subject.at(str(container.get("name", "")))
             yield Violation(where, "has no seccomp profile; write seccompProfile: {type: RuntimeDefault}")
-    for volume in map(mapping, items(spec.get("volumes"))):
+    for volume in mappings(pod(subject).get("volumes")):
         for kind in set(volume) - {"name"} - HARMLESS_VOLUMES:
             yield Violation(subject.name, f"volume {volume.get('name')} is a {kind}; claim a persistent volume")
-
-
-RULES = (pods_are_restricted,)

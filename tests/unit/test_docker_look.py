@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from platforms.docker import LOOK, SELDOM_SECONDS
+from platforms.docker import HEALTH_CHECK, HEALTHY_PAUSE_SECONDS
 
 
 class Replica:
     """A replica's side of it: its own /dev/shm, and a `sleep` that only writes down how long it was to last."""
 
     def __init__(self, folder: Path) -> None:
-        self._look = LOOK.replace("/dev/shm", str(folder))
+        self._look = HEALTH_CHECK.replace("/dev/shm", str(folder))
         self._slept, sleep = folder / "slept", folder / "sleep"
         sleep.write_text(f'#!/bin/sh\necho "$1" >> {self._slept}\n')
         sleep.chmod(0o755)
@@ -41,12 +41,12 @@ def test_until_it_is_well_it_is_looked_at_without_delay(replica: Replica) -> Non
 
 def test_once_it_was_well_it_is_looked_at_seldom(replica: Replica) -> None:
     assert all(replica.looked_at("true") for _ in range(3))
-    assert replica.slept == [SELDOM_SECONDS] * 2
+    assert replica.slept == [HEALTHY_PAUSE_SECONDS] * 2
 
 
 def test_after_a_bad_look_the_next_one_comes_soon(replica: Replica) -> None:
     assert [replica.looked_at(probe) for probe in ("true", "false", "false", "true")] == [True, False, False, True]
-    assert replica.slept == [SELDOM_SECONDS]
+    assert replica.slept == [HEALTHY_PAUSE_SECONDS]
 
 
 def test_a_probe_gets_its_arguments_as_they_are(replica: Replica) -> None:
