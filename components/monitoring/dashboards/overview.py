@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders.common import StackingConfig
 from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models.common import StackingMode
 
-from components.monitoring.dashboards.board import board
+from components.monitoring.dashboards.board import Section, board
 from components.monitoring.dashboards.hops import hops
 from components.monitoring.dashboards.panels import graph, impacts, lamp, number, query, rows, runbook, thresholds
 from components.monitoring.promises import Promises
@@ -17,17 +17,11 @@ def overview(promises: Promises) -> dashboard.Dashboard:
         "rag-overview",
         "RAG Services Overview",
         "From the gateway to the vectors: breakers, latency, cluster, traffic, errors.",
-        (
+        Section(
             "",
-            [
-                _breakers().span(12).height(7),
-                _latency(promises).span(12).height(7),
-                _qdrant().span(12).height(7),
-                _requests().span(12).height(7),
-                _errors(promises).span(8).height(7),
-                _alerts().span(8).height(7),
-                _targets().span(8).height(7),
-            ],
+            7,
+            (12, 12, 12, 12, 8, 8, 8),
+            [_breakers(), _latency(promises), _qdrant(), _requests(), _errors(promises), _alerts(), _targets()],
         ),
         *hops(promises),
     )

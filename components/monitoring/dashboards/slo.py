@@ -4,7 +4,7 @@ from typing import Any
 
 from grafana_foundation_sdk.models import dashboard
 
-from components.monitoring.dashboards.board import board
+from components.monitoring.dashboards.board import Section, board
 from components.monitoring.dashboards.panels import graph, number, thresholds
 from components.monitoring.promises import Promises
 from components.monitoring.rules.slo import FAST, SLOW, Burn, Slo, slos
@@ -12,7 +12,10 @@ from components.monitoring.rules.slo import FAST, SLOW, Burn, Slo, slos
 
 def slo_board(promises: Promises) -> dashboard.Dashboard:
     """Return the dashboard of the promises in slo/promises.yaml."""
-    sections = [(f"{slo.name.capitalize()}: {slo.objective:.2%} {slo.promise}", _panels(slo)) for slo in slos(promises)]
+    sections = [
+        Section(f"{slo.name.capitalize()}: {slo.objective:.2%} {slo.promise}", 8, (4, 7, 7, 6), _panels(slo))
+        for slo in slos(promises)
+    ]
     note = "Budgets of slo/promises.yaml, as the gateway counts its clients' requests; refused calls count nowhere."
     return board("rag-slo", "SLO", note, *sections)
 
@@ -29,9 +32,7 @@ def _panels(slo: Slo) -> list[Any]:
             thresholds((None, "red"), (0, "orange"), (0.5, "green")),
             alert=alerts["Slow"],
             nothing="no traffic",
-        )
-        .span(4)
-        .height(8),
+        ),
         graph(
             "Broken promises",
             "Share of the requests of each window; the line is what is promised.",
@@ -40,10 +41,8 @@ def _panels(slo: Slo) -> list[Any]:
             limit=slo.error_budget,
             alert=alerts["Fast"],
             nothing="no traffic",
-        )
-        .span(7)
-        .height(8),
-        *(_burn(slo, burn, alerts[burn.pace]).span(span).height(8) for burn, span in ((FAST[0], 7), (SLOW[0], 6))),
+        ),
+        *(_burn(slo, burn, alerts[burn.pace]) for burn in (FAST[0], SLOW[0])),
     ]
 
 
