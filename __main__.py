@@ -20,10 +20,7 @@ from settings import PROJECT, Settings
 settings = Settings.from_stack()
 platform = connect(settings.stack, settings.kubernetes)
 credentials = Credentials(
-    "credentials",
-    config=pulumi.Config(PROJECT),
-    protect=settings.stack.protect_data,
-    given=platform.given_secrets(),
+    "credentials", config=pulumi.Config(PROJECT), protect=settings.stack.protect_data, given=platform.given_secrets()
 )
 api_key = credentials.secret("qdrantApiKey")
 read_only_key = credentials.secret("qdrantReadOnlyApiKey")

@@ -166,8 +166,7 @@ class DockerPlatform(pulumi.ComponentResource):
             must_run=True,
             restart="unless-stopped",
             opts=ResourceOptions.merge(
-                opts,
-                ResourceOptions(delete_before_replace=True, replace_on_changes=REPLACE_ON, hooks=hooks),
+                opts, ResourceOptions(delete_before_replace=True, replace_on_changes=REPLACE_ON, hooks=hooks)
             ),
         )
 

@@ -85,7 +85,7 @@ def _upstream(targets: tuple[str, ...]) -> Upstream:
             unhealthy=ActiveUnhealthy(interval=1, tcp_failures=2, timeouts=2, http_failures=2),
         ),
         passive=PassiveChecks(
-            unhealthy=PassiveUnhealthy(http_statuses=(500, 502, 504), tcp_failures=2, timeouts=3, http_failures=5),
+            unhealthy=PassiveUnhealthy(http_statuses=(500, 502, 504), tcp_failures=2, timeouts=3, http_failures=5)
         ),
     )
     addresses = tuple(Target(address=target) for target in targets)

@@ -166,11 +166,7 @@ def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Worklo
     """
     return Workload(
         image=image,
-        args=(
-            f"--config.file={alertmanager.CONFIG_FILE}",
-            "--storage.path=/alertmanager",
-            "--cluster.listen-address=",
-        ),
+        args=(f"--config.file={alertmanager.CONFIG_FILE}", "--storage.path=/alertmanager", "--cluster.listen-address="),
         ports=(Port(number=alertmanager.PORT, published=settings.alertmanager_port),),
         files={alertmanager.CONFIG_FILE: alertmanager.alertmanager_config(webhook=settings.alert_webhook)},
         reaches_out=port_of(settings.alert_webhook),

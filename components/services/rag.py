@@ -89,10 +89,7 @@ def role_workload(name: str, args: RagServiceArgs) -> Workload:
         image=args.image,
         env=role_env(name, args),
         ports=(Port(number=port, published=args.settings.ingest_port if name == INGEST else None),),
-        secret_files={
-            f"{SECRETS}/qdrant-api-key": key,
-            f"{SECRETS}/service-token": args.service_token,
-        },
+        secret_files={f"{SECRETS}/qdrant-api-key": key, f"{SECRETS}/service-token": args.service_token},
         # One that writes: its jobs are its own, and a second one would not know of them.
         replicas=1 if name == INGEST else args.settings.replicas,
         most_replicas=None if name == INGEST else args.settings.most_replicas,

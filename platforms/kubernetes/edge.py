@@ -36,10 +36,7 @@ def ingress(name: str, port: Port, cluster: Cluster) -> Manifest:
     spec: Manifest = {
         "tls": [{"hosts": [settings.edge_host], "secretName": settings.edge_tls_secret}],
         "rules": [
-            {
-                "host": settings.edge_host,
-                "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
-            }
+            {"host": settings.edge_host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
         ],
     }
     if settings.edge_ingress_class:

@@ -17,10 +17,7 @@ def deny_all(cluster: Cluster) -> Manifest:
 def names(cluster: Cluster) -> Manifest:
     """Every pod may resolve names, at the cluster's own servers only."""
     ports = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
-    servers = [
-        _namespace("kube-system"),
-        {"ipBlock": {"cidr": NODE_LOCAL_DNS}},
-    ]
+    servers = [_namespace("kube-system"), {"ipBlock": {"cidr": NODE_LOCAL_DNS}}]
     return _policy("names", cluster, pods={}, egress=[{"to": servers, "ports": ports}])
 
 

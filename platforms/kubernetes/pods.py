@@ -6,15 +6,7 @@ from typing import Any
 import pulumi
 
 from platforms.kubernetes import edge, files, spread
-from platforms.kubernetes.cluster import (
-    Cluster,
-    Manifest,
-    claim_spec,
-    keeps_data,
-    merged,
-    replicas_service,
-    selector,
-)
+from platforms.kubernetes.cluster import Cluster, Manifest, claim_spec, keeps_data, merged, replicas_service, selector
 from platforms.workload import CommandProbe, HttpProbe, Workload
 
 # Between the end of a pod's traffic and its signal: by then every machine has taken the pod out of its Services.
@@ -95,10 +87,7 @@ def resources(workload: Workload, cluster: Cluster) -> Manifest:
     milli = round(asked.cpus * 1000)
     memory = f"{asked.memory_mib}Mi"
     reserved = max(1, milli * cluster.settings.cpu_reserved_percent // 100)
-    return {
-        "requests": {"cpu": f"{reserved}m", "memory": memory},
-        "limits": {"cpu": f"{milli}m", "memory": memory},
-    }
+    return {"requests": {"cpu": f"{reserved}m", "memory": memory}, "limits": {"cpu": f"{milli}m", "memory": memory}}
 
 
 def volumes(workload: Workload, cluster: Cluster, names: Mapping[str, pulumi.Input[str]]) -> list[Manifest]:

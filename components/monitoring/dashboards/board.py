@@ -17,10 +17,7 @@ SCHEMA = 41  # what Grafana 12.0 knows; the SDK writes that of a newer one, whic
 # What shows a start: Qdrant has no start time, but its counters are reset; Kong gets a new node id.
 STARTS = {
     "RAG service started": ('changes(process_start_time_seconds{job=~"rag-.*|llamaindex-query"}[1m]) > 0', "{{job}}"),
-    "Qdrant started": (
-        'resets(process_minor_page_faults_total{job="qdrant-cluster"}[1m]) > 0',
-        "{{node}}",
-    ),
+    "Qdrant started": ('resets(process_minor_page_faults_total{job="qdrant-cluster"}[1m]) > 0', "{{node}}"),
     "Kong started": ("kong_node_info unless kong_node_info offset 1m", "{{instance}} {{version}}"),
     "HAProxy started": ("changes(haproxy_process_start_time_seconds[1m]) > 0", "{{instance}}"),
 }

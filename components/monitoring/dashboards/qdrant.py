@@ -91,11 +91,7 @@ def _consensus(promises: Promises) -> list[Any]:
         for name, metric in metrics.items()
     }
     table = rows(
-        "Nodes",
-        "Settled: all rows agree, all vote, nothing is pending.",
-        "none",
-        columns,
-        alert="QdrantPeersMissing",
+        "Nodes", "Settled: all rows agree, all vote, nothing is pending.", "none", columns, alert="QdrantPeersMissing"
     )
     table.override_by_name("Up", lamp(up=(1, "green"), down=(0, "red")))
     table.override_by_name("Working", lamp(working=(1, "green"), stopped=(0, "red")))

@@ -92,8 +92,7 @@ def _replicas(promises: Promises) -> Rules:
         Recording("qdrant:dead_replicas:max", "max(collection_dead_replicas)"),
         # A node without collections reports a minimum of 0.
         Recording(
-            "qdrant:active_replicas:min",
-            "min(collection_active_replicas_min and on (instance) collections_total > 0)",
+            "qdrant:active_replicas:min", "min(collection_active_replicas_min and on (instance) collections_total > 0)"
         ),
         Alert(
             name="QdrantReplicaDead",

@@ -15,10 +15,7 @@ def _answers() -> Rules:
     failed = 'sum(rate(rest_responses_total{status=~"5.."}[5m]))'
     return (
         # No series before the first request, none of 5xx before the first failure, and no ratio without traffic.
-        Recording(
-            "qdrant:errors:ratio_rate5m",
-            f"({failed} or vector(0)) / (sum(rate(rest_responses_total[5m])) > 0)",
-        ),
+        Recording("qdrant:errors:ratio_rate5m", f"({failed} or vector(0)) / (sum(rate(rest_responses_total[5m])) > 0)"),
         Alert(
             name="QdrantErrorRateHigh",
             expr="qdrant:errors:ratio_rate5m > 0.05",

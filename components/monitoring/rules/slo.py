@@ -97,9 +97,7 @@ def _recordings(slo: Slo) -> Rules:
         Recording("slo:objective", f"vector({slo.objective})", labels),
         *(Recording(f"slo:broken:{name}", _ratio(slo.name, window), labels) for name, window in windows.items()),
         Recording(
-            "slo:budget_left:ratio",
-            f'1 - slo:broken:ratio_window{{slo="{slo.name}"}} / {slo.error_budget}',
-            labels,
+            "slo:budget_left:ratio", f'1 - slo:broken:ratio_window{{slo="{slo.name}"}} / {slo.error_budget}', labels
         ),
     )
 
