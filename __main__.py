@@ -5,7 +5,8 @@ from pulumi import ResourceOptions
 
 from components.credentials import Credentials
 from components.gateway.entities import CANARY
-from components.gateway.kong import PROXY, STATUS, KongGateway, KongGatewayArgs
+from components.gateway.kong import KongGateway, KongGatewayArgs
+from components.gateway.node import PROXY, STATUS
 from components.gateway.rag import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret, rag_gateway
 from components.monitoring.exporters import postgres_exporter, valkey_exporter
 from components.monitoring.observability import ObservabilityStack, ObservabilityStackArgs

@@ -18,6 +18,7 @@ from components.qdrant.settings import QdrantSettings
 from components.services.rag import RagSettings
 from platforms.connect import StackSettings
 from platforms.kubernetes.settings import KubernetesSettings
+from platforms.settings import FrozenSettings
 from policies.invariants import has_moving_tag, replicas_fit
 from qdrant_admin.collection.settings import CollectionSettings
 from slo.promises import Promises
@@ -47,10 +48,8 @@ def _camel(prefix: str) -> Callable[[str], str]:
     return key
 
 
-class ImageSettings(BaseModel):
+class ImageSettings(FrozenSettings):
     """What runs: each image by its pinned reference, `name:tag` or `name:tag@sha256:…`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     qdrant: str
     haproxy: str
@@ -86,10 +85,8 @@ class ImageSettings(BaseModel):
         return reference
 
 
-class PolicySettings(BaseModel):
+class PolicySettings(FrozenSettings):
     """Written exceptions from the policies, which read and judge them themselves (policies/exceptions.py)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     exceptions: tuple[dict[str, Any], ...]
 

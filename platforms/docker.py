@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import pulumi_docker as docker
@@ -75,7 +74,7 @@ class DockerPlatform(pulumi.ComponentResource):
 
     def run(self, name: str, workload: Workload, opts: ResourceOptions, rollout: Rollout | None = None) -> Service:
         """One container per replica, each made only after the one before it is ready, or settled."""
-        opts = self._child(opts)
+        opts = ResourceOptions.merge(opts, ResourceOptions(provider=self._provider))
         ready: list[pulumi.Resource] = []
         founding = self._founding(name, workload, opts)
         volumes = [self._volume(f"{name}-{n}", workload, opts, founding) for n in range(workload.replicas)]
@@ -92,7 +91,7 @@ class DockerPlatform(pulumi.ComponentResource):
         """A container that runs to its end, and again when its command, image or environment changes."""
         return OneShot(
             name,
-            container=f"{self._args.prefix}-{name}",
+            container=self._prefixed(name),
             image=self._image(workload.image).image_id,
             command=list(workload.args),
             env=dict(workload.env),
@@ -101,9 +100,6 @@ class DockerPlatform(pulumi.ComponentResource):
             label=self._args.prefix,
             opts=_plain(opts),
         )
-
-    def _child(self, opts: ResourceOptions) -> ResourceOptions:
-        return ResourceOptions.merge(opts, ResourceOptions(provider=self._provider))
 
     def _volume(
         self, name: str, workload: Workload, opts: ResourceOptions, founding: Sequence[pulumi.Resource]
@@ -114,9 +110,9 @@ class DockerPlatform(pulumi.ComponentResource):
         keep = ResourceOptions(
             parent=opts.parent, provider=self._provider, depends_on=founding, protect=self._args.protect_data
         )
-        return docker.Volume(name, name=self._volume_name(name), opts=keep)
+        return docker.Volume(name, name=self._prefixed(name), opts=keep)
 
-    def _volume_name(self, name: str) -> str:
+    def _prefixed(self, name: str) -> str:
         return f"{self._args.prefix}-{name}"
 
     def _founding(self, name: str, workload: Workload, opts: ResourceOptions) -> list[pulumi.Resource]:
@@ -130,10 +126,10 @@ class DockerPlatform(pulumi.ComponentResource):
         return [
             OneShot(
                 f"{name}-founding",
-                container=self._volume_name(f"{name}-founding"),
+                container=self._prefixed(f"{name}-founding"),
                 image=self._image(workload.image).image_id,
                 command=["touch", f"{workload.data_dir}/{workload.founding_file}"],
-                volume=self._volume_name(f"{name}-0"),
+                volume=self._prefixed(f"{name}-0"),
                 volume_path=workload.data_dir,
                 label=self._args.prefix,
                 once=True,
@@ -153,47 +149,40 @@ class DockerPlatform(pulumi.ComponentResource):
     ) -> docker.Container:
         replica = f"{name}-{ordinal}"
         hooks = pulumi.ResourceHookBinding(before_delete=[rollout.before_stop(ordinal)]) if rollout else None
+        own = ResourceOptions(delete_before_replace=True, replace_on_changes=REPLACE_ON, hooks=hooks)
+        mount = (
+            docker.ContainerVolumeArgs(volume_name=volume.name, container_path=workload.data_dir) if volume else None
+        )
         return docker.Container(
             replica,
-            **self._shape(replica, workload),
+            name=self._prefixed(replica),
+            image=self._image(workload.image).image_id,
+            entrypoints=list(workload.command) or None,
+            command=list(workload.args) or None,
+            envs=[f"{key}={value}" for key, value in sorted(workload.env.items())],
+            uploads=_uploads(workload),
             hostname=replica,
-            networks_advanced=[self._attachment([name, replica])],
+            networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=self._network.name, aliases=[name, replica])],
             ports=_ports(workload, ordinal),
-            volumes=[_mount(volume, workload)] if volume else None,
+            volumes=[mount] if mount else None,
             healthcheck=_healthcheck(workload),
             wait=workload.readiness is not None,
             wait_timeout=workload.start_seconds,
             must_run=True,
             restart="unless-stopped",
-            opts=ResourceOptions.merge(
-                opts, ResourceOptions(delete_before_replace=True, replace_on_changes=REPLACE_ON, hooks=hooks)
-            ),
+            destroy_grace_seconds=workload.grace_seconds or None,  # none: killed at once
+            stop_signal=None if workload.grace_seconds else "SIGKILL",  # whatever stops it
+            memory=workload.resources.memory_mib,
+            memory_swap=workload.resources.memory_mib,  # none beyond it; left out, the engine doubles it
+            cpu_shares=round(SHARES_OF_ONE * workload.resources.cpus),
+            init=True,
+            security_opts=["no-new-privileges"],
+            capabilities=_capabilities(workload),
+            labels=[docker.ContainerLabelArgs(label=LABEL, value=self._args.prefix)],
+            log_driver="json-file",
+            log_opts={"max-size": "20m", "max-file": "2"},
+            opts=ResourceOptions.merge(opts, own),
         )
-
-    def _shape(self, name: str, workload: Workload) -> dict[str, Any]:
-        """What a container has whether it serves or runs once."""
-        return {
-            "name": f"{self._args.prefix}-{name}",
-            "image": self._image(workload.image).image_id,
-            "entrypoints": list(workload.command) or None,
-            "command": list(workload.args) or None,
-            "envs": [f"{key}={value}" for key, value in sorted(workload.env.items())],
-            "uploads": _uploads(workload),
-            "destroy_grace_seconds": workload.grace_seconds or None,  # none: killed at once
-            "stop_signal": None if workload.grace_seconds else "SIGKILL",  # whatever stops it
-            "memory": workload.resources.memory_mib,
-            "memory_swap": workload.resources.memory_mib,  # none beyond it; left out, the engine doubles it
-            "cpu_shares": round(SHARES_OF_ONE * workload.resources.cpus),
-            "init": True,
-            "security_opts": ["no-new-privileges"],
-            "capabilities": _capabilities(workload),
-            "labels": [docker.ContainerLabelArgs(label=LABEL, value=self._args.prefix)],
-            "log_driver": "json-file",
-            "log_opts": {"max-size": "20m", "max-file": "2"},
-        }
-
-    def _attachment(self, aliases: list[str]) -> docker.ContainerNetworksAdvancedArgs:
-        return docker.ContainerNetworksAdvancedArgs(name=self._network.name, aliases=aliases)
 
     def _image(self, image: str | ImageBuild) -> docker.RemoteImage:
         key = image if isinstance(image, str) else image.name
@@ -246,10 +235,6 @@ def _capabilities(workload: Workload) -> docker.ContainerCapabilitiesArgs:
     return docker.ContainerCapabilitiesArgs(
         drops=["ALL"], adds=[f"CAP_{name}" for name in workload.capabilities] or None
     )
-
-
-def _mount(volume: docker.Volume, workload: Workload) -> docker.ContainerVolumeArgs:
-    return docker.ContainerVolumeArgs(volume_name=volume.name, container_path=workload.data_dir)
 
 
 def _ports(workload: Workload, ordinal: int) -> list[docker.ContainerPortArgs]:

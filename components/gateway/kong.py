@@ -11,14 +11,12 @@ from components.gateway import postgres, valkey
 from components.gateway.declarative import document, render_output
 from components.gateway.description import Gateway
 from components.gateway.entities import AdminApi, publish, span_seconds
-from components.gateway.node import ADMIN, CONFIG_FILE, PROXY, PROXY_TLS, STATUS, kong_workload, migrations_workload
+from components.gateway.node import ADMIN, CONFIG_FILE, PROXY, kong_workload, migrations_workload
 from components.gateway.rag import REDIS_PASSWORD
 from components.gateway.settings import GatewaySettings
 from platforms.base import Platform, Service, after
 from platforms.policy_inputs import policy_inputs
 from platforms.workload import AllowedConnection, Workload
-
-__all__ = ["ADMIN", "PROXY", "PROXY_TLS", "STATUS", "KongGateway", "KongGatewayArgs"]
 
 NAME, MIGRATIONS = "kong", "kong-migrations"
 # The first prepares an empty database and does nothing to another; the second adds what a newer Kong needs, beside what
@@ -79,21 +77,18 @@ class KongGateway(pulumi.ComponentResource):
 
         first = migrate(BOOTSTRAP, self.database.ready if self.database else ())
         node = args.platform.run(NAME, wanted[NAME], after(opts, [migrate(UP, [first])]))
-        published_after = [*node.ready, migrate(FINISH, node.ready), *args.backends_ready]
-        publish(args.gateway, self._admin_api(args, node, published_after))
-        return node
-
-    def _admin_api(self, args: KongGatewayArgs, node: Service, ready: Sequence[pulumi.Resource]) -> AdminApi:
         own = ResourceOptions(parent=self)
-        return AdminApi(
+        api = AdminApi(
             parent=self,
             provider=kong.Provider("admin", kong_admin_uri=node.plain_url(ADMIN), opts=own),
             secrets=args.secrets,
             proxy_urls=node.public_urls(PROXY),
             span_seconds=span_seconds(args.settings),
-            after=ready,
+            after=[*node.ready, migrate(FINISH, node.ready), *args.backends_ready],
             kept_in=self.database.data[0] if self.database else None,
         )
+        publish(args.gateway, api)
+        return node
 
 
 def workloads(args: KongGatewayArgs) -> dict[str, Workload]:

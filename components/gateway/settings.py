@@ -4,25 +4,24 @@ import re
 from ipaddress import ip_network
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from components.gateway import valkey
+from platforms.settings import FrozenSettings, PortNumber
 from policies.invariants import limit_holds, names_a_proxy
 
 
-class GatewaySettings(BaseModel):
+class GatewaySettings(FrozenSettings):
     """Size, limits and callers of the gateway; defaults stand in Pulumi.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: Literal["database", "dbless"]
     nodes: int = Field(ge=1)
     most_nodes: int = Field(ge=1, description="how many autoscaling may run")
     database_address: str = Field(pattern=r"^$|^[A-Za-z0-9.-]+:\d{1,5}$", description="of a PostgreSQL; empty: our own")
     database_gib: int = Field(ge=1)
-    http_port: int = Field(ge=1, le=65535)
-    https_port: int = Field(ge=1, le=65535)
-    admin_port: int = Field(ge=1, le=65535)
+    http_port: PortNumber
+    https_port: PortNumber
+    admin_port: PortNumber
     update_seconds: int = Field(ge=1, le=60, description="how often a worker of Kong looks for changes")
 
     jwt_keys: tuple[str, ...] = Field(min_length=1, description="the `kid`s that are accepted; the first one signs")

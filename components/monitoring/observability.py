@@ -5,7 +5,7 @@ from typing import Self
 
 import pulumi
 from pulumi import ResourceOptions
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from components.monitoring import alertmanager, prometheus
 from components.monitoring.dashboards import dashboard_files
@@ -16,26 +16,25 @@ from components.monitoring.rules import OF_PROMETHEUS, rule_groups
 from platforms.base import Platform, Service
 from platforms.monitoring_targets import MonitoringTargets, ScrapeJob
 from platforms.policy_inputs import policy_inputs
+from platforms.settings import FrozenSettings, PortNumber
 from platforms.workload import AllowedConnection, HttpProbe, Port, Resources, Workload, port_of
 
 GRAFANA = 3000
 ADMIN_PASSWORD_FILE = "/run/secrets/grafana-admin-password"  # noqa: S105  a path
 
 
-class ObservabilitySettings(BaseModel):
+class ObservabilitySettings(FrozenSettings):
     """Pace, retention, and where alerts and traces go; defaults stand in Pulumi.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scrape_seconds: int = Field(ge=1, le=60)
     retention_days: int = Field(ge=1)
     storage_gib: int = Field(ge=1)
     prometheus_url: str = Field(pattern=r"^(https?://[^\s@]+[^\s@/])?$", description="of one of yours; empty: our own")
     grafana: bool
-    prometheus_port: int = Field(ge=1, le=65535)
-    grafana_port: int = Field(ge=1, le=65535)
+    prometheus_port: PortNumber
+    grafana_port: PortNumber
     alert_webhook: str = Field(pattern=r"^(https?://[^\s@]+)?$", description="without a password: the file is readable")
-    alertmanager_port: int = Field(ge=1, le=65535)
+    alertmanager_port: PortNumber
     traces_url: str = Field(
         pattern=r"^(https?://[^\s@]+[^\s@/])?$", description="of an OTLP collector, without /v1/traces"
     )

@@ -1,14 +1,13 @@
 """What a stack may choose about its Qdrant cluster."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from platforms.settings import FrozenSettings, PortNumber
 from policies.invariants import keeps_a_majority
 
 
-class QdrantSettings(BaseModel):
+class QdrantSettings(FrozenSettings):
     """Size and time-outs of the cluster; defaults stand in Pulumi.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     nodes: int
     balancers: int = Field(ge=1)
@@ -20,9 +19,9 @@ class QdrantSettings(BaseModel):
     log_level: str = Field(pattern="^(TRACE|DEBUG|INFO|WARN|ERROR)$")
     query_timeout_ms: int = Field(ge=50, le=60000)
     settle_seconds: int = Field(ge=10)
-    http_port: int = Field(ge=1, le=65535)
-    grpc_port: int = Field(ge=1, le=65535)
-    statistics_port: int = Field(ge=1, le=65535)
+    http_port: PortNumber
+    grpc_port: PortNumber
+    statistics_port: PortNumber
     node_port: int = Field(ge=1, le=65000)
 
     @field_validator("nodes")

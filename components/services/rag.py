@@ -7,10 +7,11 @@ from typing import Literal
 
 import pulumi
 from pulumi import ResourceOptions
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from platforms.base import Platform
 from platforms.policy_inputs import policy_inputs
+from platforms.settings import FrozenSettings, PortNumber
 from platforms.workload import AllowedConnection, HttpProbe, ImageBuild, Port, Resources, Workload, port_of
 
 API, QUERY, INGEST = "rag-service", "rag-llamaindex-query", "rag-ingest"
@@ -19,10 +20,8 @@ ROLES = {API: "api", QUERY: "query", INGEST: "ingest"}
 SECRETS = "/run/secrets"
 
 
-class RagSettings(BaseModel):
+class RagSettings(FrozenSettings):
     """Models and sizes of the service; defaults stand in Pulumi.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     embedder: Literal["minilm", "ollama"]
     llm: Literal["extractive", "ollama"]
@@ -31,7 +30,7 @@ class RagSettings(BaseModel):
     cpus: int = Field(ge=1)
     replicas: int = Field(ge=1, description="of each role that answers")
     most_replicas: int = Field(ge=1)
-    ingest_port: int = Field(ge=1, le=65535)
+    ingest_port: PortNumber
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,13 @@ from typing import Any
 
 import orjson
 from grafana_foundation_sdk.builders import dashboard as build
+from grafana_foundation_sdk.builders import text
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard
+from grafana_foundation_sdk.models.text import TextMode
 
 from components.monitoring.dashboards.panels import DATASOURCE, query
+from components.monitoring.dashboards.runbooks import UID, panel_id, sections
 
 TAG = "rag-platform"
 SCHEMA = 41  # what Grafana 12.0 knows; the SDK writes that of a newer one, which 12 cannot migrate
@@ -71,6 +74,17 @@ def choice(name: str, metric: str, label: str) -> build.QueryVariable:
     variable = build.QueryVariable(name).label(label).datasource(DATASOURCE).query({"query": asked, "refId": name})
     variable.definition(asked).refresh(dashboard.VariableRefresh.ON_TIME_RANGE_CHANGED).multi(True).include_all(True)
     return variable.all_value(".*").current(dashboard.VariableOption(text="All", value="$__all", selected=True))
+
+
+def runbook_board() -> dashboard.Dashboard:
+    """Return the dashboard that panels link to: one panel for each alert's runbook, which a link shows by itself."""
+    made = build.Dashboard("Runbooks").uid(UID).tags([TAG]).readonly().description("What to do, alert by alert.")
+    for alert, content in sections().items():
+        panel = text.Panel().title(alert or "How to ask").mode(TextMode.MARKDOWN).content(content)
+        made.with_panel(panel.id(panel_id(alert)).span(24).height(9))
+    built = made.build()
+    built.schema_version = SCHEMA
+    return built
 
 
 def to_json(made: dashboard.Dashboard) -> str:

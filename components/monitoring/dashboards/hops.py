@@ -4,7 +4,6 @@ from components.monitoring.dashboards.board import Section
 from components.monitoring.dashboards.panels import graph
 from components.monitoring.promises import Promises
 
-MIB = 1024 * 1024
 RATE = "[$__rate_interval]"
 
 
@@ -131,7 +130,7 @@ def _qdrant(promises: Promises) -> list[object]:
             "Resident memory of each node; the line is 80 % of what it may use.",
             "bytes",
             {"{{node}}": "max by (node) (memory_resident_bytes)"},
-            limit=0.8 * promises.qdrant_memory_mib * MIB,
+            limit=0.8 * promises.qdrant_memory_bytes,
             alert="QdrantMemoryHigh",
         ),
     ]

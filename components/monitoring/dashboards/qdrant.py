@@ -8,7 +8,6 @@ from components.monitoring.dashboards.board import Section, board, choice
 from components.monitoring.dashboards.panels import graph, lamp, number, rows, thresholds
 from components.monitoring.promises import Promises
 
-MIB = 1024 * 1024
 NODE = 'node=~"$node"'
 RATE = "[$__rate_interval]"
 
@@ -192,7 +191,7 @@ def _room(promises: Promises) -> list[Any]:
             "Resident; the line is 80 % of what a node may use.",
             "bytes",
             {"{{node}}": f"max by (node) (memory_resident_bytes{{{NODE}}})"},
-            limit=0.8 * promises.qdrant_memory_mib * MIB,
+            limit=0.8 * promises.qdrant_memory_bytes,
             alert="QdrantMemoryHigh",
         ),
         graph(

@@ -1,8 +1,7 @@
 """Do requests pass Kong?"""
 
 from components.monitoring.promises import Promises
-from components.monitoring.rules.rule import Alert, Recording, Rules
-from components.monitoring.rules.silence import metrics_missing
+from components.monitoring.rules.rule import Alert, Recording, Rules, metrics_missing, target_down
 
 IN_USE = 'kong_upstream_target_health{state=~"healthy|healthchecks_off"}'
 
@@ -14,13 +13,7 @@ def gateway_rules(promises: Promises) -> Rules:
 
 def _kong() -> Rules:
     return (
-        Alert(
-            name="KongDown",
-            expr='up{job="kong"} == 0',
-            severity="page",
-            summary="A Kong node does not answer",
-            description="{{ $labels.instance }} has failed every scrape for a minute (up is {{ $value }}).",
-        ),
+        target_down("KongDown", job="kong", summary="A Kong node does not answer"),
         metrics_missing("Kong", job="kong", metric="kong_nginx_requests_total"),
         # With its database away Kong answers some scrapes with 500: the last value must outlive such a gap.
         Alert(

@@ -3,8 +3,6 @@
 from components.monitoring.promises import Promises
 from components.monitoring.rules.rule import Alert, Recording, Rules
 
-MIB = 1024 * 1024
-
 
 def qdrant_work_rules(promises: Promises) -> Rules:
     """Return what must hold of the work of each node and of the room it has."""
@@ -45,7 +43,7 @@ def _room(promises: Promises) -> Rules:
     return (
         Alert(
             name="QdrantMemoryHigh",
-            expr=f"memory_resident_bytes / {promises.qdrant_memory_mib * MIB} > 0.8",
+            expr=f"memory_resident_bytes / {promises.qdrant_memory_bytes} > 0.8",
             wait="5m",
             summary="A Qdrant node comes near its memory limit, where the kernel ends it",
             description=f"{{{{ $labels.node }}}} uses {{{{ $value | humanizePercentage }}}} of its"
