@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pulumi
 import yaml
@@ -28,13 +28,8 @@ OLDEST_QDRANT = (1, 19, 1)
 # Secrets are never part of Settings: they are optional keys of the stack file, made once where they are not given.
 SECRET_KEYS = frozenset(
     {
-        "qdrantApiKey",
-        "qdrantReadOnlyApiKey",
-        "haproxyPassword",
-        "postgresPassword",
-        "gatewayServiceToken",
-        "gatewayRedisPassword",
-        "grafanaPassword",
+        *("qdrantApiKey", "qdrantReadOnlyApiKey", "haproxyPassword", "postgresPassword"),
+        *("gatewayServiceToken", "gatewayRedisPassword", "grafanaPassword"),
     }
 )
 
@@ -91,24 +86,6 @@ class PolicySettings(FrozenSettings):
     exceptions: tuple[dict[str, Any], ...]
 
 
-SECTIONS: dict[str, type[BaseModel]] = {
-    "": StackSettings,
-    "kubernetes": KubernetesSettings,
-    "image": ImageSettings,
-    "qdrant": QdrantSettings,
-    "collection": CollectionSettings,
-    "gateway": GatewaySettings,
-    "observability": ObservabilitySettings,
-    "rag": RagSettings,
-    "policy": PolicySettings,
-}
-
-
-def section_keys(prefix: str) -> dict[str, str]:
-    """Stack-file key -> field of that section; `qdrantNodes` is `nodes` of the section `qdrant`."""
-    return {_camel(prefix)(field): field for field in SECTIONS[prefix].model_fields}
-
-
 class Settings(BaseModel):
     """A whole stack file, checked; constructing it is the check."""
 
@@ -131,9 +108,15 @@ class Settings(BaseModel):
         `encrypted` are the keys whose values were given as secrets.
         """
         mistakes = [_unknown(key) for key in config if key not in known_keys()]
-        mistakes += [_in_plain_text(key) for key in SECRET_KEYS if config.get(key) and key not in encrypted]
+        secrets = [key for key in sorted(SECRET_KEYS) if config.get(key)]
+        mistakes += [
+            f"{key}: expected a secret, found plain text; set it with pulumi config set --secret {key}"
+            for key in secrets
+            if key not in encrypted
+        ]
         if held := config.get("kubernetesSecretName"):
-            mistakes += [_given_twice(key, held) for key in sorted(SECRET_KEYS) if config.get(key)]
+            advice = f"expected it unset beside kubernetesSecretName, found both; keep it in the Secret {held} alone"
+            mistakes += [f"{key}: {advice}" for key in secrets]
         sections: dict[str, Any] = {}
         for prefix, model in SECTIONS.items():
             keys = section_keys(prefix)
@@ -220,6 +203,18 @@ class Settings(BaseModel):
         return {key: port for key, port in named.items() if runs.get(key, True)} | nodes
 
 
+# Prefix of a section's keys -> the section.
+SECTIONS = {
+    "" if name == "stack" else name: cast("type[BaseModel]", field.annotation)
+    for name, field in Settings.model_fields.items()
+}
+
+
+def section_keys(prefix: str) -> dict[str, str]:
+    """Stack-file key -> field of that section; `qdrantNodes` is `nodes` of the section `qdrant`."""
+    return {_camel(prefix)(field): field for field in SECTIONS[prefix].model_fields}
+
+
 def read_stack_file(stack_file: Path) -> dict[str, Any]:
     """The contents of a stack file, not checked yet; RunError with the line when it is no YAML."""
     try:
@@ -241,14 +236,6 @@ def known_keys() -> frozenset[str]:
 def _bare(key: str) -> str:
     """The key without our project; one without a project begins with a colon, so that it is unknown like another's."""
     return key.removeprefix(f"{PROJECT}:") if ":" in key else f":{key}"
-
-
-def _in_plain_text(key: str) -> str:
-    return f"{key}: expected a secret, found plain text; set it with pulumi config set --secret {key}"
-
-
-def _given_twice(key: str, held: str) -> str:
-    return f"{key}: expected it unset beside kubernetesSecretName, found both; keep it in the Secret {held} alone"
 
 
 def _unknown(key: str) -> str:

@@ -150,9 +150,7 @@ class DockerPlatform(pulumi.ComponentResource):
         replica = f"{name}-{ordinal}"
         hooks = pulumi.ResourceHookBinding(before_delete=[rollout.before_stop(ordinal)]) if rollout else None
         own = ResourceOptions(delete_before_replace=True, replace_on_changes=REPLACE_ON, hooks=hooks)
-        mount = (
-            docker.ContainerVolumeArgs(volume_name=volume.name, container_path=workload.data_dir) if volume else None
-        )
+        path = workload.data_dir
         return docker.Container(
             replica,
             name=self._prefixed(replica),
@@ -164,7 +162,7 @@ class DockerPlatform(pulumi.ComponentResource):
             hostname=replica,
             networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=self._network.name, aliases=[name, replica])],
             ports=_ports(workload, ordinal),
-            volumes=[mount] if mount else None,
+            volumes=[docker.ContainerVolumeArgs(volume_name=volume.name, container_path=path)] if volume else None,
             healthcheck=_healthcheck(workload),
             wait=workload.readiness is not None,
             wait_timeout=workload.start_seconds,

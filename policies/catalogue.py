@@ -8,7 +8,6 @@ from policies.reliability import disruption_rules, node_rules, replication_rules
 from policies.reliability.transition_rules import TRANSITIONS
 from policies.rule import Rule
 from policies.security import (
-    bounds_rules,
     exception_rules,
     exposure_rules,
     image_rules,
@@ -52,7 +51,6 @@ SECURITY = Pack(
         exposure_rules,
         privilege_rules,
         pod_rules,
-        bounds_rules,
         label_rules,
         exception_rules,
     ),

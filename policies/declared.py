@@ -14,12 +14,8 @@ CONTAINER = ("docker:index/container:Container",)
 DOCKER_IMAGE = ("docker:index/remoteImage:RemoteImage",)
 DOCKER_VOLUME = ("docker:index/volume:Volume",)
 PODS = (
-    "kubernetes:core/v1:Pod",
-    "kubernetes:apps/v1:StatefulSet",
-    "kubernetes:apps/v1:Deployment",
-    "kubernetes:apps/v1:DaemonSet",
-    "kubernetes:batch/v1:Job",
-    "kubernetes:batch/v1:CronJob",
+    *("kubernetes:core/v1:Pod", "kubernetes:apps/v1:StatefulSet", "kubernetes:apps/v1:Deployment"),
+    *("kubernetes:apps/v1:DaemonSet", "kubernetes:batch/v1:Job", "kubernetes:batch/v1:CronJob"),
 )
 STATEFUL = ("kubernetes:apps/v1:StatefulSet",)
 SERVICE = ("kubernetes:core/v1:Service",)

@@ -1,4 +1,4 @@
-"""What a rule is: a name for the good state, the reason for it, and a predicate from plain data to violations."""
+"""A rule: a name for the good state, the reason for it, and a predicate from plain data to violations."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence

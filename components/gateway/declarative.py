@@ -5,8 +5,8 @@ from typing import Any
 
 import pulumi
 
-from components.gateway.description import AnyPlugin, Consumer, Gateway, Service, Upstream
-from components.gateway.plugins import RateLimiting
+from components.gateway.description import Consumer, Gateway, Service, Upstream
+from components.gateway.plugins import AnyPlugin, RateLimiting
 from components.gateway.references import fill, fill_output
 from components.yaml_text import yaml_text
 

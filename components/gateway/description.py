@@ -10,23 +10,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from components.gateway.plugins import (
-    Cors,
-    Host,
-    Jwt,
-    Model,
-    OpenTelemetry,
-    Path,
-    Port,
-    Prometheus,
-    RateLimiting,
-    RequestTransformer,
-    SecretReference,
-    Text,
-)
+from components.gateway.plugins import AnyPlugin, Host, Jwt, Model, Path, Port, RateLimiting, SecretReference, Text
 from policies.invariants import brings_back, tokens_expire
 
-AnyPlugin = Jwt | RateLimiting | Cors | RequestTransformer | Prometheus | OpenTelemetry
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]+$")]
 Count = Annotated[int, Field(ge=0, le=255)]
 Seconds = Annotated[int, Field(ge=0, le=65535)]  # Kong takes fractions, pulumi-kong does not

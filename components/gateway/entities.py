@@ -13,8 +13,8 @@ from typing import Any, cast
 import pulumi_kong as kong
 from pulumi import Input, Output, Resource, ResourceOptions
 
-from components.gateway.description import AnyPlugin, Consumer, Gateway, Route, Service, Upstream
-from components.gateway.plugins import Jwt
+from components.gateway.description import Consumer, Gateway, Route, Service, Upstream
+from components.gateway.plugins import AnyPlugin, Jwt
 from components.gateway.references import fill_output, names_in
 from components.gateway.settings import GatewaySettings
 from providers.guarded import Guarded

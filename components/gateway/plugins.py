@@ -240,3 +240,6 @@ class Prometheus(Plugin):
     latency_metrics: bool = False
     bandwidth_metrics: bool = False
     upstream_health_metrics: bool = False
+
+
+AnyPlugin = Jwt | RateLimiting | Cors | RequestTransformer | Prometheus | OpenTelemetry

@@ -11,7 +11,7 @@ from platforms.base import Rollout, Service, after
 from platforms.kubernetes import controllers, edge, files, monitors, network, pods, services, spread, storage
 from platforms.kubernetes.cluster import Cluster, Manifest, keeps_data
 from platforms.kubernetes.objects import Maker
-from platforms.kubernetes.rolling import Rolling
+from platforms.kubernetes.rolling import rolled
 from platforms.kubernetes.scaling import autoscaler, scales
 from platforms.kubernetes.settings import KubernetesSettings
 from platforms.monitoring_targets import MonitoringTargets, ScrapeJob
@@ -69,7 +69,7 @@ class KubernetesPlatform(pulumi.ComponentResource):
         )
         ready: Sequence[pulumi.Resource] = [controller, *founding]
         if rollout:
-            ready = Rolling(name, workload, self._cluster, template).gates(rollout, after(opts, ready))
+            ready = rolled(name, workload, self._cluster, template, rollout=rollout, opts=after(opts, ready))
         self._surroundings(name, workload, after(opts, [controller]))
         return replace(self.locate(name, workload), ready=ready, data=claims)
 

@@ -15,7 +15,8 @@ def placement(name: str, workload: Workload, cluster: Cluster) -> Manifest:
     if workload.replicas > 1:
         found["topologySpreadConstraints"] = constraints(name, workload, cluster)
         if must_spread(workload, cluster):
-            found["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_apart(name)]}}
+            apart = {"topologyKey": MACHINE, "labelSelector": {"matchLabels": selector(name)}}
+            found["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}}
     return found
 
 
@@ -39,10 +40,6 @@ def _even(key: str, name: str, with_data: bool) -> Manifest:
     }
     # Pods of the rollout before do not count; a StatefulSet's have no such label.
     return constraint if with_data else constraint | {"matchLabelKeys": ["pod-template-hash"]}
-
-
-def _apart(name: str) -> Manifest:
-    return {"topologyKey": MACHINE, "labelSelector": {"matchLabels": selector(name)}}
 
 
 def beside(pod: str) -> Manifest:

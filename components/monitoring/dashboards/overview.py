@@ -17,12 +17,8 @@ def overview(promises: Promises) -> dashboard.Dashboard:
         "rag-overview",
         "RAG Services Overview",
         "From the gateway to the vectors: breakers, latency, cluster, traffic, errors.",
-        Section(
-            "",
-            7,
-            (12, 12, 12, 12, 8, 8, 8),
-            [_breakers(), _latency(promises), _qdrant(), _requests(), _errors(promises), _alerts(), _targets()],
-        ),
+        Section("", 7, (12, 12, 12, 12), [_breakers(), _latency(promises), _qdrant(), _requests()]),
+        Section("", 7, (8, 8, 8), _state(promises)),
         *hops(promises),
     )
 
@@ -77,18 +73,6 @@ def _qdrant() -> table.Panel:
     return panel.override_by_name("Voter", lamp(voter=(1, "green"), learner=(0, "yellow")))
 
 
-def _errors(promises: Promises) -> timeseries.Panel:
-    return graph(
-        "Error rate",
-        "Share of requests that Kong answered with 5xx in the last 5 minutes; the line is what is promised.",
-        "percentunit",
-        {"5xx": "gateway:errors:ratio_rate5m"},
-        limit=promises.budget.slo.availability.error_budget,
-        alert="AvailabilityBudgetBurnsFast",
-        nothing="no traffic",
-    )
-
-
 def _requests() -> timeseries.Panel:
     panel = graph(
         "Kong request rate by code",
@@ -100,23 +84,31 @@ def _requests() -> timeseries.Panel:
     return panel.fill_opacity(25).stacking(StackingConfig().mode(StackingMode.NORMAL))
 
 
-def _alerts() -> stat.Panel:
-    return number(
-        "Alerts that fire",
-        "By severity: a page cannot wait, a ticket can until the working day.",
-        "none",
-        {"{{severity}}": 'sum by (severity) (ALERTS{alertstate="firing",severity=~"page|ticket"})'},
-        thresholds((None, "green"), (1, "red")),
-        nothing="none",
-    )
-
-
-def _targets() -> stat.Panel:
-    return number(
-        "Reachable targets",
-        "Share of each job's targets that answered their last scrape.",
-        "percentunit",
-        {"{{job}}": "job:up:ratio"},
-        thresholds((None, "red"), (0.5, "yellow"), (1, "green")),
-        alert="PrometheusTargetMissing",
-    )
+def _state(promises: Promises) -> list[timeseries.Panel | stat.Panel]:
+    return [
+        graph(
+            "Error rate",
+            "Share of requests that Kong answered with 5xx in the last 5 minutes; the line is what is promised.",
+            "percentunit",
+            {"5xx": "gateway:errors:ratio_rate5m"},
+            limit=promises.budget.slo.availability.error_budget,
+            alert="AvailabilityBudgetBurnsFast",
+            nothing="no traffic",
+        ),
+        number(
+            "Alerts that fire",
+            "By severity: a page cannot wait, a ticket can until the working day.",
+            "none",
+            {"{{severity}}": 'sum by (severity) (ALERTS{alertstate="firing",severity=~"page|ticket"})'},
+            thresholds((None, "green"), (1, "red")),
+            nothing="none",
+        ),
+        number(
+            "Reachable targets",
+            "Share of each job's targets that answered their last scrape.",
+            "percentunit",
+            {"{{job}}": "job:up:ratio"},
+            thresholds((None, "red"), (0.5, "yellow"), (1, "green")),
+            alert="PrometheusTargetMissing",
+        ),
+    ]

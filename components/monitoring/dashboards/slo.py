@@ -21,14 +21,13 @@ def slo_board(promises: Promises) -> dashboard.Dashboard:
 
 
 def _panels(slo: Slo) -> list[Any]:
-    where = f'{{slo="{slo.name}"}}'
     alerts = {burns[0].pace: f"{slo.name.capitalize()}BudgetBurns{burns[0].pace}" for burns in (FAST, SLOW)}
     return [
         number(
             "Budget left",
             f"Of what may go wrong in {slo.window_days} days; below 0 the promise is broken.",
             "percentunit",
-            {slo.name: f"slo:budget_left:ratio{where}"},
+            {slo.name: f"slo:budget_left:ratio{slo.where}"},
             thresholds((None, "red"), (0, "orange"), (0.5, "green")),
             alert=alerts["Slow"],
             nothing="no traffic",
@@ -37,7 +36,7 @@ def _panels(slo: Slo) -> list[Any]:
             "Broken promises",
             "Share of the requests of each window; the line is what is promised.",
             "percentunit",
-            {f"last {window}": f"slo:broken:ratio_{window}{where}" for window in ("5m", "1h", "1d")},
+            {f"last {window}": f"slo:broken:ratio_{window}{slo.where}" for window in ("5m", "1h", "1d")},
             limit=slo.error_budget,
             alert=alerts["Fast"],
             nothing="no traffic",
@@ -47,14 +46,13 @@ def _panels(slo: Slo) -> list[Any]:
 
 
 def _burn(slo: Slo, burn: Burn, alert: str) -> Any:
-    where = f'{{slo="{slo.name}"}}'
     factor = burn.factor(slo.window_days)
     return graph(
         f"Burn over {burn.long}",
         f"1 uses the budget up in {slo.window_days} days. At {factor:g} over {burn.long} and {burn.short}"
         f" it is a {burn.severity}.",
         "none",
-        {window: f"slo:broken:ratio_{window}{where} / {slo.error_budget}" for window in (burn.long, burn.short)},
+        {window: f"slo:broken:ratio_{window}{slo.where} / {slo.error_budget}" for window in (burn.long, burn.short)},
         limit=factor,
         alert=alert,
         nothing="no traffic",
