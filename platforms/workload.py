@@ -89,7 +89,7 @@ class Workload:
       neighbours go by `Service.replica_addresses`; `<name>` reaches any replica of any workload;
     * `data_dir` outlives the process, and each replica has its own;
     * `founding_file` is written into the data of replica 0 once in the life of a stack, before or while it starts for
-      the first time, and never again, so that a wiped disk can be told from a new one;
+      the first time, and never again, so that a wiped disk differs from a new one;
     * `files` and `secret_files` (absolute path -> content) are there before the process starts and are read-only;
       a secret reaches a process in no other way;
     * ready means that the probe succeeds, and nothing that depends on the workload starts earlier;

@@ -20,7 +20,7 @@ def known(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         entries = [_or_nothing(value, index) for index in range(len(value))]
         return [known(entry) for entry in entries if entry is not _NOTHING]
-    return int(value) if isinstance(value, float) and value.is_integer() else value  # on the wire all are floats
+    return int(value) if isinstance(value, float) and value.is_integer() else value  # the protocol has only floats
 
 
 def marked(props: Mapping[str, Any]) -> dict[str, Any]:

@@ -84,6 +84,13 @@ def test_several_nodes_count_together() -> None:
     assert limit.redis.password == "${REDIS_PASSWORD}"
 
 
+def test_a_redis_that_is_named_takes_the_place_of_our_valkey() -> None:
+    local, ours = settings(), settings(nodes=3, rate_limit_policy="redis")
+    named = settings(nodes=3, rate_limit_policy="redis", redis_address="mine:6380")
+    assert [each.counter_address for each in (local, ours, named)] == ["", "valkey:6379", "mine:6380"]
+    assert [each.runs_valkey for each in (local, ours, named)] == [False, True, False]
+
+
 def test_a_degraded_service_is_not_taken_out_of_use() -> None:
     checks = rag_gateway(settings(), ("rag-service:3000",)).services[0].upstream.healthchecks
     assert checks.active.http_path == "/health"

@@ -158,7 +158,7 @@ def test_a_configuration_that_is_wrong_is_refused(amtool: str, alertmanager: Pat
 
 
 @pytest.mark.parametrize(("severity", "receiver"), [("page", "page"), ("ticket", "ticket"), ("none", "nobody")])
-def test_an_alert_goes_where_its_severity_says(amtool: str, alertmanager: Path, severity: str, receiver: str) -> None:
+def test_the_severity_decides_the_receiver(amtool: str, alertmanager: Path, severity: str, receiver: str) -> None:
     told = run(
         amtool, "config", "routes", "test", f"--config.file={alertmanager}", f"severity={severity}", "alertname=X"
     )

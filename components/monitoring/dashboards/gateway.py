@@ -1,4 +1,4 @@
-"""Gateway: who calls what, how long Kong and the service behind it take, and who is refused."""
+"""Gateway: calls by route and code, how long Kong and the service behind it take, and refused calls."""
 
 from typing import Any
 

@@ -50,7 +50,7 @@ def _targets() -> Rules:
             summary="Kong has no healthy target left for an upstream",
             description="{{ $labels.upstream }} has {{ $value }} healthy targets: its callers get 503.",
         ),
-        # A worker of Kong tells target health only after it has logged a request with the plugin's switch on.
+        # A worker of Kong exports target health only after it has logged a request with the plugin's switch on.
         Alert(
             name="KongTargetHealthMissing",
             expr="sum by (instance) (rate(kong_http_requests_total[5m])) > 0"

@@ -1,4 +1,4 @@
-"""Is the Qdrant cluster whole? Every node is scraped by itself, so a node's view is told from the cluster's state."""
+"""Are all nodes and replicas of the Qdrant cluster at work? Every node is scraped by itself and has its own view."""
 
 from components.monitoring.promises import Promises
 from components.monitoring.rules.rule import Alert, Recording, Rules, metrics_missing, target_down
@@ -15,7 +15,7 @@ def _nodes(promises: Promises) -> Rules:
     return (
         # The sum of no series is no series, not 0: without `or vector(0)` the loss of every node would be silent.
         Recording("qdrant_cluster_nodes_up", 'sum(up{job="qdrant-cluster"}) or vector(0)'),
-        # Needed beside QdrantReplicaDead: the replicas of a lost node stay Active until somebody writes.
+        # Needed beside QdrantReplicaDead: the replicas of a lost node stay Active until the next write.
         target_down("QdrantNodeDown", job="qdrant-cluster", summary="A Qdrant node does not answer", label="node"),
         Alert(
             name="QdrantQuorumLost",

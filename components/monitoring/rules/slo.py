@@ -15,7 +15,7 @@ HOURS = {"5m": 1 / 12, "30m": 0.5, "1h": 1, "2h": 2, "6h": 6, "1d": 24, "3d": 72
 
 @dataclass(frozen=True, kw_only=True)
 class Burn:
-    """Fires when `share` of the whole window's budget is used up within `long`, and `short` says it still goes on."""
+    """Fires when `share` of the whole window's budget is used up within `long`, and `short` shows that it goes on."""
 
     long: str
     short: str
