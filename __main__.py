@@ -1,38 +1,38 @@
-"""One stack: settings in, a platform to run on, the components wired together, and what people need out."""
+"""One stack: settings in, a platform to run on, the components connected, and the outputs that people need."""
 
 import pulumi
 from pulumi import ResourceOptions
 
 from components.credentials import Credentials
 from components.gateway.entities import CANARY
-from components.gateway.kong import PROXY, STATUS, KongGateway, KongGatewayArgs
+from components.gateway.kong import KongGateway, KongGatewayArgs
+from components.gateway.node import PROXY, STATUS
 from components.gateway.rag import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret, rag_gateway
-from components.monitoring.exporters import PostgresSource, ValkeySource
+from components.monitoring.exporters import postgres_exporter, valkey_exporter
 from components.monitoring.observability import ObservabilityStack, ObservabilityStackArgs
-from components.monitoring.prometheus import ScrapeTargets
 from components.monitoring.promises import Promises
 from components.qdrant import haproxy
 from components.qdrant.cluster import REST, QdrantCluster, QdrantClusterArgs, QdrantKeys
-from components.services.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, locate_ingest, rag_image
+from components.services.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, rag_image
 from platforms.connect import connect
-from platforms.monitoring_targets import Scrape
 from providers.collection import ReplicatedCollection
 from settings import PROJECT, Settings
 
 settings = Settings.from_stack()
 platform = connect(settings.stack, settings.kubernetes)
 credentials = Credentials(
-    "credentials",
-    config=pulumi.Config(PROJECT),
-    protect=settings.stack.protect_data,
-    given=platform.given_secrets(),
+    "credentials", config=pulumi.Config(PROJECT), protect=settings.stack.protect_data, given=platform.given_secrets()
 )
 api_key = credentials.secret("qdrantApiKey")
 read_only_key = credentials.secret("qdrantReadOnlyApiKey")
 service_token = credentials.secret("gatewayServiceToken")
 jwt_secrets = {key: credentials.secret(f"gatewayJwt-{key}", rotates=True) for key in settings.gateway.jwt_keys}
-counted_in_redis = settings.gateway.rate_limit_policy == "redis"
-counter_secrets = {REDIS_PASSWORD: credentials.secret("gatewayRedisPassword")} if counted_in_redis else {}
+postgres_password = credentials.secret("postgresPassword")
+grafana_password = credentials.secret("grafanaPassword")
+balancer_password = credentials.secret("haproxyPassword")
+counter_secrets = {}
+if settings.gateway.counter_address:
+    counter_secrets[REDIS_PASSWORD] = credentials.secret("gatewayRedisPassword")
 
 qdrant = QdrantCluster(
     "qdrant",
@@ -41,11 +41,7 @@ qdrant = QdrantCluster(
         settings=settings.qdrant,
         node_image=settings.image.qdrant,
         balancer_image=settings.image.haproxy,
-        keys=QdrantKeys(
-            api_key=api_key,
-            read_only_api_key=read_only_key,
-            balancer_password=credentials.secret("haproxyPassword"),
-        ),
+        keys=QdrantKeys(api_key=api_key, read_only_api_key=read_only_key, balancer_password=balancer_password),
     ),
 )
 rag_args = RagServiceArgs(
@@ -54,7 +50,7 @@ rag_args = RagServiceArgs(
     image=rag_image(settings.image.rag, base=settings.image.python),
     collection=settings.collection.alias,
     qdrant_url=qdrant.url,
-    qdrant=qdrant.balancer.call(haproxy.HTTP),
+    qdrant=qdrant.balancer.connection(haproxy.HTTP),
     qdrant_api_key=api_key,
     qdrant_read_only_api_key=read_only_key,
     service_token=service_token,
@@ -65,7 +61,7 @@ collection = ReplicatedCollection(
     settings.collection,
     node_urls=qdrant.node_urls,
     api_key=api_key,
-    ingest_url=locate_ingest(rag_args),
+    ingest_url=rag_args.ingest_url,
     ingest_token=service_token,
     embedder=settings.rag.embedder,
     guarded=settings.stack.protect_data,
@@ -78,6 +74,7 @@ collection = ReplicatedCollection(
     ),
 )
 rag = RagService("rag", rag_args, ResourceOptions(depends_on=[collection]))
+api, query, ingest = (rag.services[role] for role in (API, QUERY, INGEST))
 gateway = KongGateway(
     "gateway",
     KongGatewayArgs(
@@ -86,13 +83,11 @@ gateway = KongGateway(
         kong_image=settings.image.kong,
         postgres_image=settings.image.postgres,
         valkey_image=settings.image.valkey,
-        postgres_password=credentials.secret("postgresPassword"),
-        gateway=rag_gateway(
-            settings.gateway, (rag.services[API].address(PORTS[API]),), settings.observability.traces_url
-        ),
+        postgres_password=postgres_password,
+        gateway=rag_gateway(settings.gateway, (api.address(PORTS[API]),), settings.observability.traces_url),
         traces_url=settings.observability.traces_url,
-        backends=rag.ready,
-        calls=(rag.services[API].call(PORTS[API]),),
+        backends=(api.connection(PORTS[API]),),
+        backends_ready=rag.ready,
         secrets={
             SERVICE_TOKEN: service_token,
             CANARY: credentials.secret("gatewayCanary"),
@@ -109,23 +104,19 @@ observability = ObservabilityStack(
         prometheus_image=settings.image.prometheus,
         grafana_image=settings.image.grafana,
         alertmanager_image=settings.image.alertmanager,
-        postgres_exporter_image=settings.image.postgres_exporter,
-        valkey_exporter_image=settings.image.valkey_exporter,
-        targets=ScrapeTargets(
-            qdrant_cluster=tuple(qdrant.nodes.replica_addresses(REST)),
-            haproxy=tuple(qdrant.balancer.replica_addresses(haproxy.STATISTICS)),
-            kong=tuple(gateway.kong.replica_addresses(STATUS)),
-            rag_service=tuple(rag.services[API].replica_addresses(PORTS[API])),
-            llamaindex_query=tuple(rag.services[QUERY].replica_addresses(PORTS[QUERY])),
-            rag_ingest=tuple(rag.services[INGEST].replica_addresses(PORTS[INGEST])),
+        exporters=(
+            *postgres_exporter(settings.image.postgres_exporter, gateway.database, postgres_password),
+            *valkey_exporter(settings.image.valkey_exporter, gateway.counter, counter_secrets.get(REDIS_PASSWORD, "")),
         ),
-        scrapes=(
-            Scrape(job="qdrant-cluster", call=qdrant.nodes.call(REST), bearer=read_only_key),
-            Scrape(job="haproxy", call=qdrant.balancer.call(haproxy.STATISTICS)),
-            Scrape(job="kong", call=gateway.kong.call(STATUS)),
-            Scrape(job="rag-service", call=rag.services[API].call(PORTS[API])),
-            Scrape(job="llamaindex-query", call=rag.services[QUERY].call(PORTS[QUERY])),
-            Scrape(job="rag-ingest", call=rag.services[INGEST].call(PORTS[INGEST])),
+        scrape_jobs=(
+            qdrant.nodes.scrape_job(
+                "qdrant-cluster", REST, bearer=read_only_key, bearer_file="qdrant-read-only-key", labels_nodes=True
+            ),
+            qdrant.balancer.scrape_job("haproxy", haproxy.STATISTICS),
+            gateway.kong.scrape_job("kong", STATUS),
+            api.scrape_job("rag-service", PORTS[API]),
+            query.scrape_job("llamaindex-query", PORTS[QUERY]),
+            ingest.scrape_job("rag-ingest", PORTS[INGEST]),
         ),
         promises=Promises(
             qdrant_nodes=settings.qdrant.nodes,
@@ -133,10 +124,7 @@ observability = ObservabilityStack(
             replication_factor=settings.collection.replication_factor,
             scrape_seconds=settings.observability.scrape_seconds,
         ),
-        qdrant_read_only_api_key=read_only_key,
-        grafana_password=credentials.secret("grafanaPassword"),
-        postgres=PostgresSource.of(gateway.database, credentials.secret("postgresPassword")),
-        valkey=ValkeySource.of(gateway.counter, counter_secrets.get(REDIS_PASSWORD, "")),
+        grafana_password=grafana_password,
     ),
 )
 
@@ -152,12 +140,12 @@ for name, value in {
     "qdrantApiKey": api_key,
     "qdrantReadOnlyApiKey": read_only_key,
     "balancerUrl": qdrant.balancer.public_url(haproxy.STATISTICS),
-    "balancerPassword": credentials.secret("haproxyPassword"),
+    "balancerPassword": balancer_password,
     "collection": settings.collection.alias,
     "physicalCollection": collection.physical_name,
-    "ingestUrl": rag.ingest_url,
+    "ingestUrl": rag_args.ingest_url,
     "prometheusUrl": observability.prometheus_url,
     "grafanaUrl": observability.grafana_url,
-    "grafanaPassword": credentials.secret("grafanaPassword"),
+    "grafanaPassword": grafana_password,
 }.items():
     pulumi.export(name, value)

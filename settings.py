@@ -1,11 +1,11 @@
-"""Stack file -> frozen, checked settings; the only branch on the platform is made from here."""
+"""Stack file -> frozen, checked settings."""
 
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import pulumi
 import yaml
@@ -14,10 +14,12 @@ from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationErr
 
 from components.gateway.settings import GatewaySettings
 from components.monitoring.observability import ObservabilitySettings
-from components.qdrant.cluster import QdrantSettings
+from components.qdrant.settings import QdrantSettings
 from components.services.rag import RagSettings
 from platforms.connect import StackSettings
 from platforms.kubernetes.settings import KubernetesSettings
+from platforms.settings import FrozenSettings
+from policies.invariants import has_moving_tag, replicas_fit
 from qdrant_admin.collection.settings import CollectionSettings
 from slo.promises import Promises
 
@@ -26,13 +28,8 @@ OLDEST_QDRANT = (1, 19, 1)
 # Secrets are never part of Settings: they are optional keys of the stack file, made once where they are not given.
 SECRET_KEYS = frozenset(
     {
-        "qdrantApiKey",
-        "qdrantReadOnlyApiKey",
-        "haproxyPassword",
-        "postgresPassword",
-        "gatewayServiceToken",
-        "gatewayRedisPassword",
-        "grafanaPassword",
+        *("qdrantApiKey", "qdrantReadOnlyApiKey", "haproxyPassword", "postgresPassword"),
+        *("gatewayServiceToken", "gatewayRedisPassword", "grafanaPassword"),
     }
 )
 
@@ -46,10 +43,8 @@ def _camel(prefix: str) -> Callable[[str], str]:
     return key
 
 
-class ImageSettings(BaseModel):
+class ImageSettings(FrozenSettings):
     """What runs: each image by its pinned reference, `name:tag` or `name:tag@sha256:…`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     qdrant: str
     haproxy: str
@@ -60,7 +55,7 @@ class ImageSettings(BaseModel):
     grafana: str
     alertmanager: str
     postgres_exporter: str
-    valkey_exporter: str = Field(description="what tells Prometheus of that Valkey")
+    valkey_exporter: str = Field(description="the exporter of that Valkey's metrics")
     python: str = Field(description="base of the RAG service's image when it is built here")
     rag: str = Field(description="the RAG service's image; empty: built from services/rag")
 
@@ -69,9 +64,7 @@ class ImageSettings(BaseModel):
     def pinned(cls, reference: str, info: ValidationInfo) -> str:
         if info.field_name in ("rag", "valkey", "valkey_exporter") and not reference:
             return reference
-        name, _, digest = reference.partition("@sha256:")
-        _, _, tag = name.rpartition("/")[2].partition(":")
-        if not digest and tag in ("", "latest"):
+        if "@sha256:" not in reference and has_moving_tag(reference):
             raise ValueError(f"expected an image pinned by tag or digest, such as haproxy:3.2.21; found {reference!r}")
         return reference
 
@@ -87,34 +80,14 @@ class ImageSettings(BaseModel):
         return reference
 
 
-class PolicySettings(BaseModel):
-    """Written exceptions from the policies, which read and judge them by themselves (policies/exceptions.py)."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class PolicySettings(FrozenSettings):
+    """Written exceptions from the policies, which read and judge them themselves (policies/exceptions.py)."""
 
     exceptions: tuple[dict[str, Any], ...]
 
 
-SECTIONS: dict[str, type[BaseModel]] = {
-    "": StackSettings,
-    "kubernetes": KubernetesSettings,
-    "image": ImageSettings,
-    "qdrant": QdrantSettings,
-    "collection": CollectionSettings,
-    "gateway": GatewaySettings,
-    "observability": ObservabilitySettings,
-    "rag": RagSettings,
-    "policy": PolicySettings,
-}
-
-
-def section_keys(prefix: str) -> dict[str, str]:
-    """Stack-file key -> field of that section; `qdrantNodes` is `nodes` of the section `qdrant`."""
-    return {_camel(prefix)(field): field for field in SECTIONS[prefix].model_fields}
-
-
 class Settings(BaseModel):
-    """Everything a stack file says, checked; constructing it is the check."""
+    """A whole stack file, checked; constructing it is the check."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=AliasGenerator(alias=str))
 
@@ -135,9 +108,15 @@ class Settings(BaseModel):
         `encrypted` are the keys whose values were given as secrets.
         """
         mistakes = [_unknown(key) for key in config if key not in known_keys()]
-        mistakes += [_in_plain_text(key) for key in SECRET_KEYS if config.get(key) and key not in encrypted]
+        secrets = [key for key in sorted(SECRET_KEYS) if config.get(key)]
+        mistakes += [
+            f"{key}: expected a secret, found plain text; set it with pulumi config set --secret {key}"
+            for key in secrets
+            if key not in encrypted
+        ]
         if held := config.get("kubernetesSecretName"):
-            mistakes += [_given_twice(key, held) for key in sorted(SECRET_KEYS) if config.get(key)]
+            advice = f"expected it unset beside kubernetesSecretName, found both; keep it in the Secret {held} alone"
+            mistakes += [f"{key}: {advice}" for key in secrets]
         sections: dict[str, Any] = {}
         for prefix, model in SECTIONS.items():
             keys = section_keys(prefix)
@@ -172,9 +151,9 @@ class Settings(BaseModel):
         return cls.from_config({_bare(key): value for key, value in values.items()} | dict(overrides), encrypted)
 
     def conflicts(self) -> list[str]:
-        """What no section can see alone."""
+        """Cross-section validation."""
         found = []
-        if self.collection.replication_factor > self.qdrant.nodes:
+        if not replicas_fit(self.collection.replication_factor, self.qdrant.nodes):
             found.append(
                 f"collectionReplicationFactor: expected at most qdrantNodes ({self.qdrant.nodes}), found "
                 f"{self.collection.replication_factor}; lower it, or add nodes"
@@ -183,10 +162,10 @@ class Settings(BaseModel):
         if self.observability.retention_days < window:
             found.append(
                 f"observabilityRetentionDays: expected at least {window}, the longest window of slo/promises.yaml, "
-                f"found {self.observability.retention_days}: nobody could tell how much of a budget is left"
+                f"found {self.observability.retention_days}: how much of a budget is left could not be computed"
             )
         found += self._not_of_this_platform()
-        if self.gateway.rate_limit_policy == "redis" and not self.gateway.redis_address:
+        if self.gateway.runs_valkey:
             images = {"imageValkey": self.image.valkey, "imageValkeyExporter": self.image.valkey_exporter}
             found += [
                 f"{key}: expected an image, or gatewayRedisAddress, with the policy redis; found neither"
@@ -196,17 +175,14 @@ class Settings(BaseModel):
         return found + (_port_clashes(self.published_ports()) if self.stack.platform == "docker" else [])
 
     def _not_of_this_platform(self) -> list[str]:
-        """What one platform keeps and the other has no means for: refused, and not passed over."""
+        """Settings that the platform cannot keep: refused, and not ignored."""
         if self.stack.platform == "kubernetes":
             built = "imageRag: expected a pushed image, found none: Kubernetes builds nothing"
             return [] if self.image.rag else [built]
-        several = {
-            "gatewayNodes": self.gateway.nodes,
-            "qdrantBalancers": self.qdrant.balancers,
-        }
+        counts = {"gatewayNodes": self.gateway.nodes, "qdrantBalancers": self.qdrant.balancers}
         return [
             f"{key}: expected 1 with platform docker, which publishes one port of this machine for it; found {count}"
-            for key, count in several.items()
+            for key, count in counts.items()
             if count != 1
         ]
 
@@ -219,17 +195,28 @@ class Settings(BaseModel):
             for field in SECTIONS[prefix].model_fields
             if field.endswith("_port") and field != "node_port"
         }
-        if not self.observability.alert_webhook:
-            del named["observabilityAlertmanagerPort"]
-        if self.observability.prometheus_url:
-            del named["observabilityPrometheusPort"]
-        if not self.observability.grafana:
-            del named["observabilityGrafanaPort"]
-        return named | nodes
+        runs = {
+            "observabilityAlertmanagerPort": self.observability.alert_webhook,
+            "observabilityPrometheusPort": not self.observability.prometheus_url,
+            "observabilityGrafanaPort": self.observability.grafana,
+        }
+        return {key: port for key, port in named.items() if runs.get(key, True)} | nodes
+
+
+# Prefix of a section's keys -> the section.
+SECTIONS = {
+    "" if name == "stack" else name: cast("type[BaseModel]", field.annotation)
+    for name, field in Settings.model_fields.items()
+}
+
+
+def section_keys(prefix: str) -> dict[str, str]:
+    """Stack-file key -> field of that section; `qdrantNodes` is `nodes` of the section `qdrant`."""
+    return {_camel(prefix)(field): field for field in SECTIONS[prefix].model_fields}
 
 
 def read_stack_file(stack_file: Path) -> dict[str, Any]:
-    """What a stack file says, not checked yet; RunError with the line when it is no YAML."""
+    """The contents of a stack file, not checked yet; RunError with the line when it is no YAML."""
     try:
         found = yaml.safe_load(stack_file.read_text()) or {}
     except yaml.MarkedYAMLError as error:
@@ -247,16 +234,8 @@ def known_keys() -> frozenset[str]:
 
 
 def _bare(key: str) -> str:
-    """The key without the project; a key of no project keeps a colon, and one of another its name: both are unknown."""
+    """The key without our project; one without a project begins with a colon, so that it is unknown like another's."""
     return key.removeprefix(f"{PROJECT}:") if ":" in key else f":{key}"
-
-
-def _in_plain_text(key: str) -> str:
-    return f"{key}: expected a secret, found plain text; set it with pulumi config set --secret {key}"
-
-
-def _given_twice(key: str, held: str) -> str:
-    return f"{key}: expected it unset beside kubernetesSecretName, found both; keep it in the Secret {held} alone"
 
 
 def _unknown(key: str) -> str:
@@ -276,7 +255,7 @@ def _mistake(prefix: str, detail: Any) -> str:
 
 
 def _parsed(value: Any) -> Any:
-    """The engine hands lists and objects over as JSON text; what only looks like it is left to the section's check."""
+    """The engine gives lists and objects as JSON text; text that is no JSON is left to the section's check."""
     try:
         return json.loads(value) if isinstance(value, str) and value[:1] in ("[", "{") else value
     except ValueError:

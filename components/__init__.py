@@ -1,1 +1,1 @@
-"""What the platform is made of; each component says what runs and how its parts are wired, never where."""
+"""What the platform is made of; each component defines what runs and how its parts connect, never where."""

@@ -8,7 +8,7 @@ from pulumi import ResourceOptions
 
 
 class Credentials(pulumi.ComponentResource):
-    """Hands out each secret by its stack-file key, always as a secret output, and always the same one."""
+    """Returns each secret by its stack-file key, always as a secret output, and always the same one."""
 
     def __init__(
         self,

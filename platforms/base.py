@@ -1,13 +1,13 @@
 """The contract between components and the platforms that run them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import pulumi
 
-from platforms.monitoring_targets import MonitoringTargets
-from platforms.workload import Call, Workload
+from platforms.monitoring_targets import MonitoringTargets, ScrapeJob
+from platforms.workload import AllowedConnection, Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,7 +15,7 @@ class Service:
     """A workload, as its neighbours and its operators reach it.
 
     `ready` is what a dependent waits for: the last replica, or the gate behind it; empty when it is only located.
-    `data` is what outlives it, replica by replica: with it, all that is kept inside is gone.
+    `data` are the disks that outlive it, replica by replica: deleting them deletes all that it keeps.
     """
 
     name: str
@@ -36,9 +36,14 @@ class Service:
         """
         return [f"{self.name}-{ordinal}:{port}" for ordinal in range(self.replicas)]
 
-    def call(self, port: int) -> Call:
-        """The wire from a workload that connects to this port."""
-        return Call(name=self.name, port=port)
+    def connection(self, port: int) -> AllowedConnection:
+        """For the `connects_to` of a workload that connects to this port."""
+        return AllowedConnection(name=self.name, port=port)
+
+    def scrape_job(self, name: str, port: int, **more: Any) -> ScrapeJob:
+        """The metrics of every replica at this port; `more` are the other fields of a `ScrapeJob`."""
+        addresses = tuple(self.replica_addresses(port))
+        return ScrapeJob(name=name, target=self.connection(port), addresses=addresses, **more)
 
     def url(self, port: int) -> str:
         """Base URL for a neighbour."""
@@ -57,11 +62,11 @@ class Service:
         return [self.public_url(port, ordinal) for ordinal in range(self.replicas)]
 
     def world_url(self, port: int) -> str:
-        """Base URL for whoever may use it: through the edge where there is one, else as from outside."""
+        """Base URL for clients: through the edge where there is one, else as from outside."""
         return self.public_url(port)
 
     def plain_url(self, port: int) -> str:
-        """Base URL on this machine for a program that speaks plain HTTP only, the same in every run."""
+        """Base URL on this machine for a program that only speaks HTTP, the same in every run."""
         return self.public_url(port)
 
 
@@ -76,17 +81,17 @@ class Rollout(Protocol):
 
 
 class Platform(Protocol):
-    """Runs workloads; the only thing a component knows of where it is."""
+    """Runs workloads; all that a component knows of where it runs."""
 
     @property
     def certificate_dir(self) -> str:
-        """Where a workload with a public https port finds `tls.crt` and `tls.key`; empty: it makes do with its own."""
+        """Where a workload with a public https port finds `tls.crt` and `tls.key`; empty: it signs its own."""
 
     def given_secrets(self) -> pulumi.Output[Mapping[str, str]] | None:
         """Stack-file key -> secret, where the platform holds them; None where the stack keeps its own."""
 
     def publish_monitoring(self, monitoring_targets: MonitoringTargets, opts: pulumi.ResourceOptions) -> None:
-        """Tell whoever watches the platform what to scrape, judge and show; nothing where nobody does."""
+        """Give the platform's own monitoring the jobs, rules and dashboards of the stack; nothing where it has none."""
 
     def locate(self, name: str, workload: Workload) -> Service:
         """Where the workload will be reached, before it runs."""
@@ -98,3 +103,8 @@ class Platform(Protocol):
 
     def run_once(self, name: str, workload: Workload, opts: pulumi.ResourceOptions) -> pulumi.Resource:
         """Run the workload to its end; done when it exited 0."""
+
+
+def after(opts: pulumi.ResourceOptions, resources: Iterable[pulumi.Resource]) -> pulumi.ResourceOptions:
+    """The same options, and these resources first."""
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(resources)))

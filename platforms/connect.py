@@ -3,18 +3,17 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from platforms.base import Platform
 from platforms.kubernetes.settings import KubernetesSettings
+from platforms.settings import FrozenSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class StackSettings(BaseModel):
-    """Where the stack runs, and how careful it is with what it holds."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class StackSettings(FrozenSettings):
+    """Where the stack runs, and whether its data is protected."""
 
     platform: Literal["docker", "kubernetes"]
     name_prefix: str = Field(pattern=r"^[a-z][a-z0-9-]{0,20}$")

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import pulumi_docker as docker
@@ -12,23 +11,23 @@ from docker.utils.build import exclude_paths
 from pulumi import ResourceOptions
 
 from access.docker_engine import LABEL
-from platforms.base import Rollout, Service
+from platforms.base import Rollout, Service, after
 from platforms.monitoring_targets import MonitoringTargets
 from platforms.workload import HttpProbe, ImageBuild, Workload
 from providers.one_shot import OneShot
 
 LOOPBACK = "127.0.0.1"
-# An exec costs the engine a tenth of a second of a core: fifteen replicas looked at every two seconds took most of one.
-# A replica that was well at the last look is looked at seldom; the first look, and the one after a bad one, come soon.
-# Docker has `start_interval` for that from 25 on. What is in /dev/shm is gone when the replica starts again.
-SELDOM_SECONDS = 28
-LOOK = f"""\
-[ ! -e /dev/shm/well ] || {{ rm /dev/shm/well; sleep {SELDOM_SECONDS}; }}
+# An exec costs the engine a tenth of a second of a core: health checks of fifteen replicas every two seconds took most
+# of one. After a success the health check waits before it runs again; the first one, and the one after a failure, run
+# soon. Docker has `start_interval` for that from 25 on. What is in /dev/shm is gone when the replica starts again.
+HEALTHY_PAUSE_SECONDS = 28
+HEALTH_CHECK = f"""\
+[ ! -e /dev/shm/well ] || {{ rm /dev/shm/well; sleep {HEALTHY_PAUSE_SECONDS}; }}
 timeout 5 "$@" && : > /dev/shm/well"""
 # A failed start is saved as an initialisation error and would pass on the next run: replace it then. The engine
 # does not see a changed health check as a change of the container either.
 REPLACE_ON = ["#initerror", "healthcheck"]
-SHARES_OF_ONE = 1024  # the weight that the engine gives a container of which nothing is said
+SHARES_OF_ONE = 1024  # the engine's default weight of a container
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,14 +58,14 @@ class DockerPlatform(pulumi.ComponentResource):
 
     @property
     def certificate_dir(self) -> str:
-        """None: nothing of it is for the world."""
+        """None: it publishes to this machine only."""
         return ""
 
     def given_secrets(self) -> None:
         """None: the stack keeps its own."""
 
     def publish_monitoring(self, monitoring_targets: MonitoringTargets, opts: ResourceOptions) -> None:
-        """Nobody watches this machine but the stack itself."""
+        """Nothing: the stack's own Prometheus is the only one that monitors this machine."""
 
     def locate(self, name: str, workload: Workload) -> Service:
         """By its name on the network, and by its published ports on the loopback address."""
@@ -75,24 +74,24 @@ class DockerPlatform(pulumi.ComponentResource):
 
     def run(self, name: str, workload: Workload, opts: ResourceOptions, rollout: Rollout | None = None) -> Service:
         """One container per replica, each made only after the one before it is ready, or settled."""
-        opts = self._child(opts)
+        opts = ResourceOptions.merge(opts, ResourceOptions(provider=self._provider))
         ready: list[pulumi.Resource] = []
         founding = self._founding(name, workload, opts)
         volumes = [self._volume(f"{name}-{n}", workload, opts, founding) for n in range(workload.replicas)]
         for ordinal, volume in enumerate(volumes):
             container = self._container(
-                name, ordinal=ordinal, workload=workload, volume=volume, opts=_after(opts, ready), rollout=rollout
+                name, ordinal=ordinal, workload=workload, volume=volume, opts=after(opts, ready), rollout=rollout
             )
             ready = [container]
             if rollout:
-                ready = [rollout.settled(ordinal, container.id, _after(_plain(opts), [container]))]
+                ready = [rollout.settled(ordinal, container.id, after(_plain(opts), [container]))]
         return replace(self.locate(name, workload), ready=ready, data=[volume for volume in volumes if volume])
 
     def run_once(self, name: str, workload: Workload, opts: ResourceOptions) -> pulumi.Resource:
         """A container that runs to its end, and again when its command, image or environment changes."""
         return OneShot(
             name,
-            container=f"{self._args.prefix}-{name}",
+            container=self._prefixed(name),
             image=self._image(workload.image).image_id,
             command=list(workload.args),
             env=dict(workload.env),
@@ -101,9 +100,6 @@ class DockerPlatform(pulumi.ComponentResource):
             label=self._args.prefix,
             opts=_plain(opts),
         )
-
-    def _child(self, opts: ResourceOptions) -> ResourceOptions:
-        return ResourceOptions.merge(opts, ResourceOptions(provider=self._provider))
 
     def _volume(
         self, name: str, workload: Workload, opts: ResourceOptions, founding: Sequence[pulumi.Resource]
@@ -114,9 +110,9 @@ class DockerPlatform(pulumi.ComponentResource):
         keep = ResourceOptions(
             parent=opts.parent, provider=self._provider, depends_on=founding, protect=self._args.protect_data
         )
-        return docker.Volume(name, name=self._volume_name(name), opts=keep)
+        return docker.Volume(name, name=self._prefixed(name), opts=keep)
 
-    def _volume_name(self, name: str) -> str:
+    def _prefixed(self, name: str) -> str:
         return f"{self._args.prefix}-{name}"
 
     def _founding(self, name: str, workload: Workload, opts: ResourceOptions) -> list[pulumi.Resource]:
@@ -130,10 +126,10 @@ class DockerPlatform(pulumi.ComponentResource):
         return [
             OneShot(
                 f"{name}-founding",
-                container=self._volume_name(f"{name}-founding"),
+                container=self._prefixed(f"{name}-founding"),
                 image=self._image(workload.image).image_id,
                 command=["touch", f"{workload.data_dir}/{workload.founding_file}"],
-                volume=self._volume_name(f"{name}-0"),
+                volume=self._prefixed(f"{name}-0"),
                 volume_path=workload.data_dir,
                 label=self._args.prefix,
                 once=True,
@@ -153,48 +149,38 @@ class DockerPlatform(pulumi.ComponentResource):
     ) -> docker.Container:
         replica = f"{name}-{ordinal}"
         hooks = pulumi.ResourceHookBinding(before_delete=[rollout.before_stop(ordinal)]) if rollout else None
+        own = ResourceOptions(delete_before_replace=True, replace_on_changes=REPLACE_ON, hooks=hooks)
+        path = workload.data_dir
         return docker.Container(
             replica,
-            **self._shape(replica, workload),
+            name=self._prefixed(replica),
+            image=self._image(workload.image).image_id,
+            entrypoints=list(workload.command) or None,
+            command=list(workload.args) or None,
+            envs=[f"{key}={value}" for key, value in sorted(workload.env.items())],
+            uploads=_uploads(workload),
             hostname=replica,
-            networks_advanced=[self._attachment([name, replica])],
+            networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=self._network.name, aliases=[name, replica])],
             ports=_ports(workload, ordinal),
-            volumes=[_mount(volume, workload)] if volume else None,
+            volumes=[docker.ContainerVolumeArgs(volume_name=volume.name, container_path=path)] if volume else None,
             healthcheck=_healthcheck(workload),
             wait=workload.readiness is not None,
             wait_timeout=workload.start_seconds,
             must_run=True,
             restart="unless-stopped",
-            opts=ResourceOptions.merge(
-                opts,
-                ResourceOptions(delete_before_replace=True, replace_on_changes=REPLACE_ON, hooks=hooks),
-            ),
+            destroy_grace_seconds=workload.grace_seconds or None,  # none: killed at once
+            stop_signal=None if workload.grace_seconds else "SIGKILL",  # whatever stops it
+            memory=workload.resources.memory_mib,
+            memory_swap=workload.resources.memory_mib,  # none beyond it; left out, the engine doubles it
+            cpu_shares=round(SHARES_OF_ONE * workload.resources.cpus),
+            init=True,
+            security_opts=["no-new-privileges"],
+            capabilities=_capabilities(workload),
+            labels=[docker.ContainerLabelArgs(label=LABEL, value=self._args.prefix)],
+            log_driver="json-file",
+            log_opts={"max-size": "20m", "max-file": "2"},
+            opts=ResourceOptions.merge(opts, own),
         )
-
-    def _shape(self, name: str, workload: Workload) -> dict[str, Any]:
-        """What a container has whether it serves or runs once."""
-        return {
-            "name": f"{self._args.prefix}-{name}",
-            "image": self._image(workload.image).image_id,
-            "entrypoints": list(workload.command) or None,
-            "command": list(workload.args) or None,
-            "envs": [f"{key}={value}" for key, value in sorted(workload.env.items())],
-            "uploads": _uploads(workload),
-            "destroy_grace_seconds": workload.grace_seconds or None,  # none: killed at once
-            "stop_signal": None if workload.grace_seconds else "SIGKILL",  # and so whoever else stops it
-            "memory": workload.resources.memory_mib,
-            "memory_swap": workload.resources.memory_mib,  # none beyond it; left out, the engine doubles it
-            "cpu_shares": round(SHARES_OF_ONE * workload.resources.cpus),
-            "init": True,
-            "security_opts": ["no-new-privileges"],
-            "capabilities": _capabilities(workload),
-            "labels": [docker.ContainerLabelArgs(label=LABEL, value=self._args.prefix)],
-            "log_driver": "json-file",
-            "log_opts": {"max-size": "20m", "max-file": "2"},
-        }
-
-    def _attachment(self, aliases: list[str]) -> docker.ContainerNetworksAdvancedArgs:
-        return docker.ContainerNetworksAdvancedArgs(name=self._network.name, aliases=aliases)
 
     def _image(self, image: str | ImageBuild) -> docker.RemoteImage:
         key = image if isinstance(image, str) else image.name
@@ -237,24 +223,16 @@ def content_hash(context: Path, build_args: Mapping[str, str]) -> str:
     return digest.hexdigest()[:12]
 
 
-def _after(opts: ResourceOptions, resources: Sequence[pulumi.Resource]) -> ResourceOptions:
-    return ResourceOptions.merge(opts, ResourceOptions(depends_on=list(resources)))
-
-
 def _plain(opts: ResourceOptions) -> ResourceOptions:
     """The same options for a resource of another provider."""
     return ResourceOptions(parent=opts.parent, depends_on=opts.depends_on)
 
 
 def _capabilities(workload: Workload) -> docker.ContainerCapabilitiesArgs:
-    """As the engine spells them when it is asked, so that nothing looks changed."""
+    """As the engine returns them, so that nothing looks changed."""
     return docker.ContainerCapabilitiesArgs(
         drops=["ALL"], adds=[f"CAP_{name}" for name in workload.capabilities] or None
     )
-
-
-def _mount(volume: docker.Volume, workload: Workload) -> docker.ContainerVolumeArgs:
-    return docker.ContainerVolumeArgs(volume_name=volume.name, container_path=workload.data_dir)
 
 
 def _ports(workload: Workload, ordinal: int) -> list[docker.ContainerPortArgs]:
@@ -276,24 +254,24 @@ def _healthcheck(workload: Workload) -> docker.ContainerHealthcheckArgs | None:
         return None
     probe = workload.readiness
     command = _http_test(probe) if isinstance(probe, HttpProbe) else probe.command
-    # The interval is also how long a ready container waits to be seen as such. Failures do not count while it starts.
+    # The interval is also how long a ready container waits to count as ready. Failures at its start do not count.
     return docker.ContainerHealthcheckArgs(
-        tests=["CMD", "sh", "-c", LOOK, "look", *command],
+        tests=["CMD", "sh", "-c", HEALTH_CHECK, "look", *command],
         interval="2s",
-        timeout=_duration(SELDOM_SECONDS + 10),
+        timeout=_duration(HEALTHY_PAUSE_SECONDS + 10),
         retries=3,
         start_period=_duration(workload.start_seconds),
     )
 
 
 def _duration(seconds: int) -> str:
-    """As Go prints it, because the provider compares it with what the engine says: 120 is `2m0s`."""
+    """As Go prints it, because the provider compares it with what the engine returns: 120 is `2m0s`."""
     minutes, rest = divmod(seconds, 60)
     return f"{minutes}m{rest}s" if minutes else f"{rest}s"
 
 
 def _http_test(probe: HttpProbe) -> list[str]:
-    """Ask with wget where the image has it, else with bash: none of the images carries curl, each has one of these."""
+    """With wget where the image has it, else with bash: none of the images has curl, each has one of these."""
     wget = f"wget -q -O /dev/null http://127.0.0.1:{probe.port}{probe.path}"
     request = f"GET {probe.path} HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n"
     bash = f"exec 3<>/dev/tcp/127.0.0.1/{probe.port} && printf '{request}' >&3 && head -1 <&3 | grep -q ' 200'"

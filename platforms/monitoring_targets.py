@@ -1,4 +1,4 @@
-"""What a stack tells whoever watches the platform it runs on."""
+"""What a stack publishes for the monitoring of the platform it runs on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,27 +6,32 @@ from typing import Any
 
 import pulumi
 
-from platforms.workload import Call
+from platforms.workload import AllowedConnection
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scrape:
-    """`/metrics` of every replica of a workload, as one job.
+class ScrapeJob:
+    """`/metrics` of every replica of a workload: written once, for our own Prometheus and for an operator's.
 
-    `bearer` is the token it wants, if any; `keeps` matches the names of the metrics that are kept, empty: all.
+    `addresses` are `host:port` of the replicas; `dns+host:port` is a name that resolves to all of them.
+    `bearer` is the token that the endpoint asks for, `bearer_file` the name under which our Prometheus mounts it.
+    `keeps` matches the names of the metrics that are kept, empty: all.
     """
 
-    job: str
-    call: Call
+    name: str
+    target: AllowedConnection
+    addresses: tuple[str, ...]
     bearer: pulumi.Input[str] | None = None
+    bearer_file: str = ""
+    labels_nodes: bool = False  # our own Prometheus labels each series with `node`, the first word of its host
     keeps: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringTargets:
-    """What to scrape, how to judge it (group -> rules as Prometheus reads them) and how to show it (file -> JSON)."""
+    """Scrape jobs, rules (group -> rules as Prometheus reads them) and dashboards (file -> JSON) of a stack."""
 
-    scrapes: Sequence[Scrape]
+    scrape_jobs: Sequence[ScrapeJob]
     rules: Mapping[str, Sequence[Mapping[str, Any]]]
     dashboards: Mapping[str, str]
     interval_seconds: int

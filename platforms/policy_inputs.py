@@ -1,23 +1,33 @@
-"""A workload in plain data: what its component hands over for people, previews and policies to judge."""
+"""A component in plain data: the inputs by which people, previews and policies judge it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from platforms.base import Rollout
+from pydantic import BaseModel
+
 from platforms.workload import Workload
 
 CONTENTS = ("files", "secret_files")
 
 
-def declared(workload: Workload, rollout: Rollout | None = None) -> dict[str, Any]:
-    """Every field but the contents of files: no secret, and nothing that is known only later.
+def policy_inputs(
+    settings: BaseModel, workloads: Mapping[str, Workload], rollouts: Collection[str] = ()
+) -> dict[str, Any]:
+    """The settings, and under `workloads` every field but the contents of files: no secret, nothing known only later.
 
-    `drained_before_stop` says whether the replicas leave traffic first, which is what a rollout is for.
+    `rollouts` names the workloads that are run with a `Rollout`: they are `drained_before_stop`.
     """
-    plain = {field.name: _plain(getattr(workload, field.name)) for field in fields(workload)}
+    plain = {
+        name: _workload_inputs(workload) | {"drained_before_stop": name in rollouts}
+        for name, workload in workloads.items()
+    }
+    return {**settings.model_dump(), "workloads": plain}
+
+
+def _workload_inputs(workload: Workload) -> dict[str, Any]:
     paths = {kind: sorted(getattr(workload, kind)) for kind in CONTENTS}
-    return {**plain, **paths, "drained_before_stop": rollout is not None}
+    return {field.name: _plain(getattr(workload, field.name)) for field in fields(workload)} | paths
 
 
 def _plain(value: Any) -> Any:

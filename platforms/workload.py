@@ -1,4 +1,4 @@
-"""What a component asks of a platform, in words that name no platform."""
+"""What a component asks of a platform, without naming one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ import pulumi
 class Port:
     """One listening port; `published` is its number on this machine for people (replica n gets published + n).
 
-    A `public` one is for the world, and says what it speaks: Kubernetes puts its edge before it (an Ingress, which does
-    the TLS itself, before http; a load balancer before https) where the stack file asks for one; Docker publishes to
-    this machine only, public or not.
+    A `public` one is for clients outside, and names its protocol: Kubernetes puts its edge before it (an Ingress, which
+    does the TLS itself, before http; a load balancer before https) where the stack file asks for one; Docker publishes
+    to this machine only, public or not.
     """
 
     number: int
@@ -23,20 +23,20 @@ class Port:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Call:
-    """A neighbour's port that a workload connects to; Kubernetes lets nothing else through, Docker lets all."""
+class AllowedConnection:
+    """A neighbour's port that a workload may connect to; on Kubernetes all others are closed, on Docker none is."""
 
     name: str
     port: int
 
     @property
     def address(self) -> str:
-        """`host:port` for whoever may call."""
+        """`host:port`."""
         return f"{self.name}:{self.port}"
 
 
 def port_of(url: str) -> tuple[int, ...]:
-    """The port that a URL leads to, for `Workload.reaches_out`; none of no URL."""
+    """The port that a URL leads to, for `Workload.reaches_out`; empty for no URL."""
     if not url:
         return ()
     parts = urlsplit(url)
@@ -63,7 +63,7 @@ class Resources:
     """What it may use, and its weight against its neighbours where processors are scarce.
 
     Kubernetes bounds both, and reserves the memory and a share of the processors. Docker bounds the memory; of the
-    processors a container may use what nobody with a greater weight wants.
+    processors a container may use what no container with a greater weight wants.
     """
 
     memory_mib: int
@@ -85,20 +85,21 @@ class Workload:
 
     The promises, kept on every platform:
 
-    * replica *n* with data is called `<name>-<n>`: so is its host, and so its fellows reach it, ready or not;
+    * replica *n* with data is called `<name>-<n>`: so is its host, and so its peers reach it, ready or not;
       neighbours go by `Service.replica_addresses`; `<name>` reaches any replica of any workload;
     * `data_dir` outlives the process, and each replica has its own;
     * `founding_file` is written into the data of replica 0 once in the life of a stack, before or while it starts for
-      the first time, and never again, so that a wiped disk is told from a new one;
+      the first time, and never again, so that a wiped disk differs from a new one;
     * `files` and `secret_files` (absolute path -> content) are there before the process starts and are read-only;
       a secret reaches a process in no other way;
-    * ready means that the probe says so, and nothing that depends on the workload starts earlier;
+    * ready means that the probe succeeds, and nothing that depends on the workload starts earlier;
     * replicas are replaced one at a time, each after the one before it is ready (and settled, if a `Rollout` is given);
     * a process has no privilege but the `capabilities` it names, and gains none;
-    * a process that ends is started again; `grace_seconds` of 0 stops it at once, without a signal to say goodbye on;
+    * a process that ends is started again; `grace_seconds` of 0 stops it at once, without a signal to end on;
     * `data_dir`, `work_dir`, which has room for large files and goes with the process, and small `scratch_dirs` can be
       written to; on Kubernetes nothing else can, on Docker nothing else lasts;
-    * what it `calls`, and ports outside the stack that it `reaches_out` to, it reaches; on Kubernetes nothing else.
+    * it can connect to what it `connects_to`, and to ports outside the stack that it `reaches_out` to; on Kubernetes to
+      nothing else.
 
     Advice, for which Docker has no means: `user`, the number it runs as (Docker: the image's own); `spread`, whether
     two replicas must not share a machine; `traffic`, asked before a replica gets traffic where all start together;
@@ -119,14 +120,14 @@ class Workload:
     scratch_dirs: tuple[str, ...] = ()
     work_dir: str | None = None
     work_gib: int = 10  # Docker's disks have no size of their own
-    calls: tuple[Call, ...] = ()
+    connects_to: tuple[AllowedConnection, ...] = ()
     reaches_out: tuple[int, ...] = ()
     readiness: HttpProbe | CommandProbe | None = None
     traffic: HttpProbe | None = None
     start_seconds: int = 120
     grace_seconds: int = 10
     resources: Resources = field(default_factory=lambda: Resources(memory_mib=512))
-    capabilities: tuple[str, ...] = ()  # what the image's start needs of root's; on Kubernetes nobody starts as root
+    capabilities: tuple[str, ...] = ()  # that the image's start needs; on Kubernetes it does not start as root
     user: int = 1000
     spread: Literal["must", "should"] = "should"
     most_replicas: int | None = None

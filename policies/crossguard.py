@@ -10,31 +10,31 @@ import pulumi_policy as sdk
 from pulumi.runtime import get_config_env
 
 from policies import catalogue
+from policies.catalogue import Pack
 from policies.exceptions import KEY, entries, granted, unexcused
-from policies.pack import Pack
 from policies.props import known, marked
 from policies.rule import Rule, Subject, Violation
 from policies.security.exception_rules import STACK
 
 LEVELS = {level.value: level for level in sdk.EnforcementLevel}
-WITNESS = "what-is-declared-is-remembered"
+MEMORY = "what-is-declared-is-remembered"
 Args = sdk.ResourceValidationArgs
 
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyContext:
-    """What the rules of one run go by: the stack's configuration, the day, and all that was declared so far.
+    """What the rules of one run judge by: the stack's configuration, the day, and all resources declared so far.
 
-    The engine shows a policy of the whole stack outputs, which for a component are next to nothing and before the first
-    `up` are not known. So what each resource declares is remembered, and that is what such a rule judges.
+    The engine gives a policy of the whole stack outputs, which for a component are next to nothing and before the first
+    `up` are not known. So the inputs of each resource are remembered, and such a rule judges those.
     """
 
     config: Mapping[str, str]
     today: date
-    seen: dict[str, Subject] = field(default_factory=dict)
+    declared: dict[str, Subject] = field(default_factory=dict)
 
     def subject(self, args: Args) -> Subject:
-        """The resource as a rule sees it; the stack itself brings its exceptions."""
+        """The resource as a rule reads it; the stack itself has the exceptions."""
         inputs = known(args.props)
         if args.resource_type in STACK:
             rules = sorted(catalogue.NAMES)
@@ -54,16 +54,16 @@ class PolicyContext:
 
 def serve(pack: Pack) -> None:
     """Serve the pack until the engine ends."""
-    hearing = PolicyContext(config=get_config_env(), today=date.today())
-    sdk.PolicyPack(name=pack.name, policies=policies(pack, hearing), enforcement_level=sdk.EnforcementLevel.MANDATORY)
+    context = PolicyContext(config=get_config_env(), today=date.today())
+    sdk.PolicyPack(name=pack.name, policies=policies(pack, context), enforcement_level=sdk.EnforcementLevel.MANDATORY)
 
 
-def policies(pack: Pack, hearing: PolicyContext) -> list[sdk.Policy]:
-    """The pack's rules as the engine runs them, and a witness for those that look at the whole stack."""
-    return [_witness(pack, hearing), *(_policy(rule, hearing) for rule in pack.rules)]
+def policies(pack: Pack, context: PolicyContext) -> list[sdk.Policy]:
+    """The pack's rules as the engine runs them, and before them the memory of those that look at a whole stack."""
+    return [_memory(pack, context), *(_policy(rule, context) for rule in pack.rules)]
 
 
-def _policy(rule: Rule, hearing: PolicyContext) -> sdk.Policy:
+def _policy(rule: Rule, context: PolicyContext) -> sdk.Policy:
     schema = {name: setting.schema() for name, setting in rule.settings.items()}
     common: dict[str, Any] = {
         "name": rule.name,
@@ -73,46 +73,46 @@ def _policy(rule: Rule, hearing: PolicyContext) -> sdk.Policy:
         "remediation_steps": rule.remedy,
     }
     if rule.whole_stack:
-        return sdk.StackValidationPolicy(validate=_whole_stack(rule, hearing), **common)
-    # The SDK takes a plain answer too, which its type forgets.
-    remediate = cast("sdk.ResourceRemediation | None", _remediation(rule, hearing))
-    return sdk.ResourceValidationPolicy(validate=_one(rule, hearing), remediate=remediate, **common)
+        return sdk.StackValidationPolicy(validate=_whole_stack(rule, context), **common)
+    # The SDK takes a plain result too, which its type omits.
+    remediate = cast("sdk.ResourceRemediation | None", _remediation(rule, context))
+    return sdk.ResourceValidationPolicy(validate=_one(rule, context), remediate=remediate, **common)
 
 
-def _witness(pack: Pack, hearing: PolicyContext) -> sdk.Policy:
+def _memory(pack: Pack, context: PolicyContext) -> sdk.Policy:
     wanted = [rule for rule in pack.rules if rule.whole_stack]
 
     def remember(args: Args, _report: sdk.ReportViolation) -> None:
         if any(rule.applies_to(args.resource_type) for rule in wanted):
-            hearing.seen[args.urn] = hearing.subject(args)
+            context.declared[args.urn] = context.subject(args)
 
     return sdk.ResourceValidationPolicy(
-        name=f"{pack.name}-{WITNESS}",
+        name=f"{pack.name}-{MEMORY}",
         description="Remembers what resources declare, for the rules that look at a whole stack; reports nothing.",
         validate=remember,
         enforcement_level=sdk.EnforcementLevel.ADVISORY,
     )
 
 
-def _one(rule: Rule, hearing: PolicyContext) -> Callable[[Args, sdk.ReportViolation], None]:
+def _one(rule: Rule, context: PolicyContext) -> Callable[[Args, sdk.ReportViolation], None]:
     def check(args: Args, report: sdk.ReportViolation) -> None:
         if rule.applies_to(args.resource_type):
-            for violation in hearing.verdict(rule, [hearing.subject(args)], args.get_config()):
+            for violation in context.verdict(rule, [context.subject(args)], args.get_config()):
                 report(str(violation), None)
 
     return check
 
 
-def _whole_stack(rule: Rule, hearing: PolicyContext) -> Callable[[sdk.StackValidationArgs, sdk.ReportViolation], None]:
+def _whole_stack(rule: Rule, context: PolicyContext) -> Callable[[sdk.StackValidationArgs, sdk.ReportViolation], None]:
     def check(args: sdk.StackValidationArgs, report: sdk.ReportViolation) -> None:
-        urns = {subject.name: urn for urn, subject in hearing.seen.items() if rule.applies_to(subject.type)}
-        for violation in hearing.verdict(rule, list(hearing.seen.values()), args.get_config()):
+        urns = {subject.name: urn for urn, subject in context.declared.items() if rule.applies_to(subject.type)}
+        for violation in context.verdict(rule, list(context.declared.values()), args.get_config()):
             report(str(violation), urns.get(violation.where.partition("/")[0]))
 
     return check
 
 
-def _remediation(rule: Rule, hearing: PolicyContext) -> Callable[[Args], Mapping[str, Any] | None] | None:
+def _remediation(rule: Rule, context: PolicyContext) -> Callable[[Args], Mapping[str, Any] | None] | None:
     remediation = rule.remediation
     if remediation is None:
         return None
@@ -120,8 +120,8 @@ def _remediation(rule: Rule, hearing: PolicyContext) -> Callable[[Args], Mapping
     def remedy(args: Args) -> Mapping[str, Any] | None:
         if not rule.applies_to(args.resource_type):
             return None
-        subject = hearing.subject(args)
-        excused = not hearing.verdict(rule, [subject], args.get_config())
+        subject = context.subject(args)
+        excused = not context.verdict(rule, [subject], args.get_config())
         changed = None if excused else remediation(subject)
         return {**marked(args.props), **changed} if changed else None
 

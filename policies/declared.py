@@ -7,20 +7,18 @@ from policies.rule import Subject
 
 COMPONENTS = ("rag:components:*",)
 QDRANT = ("rag:components:QdrantCluster",)
+NODES = "qdrant"  # the workload of its nodes
 KONG = ("rag:components:KongGateway",)
 COLLECTION = ("*:ReplicatedCollection",)
 CONTAINER = ("docker:index/container:Container",)
 DOCKER_IMAGE = ("docker:index/remoteImage:RemoteImage",)
 DOCKER_VOLUME = ("docker:index/volume:Volume",)
 PODS = (
-    "kubernetes:core/v1:Pod",
-    "kubernetes:apps/v1:StatefulSet",
-    "kubernetes:apps/v1:Deployment",
-    "kubernetes:apps/v1:DaemonSet",
-    "kubernetes:batch/v1:Job",
-    "kubernetes:batch/v1:CronJob",
+    *("kubernetes:core/v1:Pod", "kubernetes:apps/v1:StatefulSet", "kubernetes:apps/v1:Deployment"),
+    *("kubernetes:apps/v1:DaemonSet", "kubernetes:batch/v1:Job", "kubernetes:batch/v1:CronJob"),
 )
-REPLICATED = ("kubernetes:apps/v1:StatefulSet", "kubernetes:apps/v1:Deployment")
+STATEFUL = ("kubernetes:apps/v1:StatefulSet",)
+SERVICE = ("kubernetes:core/v1:Service",)
 CLAIM = ("kubernetes:core/v1:PersistentVolumeClaim",)
 
 
@@ -32,6 +30,15 @@ def items(value: Any) -> Sequence[Any]:
     return value if isinstance(value, Sequence) and not isinstance(value, str) else ()
 
 
+def mappings(value: Any) -> Iterator[Mapping[str, Any]]:
+    return map(mapping, items(value))
+
+
+def spec(subject: Subject) -> Mapping[str, Any]:
+    """The spec of a manifest."""
+    return mapping(subject.inputs.get("spec"))
+
+
 def workloads(subject: Subject) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Name and declaration of each workload of a component."""
     for name, workload in mapping(subject.inputs.get("workloads")).items():
@@ -39,7 +46,7 @@ def workloads(subject: Subject) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def workload(subject: Subject, name: str) -> Mapping[str, Any]:
-    return mapping(mapping(subject.inputs.get("workloads")).get(name))
+    return dict(workloads(subject)).get(name, {})
 
 
 def environment(declared: Mapping[str, Any]) -> dict[str, str]:
@@ -54,11 +61,11 @@ def environment(declared: Mapping[str, Any]) -> dict[str, str]:
 
 def template(subject: Subject) -> Mapping[str, Any]:
     """Metadata and spec of the pods that a manifest makes."""
-    spec = mapping(subject.inputs.get("spec"))
+    own = spec(subject)
     if subject.type.endswith(":Pod"):
-        return {"metadata": subject.inputs.get("metadata"), "spec": spec}
-    job = mapping(mapping(spec.get("jobTemplate")).get("spec"))
-    return mapping((job or spec).get("template"))
+        return {"metadata": subject.inputs.get("metadata"), "spec": own}
+    job = mapping(mapping(own.get("jobTemplate")).get("spec"))
+    return mapping((job or own).get("template"))
 
 
 def pod(subject: Subject) -> Mapping[str, Any]:
@@ -66,11 +73,11 @@ def pod(subject: Subject) -> Mapping[str, Any]:
     return mapping(template(subject).get("spec"))
 
 
-def containers(subject: Subject) -> Iterator[Mapping[str, Any]]:
-    """Every container of those pods, those that only prepare included."""
-    spec = pod(subject)
+def containers(subject: Subject) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Where it is, and every container of those pods, init containers included."""
     for kind in ("initContainers", "containers", "ephemeralContainers"):
-        yield from map(mapping, items(spec.get(kind)))
+        for container in mappings(pod(subject).get(kind)):
+            yield subject.at(str(container.get("name", ""))), container
 
 
 def labels(value: Any) -> Mapping[str, Any]:

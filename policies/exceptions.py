@@ -29,14 +29,14 @@ class PolicyException:
 
 @dataclass(frozen=True, kw_only=True)
 class Malformed:
-    """An entry that is none, and why."""
+    """An entry that is no exception, and why."""
 
     entry: Any
     mistake: str
 
 
 def entries(config: Mapping[str, str]) -> list[Any]:
-    """What stands under `<project>:policyExceptions` in a stack's configuration, as the engine hands it over: text."""
+    """What stands under `<project>:policyExceptions` in a stack's configuration, which the engine gives as text."""
     text = next((value for key, value in config.items() if key.rpartition(":")[2] == KEY), "[]")
     try:
         found = json.loads(text)

@@ -1,4 +1,4 @@
-"""A resource's properties as the policy SDK hands them over, and as plain data."""
+"""A resource's properties as the policy SDK gives them, and as plain data."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,11 +20,11 @@ def known(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         entries = [_or_nothing(value, index) for index in range(len(value))]
         return [known(entry) for entry in entries if entry is not _NOTHING]
-    return int(value) if isinstance(value, float) and value.is_integer() else value  # on the wire all are floats
+    return int(value) if isinstance(value, float) and value.is_integer() else value  # the protocol has only floats
 
 
 def marked(props: Mapping[str, Any]) -> dict[str, Any]:
-    """The same properties with secrets still marked and unknowns still unknown, to be handed back."""
+    """The same properties with secrets still marked and unknowns still unknown, as the SDK takes them back."""
     return props if isinstance(props, dict) else dict(props["__target"])
 
 

@@ -1,4 +1,4 @@
-"""What a rule is: a name for the good state, the reason for it, and a predicate from plain data to violations."""
+"""A rule: a name for the good state, the reason for it, and a predicate from plain data to violations."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,7 +26,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Violation:
-    """Advice: `text` says what is wrong and what to write instead, `where` in which resource, or part of one."""
+    """Advice: `text` is what is wrong and what to write instead, `where` the resource, or part of one."""
 
     where: str
     text: str
@@ -94,7 +94,7 @@ def rule(
     remediation: Remediation | None = None,
     **settings: Setting,
 ) -> Callable[[Check], Rule]:
-    """Make a rule of a predicate, which gives it its name and, with its docstring, its promise."""
+    """Make a rule of a predicate: its name becomes the rule's, its docstring the promise."""
 
     def made(check: Check) -> Rule:
         return Rule(

@@ -5,22 +5,22 @@ from typing import Any
 
 import pulumi
 
-from components.gateway.description import AnyPlugin, Consumer, Gateway, Service, Upstream
-from components.gateway.plugins import RateLimiting
+from components.gateway.description import Consumer, Gateway, Service, Upstream
+from components.gateway.plugins import AnyPlugin, RateLimiting
 from components.gateway.references import fill, fill_output
 from components.yaml_text import yaml_text
 
 
 def render(gateway: Gateway, secrets: Mapping[str, str] | None = None) -> str:
     """YAML for `kong config parse` and KONG_DECLARATIVE_CONFIG; without secrets their references stay, for people."""
-    _refuse_what_needs_a_database(gateway)
+    _reject_database_policies(gateway)
     tree = document(gateway)
     return _yaml(tree if secrets is None else fill(tree, secrets))
 
 
 def render_output(gateway: Gateway, secrets: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
     """The same while a stack runs; the result is a secret."""
-    _refuse_what_needs_a_database(gateway)
+    _reject_database_policies(gateway)
     return fill_output(document(gateway), secrets).apply(_yaml)
 
 
@@ -61,7 +61,7 @@ def _plugin(plugin: AnyPlugin) -> dict[str, Any]:
     return {"name": plugin.name, "enabled": True, "config": plugin.declared()}
 
 
-def _refuse_what_needs_a_database(gateway: Gateway) -> None:
+def _reject_database_policies(gateway: Gateway) -> None:
     plugins = [*gateway.plugins, *(plugin for service in gateway.services for plugin in service.plugins)]
     if any(isinstance(plugin, RateLimiting) and plugin.policy == "cluster" for plugin in plugins):
         raise ValueError("rate-limiting without a database: expected policy 'local' or 'redis', found 'cluster'")

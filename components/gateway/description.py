@@ -1,6 +1,6 @@
-"""What the gateway is: services behind upstreams, their routes and plugins, and who may call them.
+"""What the gateway is: services behind upstreams, their routes and plugins, and the consumers that may call them.
 
-A description is plain data: it can be printed, compared with `==` and shown to anybody, for its secrets are references.
+A description is plain data: it can be printed, compared with `==` and published, because its secrets are references.
 It cannot be built wrong: every check is made at construction, so a mistake stops a preview.
 """
 
@@ -10,22 +10,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from components.gateway.plugins import (
-    Cors,
-    Host,
-    Jwt,
-    Model,
-    OpenTelemetry,
-    Path,
-    Port,
-    Prometheus,
-    RateLimiting,
-    RequestTransformer,
-    SecretReference,
-    Text,
-)
+from components.gateway.plugins import AnyPlugin, Host, Jwt, Model, Path, Port, RateLimiting, SecretReference, Text
+from policies.invariants import brings_back, tokens_expire
 
-AnyPlugin = Jwt | RateLimiting | Cors | RequestTransformer | Prometheus | OpenTelemetry
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]+$")]
 Count = Annotated[int, Field(ge=0, le=255)]
 Seconds = Annotated[int, Field(ge=0, le=65535)]  # Kong takes fractions, pulumi-kong does not
@@ -81,18 +68,18 @@ class HealthChecks(Model):
     passive: PassiveChecks = PassiveChecks()
 
     @model_validator(mode="after")
-    def _what_opens_closes_again(self) -> Self:
-        opens, closes = self.passive.unhealthy, self.active.healthy
-        may_open = opens.tcp_failures or opens.timeouts or opens.http_failures
-        if may_open and not (closes.interval and closes.successes):
+    def _passive_checks_need_active_ones(self) -> Self:
+        failing, healthy = self.passive.unhealthy, self.active.healthy
+        takes_out = failing.tcp_failures or failing.timeouts or failing.http_failures
+        if takes_out and not brings_back(healthy.interval, healthy.successes):
             raise ValueError(
                 "passive checks take a target out: expected active.healthy.interval and .successes above 0 to bring it"
-                f" back, found {closes.interval} and {closes.successes}: Kong would never use the target again"
+                f" back, found {healthy.interval} and {healthy.successes}: Kong would never use the target again"
             )
         return self
 
     @model_validator(mode="after")
-    def _what_fails_a_check_is_taken_out(self) -> Self:
+    def _answered_calls_undo_no_failed_check(self) -> Self:
         checks, forgets = self.active.unhealthy, self.passive.healthy.successes
         if checks.interval and forgets:
             raise ValueError(
@@ -143,8 +130,8 @@ class Service(Model):
         return self.upstream.name
 
     @model_validator(mode="after")
-    def _public_routes_are_guarded(self) -> Self:
-        _refuse_twins(f"plugins of service '{self.name}'", (plugin.name for plugin in self.plugins))
+    def _public_routes_have_jwt_and_a_rate_limit(self) -> Self:
+        _reject_duplicates(f"plugins of service '{self.name}'", (plugin.name for plugin in self.plugins))
         if self.routes and not any(_verifies_expiry(plugin) for plugin in self.plugins):
             raise ValueError(
                 f"service '{self.name}': expected a Jwt plugin with claims_to_verify=('exp',) and no anonymous consumer"
@@ -175,19 +162,19 @@ class Gateway(Model):
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
-        _refuse_twins("global plugins", (plugin.name for plugin in self.plugins))
-        _refuse_twins("services", (service.name for service in self.services))
-        _refuse_twins("upstreams", (service.upstream.name for service in self.services))
-        _refuse_twins("routes", (route.name for service in self.services for route in service.routes))
-        _refuse_twins("consumers", (consumer.username for consumer in self.consumers))
-        _refuse_twins("JWT keys", (jwt.key for consumer in self.consumers for jwt in consumer.jwt_credentials))
+        _reject_duplicates("global plugins", (plugin.name for plugin in self.plugins))
+        _reject_duplicates("services", (service.name for service in self.services))
+        _reject_duplicates("upstreams", (service.upstream.name for service in self.services))
+        _reject_duplicates("routes", (route.name for service in self.services for route in service.routes))
+        _reject_duplicates("consumers", (consumer.username for consumer in self.consumers))
+        _reject_duplicates("JWT keys", (jwt.key for consumer in self.consumers for jwt in consumer.jwt_credentials))
         return self
 
 
 def _verifies_expiry(plugin: AnyPlugin) -> bool:
-    return isinstance(plugin, Jwt) and "exp" in (plugin.claims_to_verify or ()) and plugin.anonymous is None
+    return isinstance(plugin, Jwt) and tokens_expire(plugin.claims_to_verify or ()) and plugin.anonymous is None
 
 
-def _refuse_twins(kind: str, names: Iterable[str]) -> None:
-    if twins := sorted(name for name, count in Counter(names).items() if count > 1):
-        raise ValueError(f"{kind}: expected each name once, found {', '.join(twins)} more often: rename one")
+def _reject_duplicates(kind: str, names: Iterable[str]) -> None:
+    if duplicates := sorted(name for name, count in Counter(names).items() if count > 1):
+        raise ValueError(f"{kind}: expected each name once, found {', '.join(duplicates)} more often: rename one")

@@ -1,8 +1,8 @@
 """The gateway in Kong's database, through pulumi-kong; its known bugs are worked around here and nowhere else.
 
 What is set although it is a default is set on purpose: pulumi-kong repairs a change made by hand only where a value was
-given. `delete_before_replace` stands where a name is unique in Kong, which refuses a twin with 409. Plugins say False:
-while a plugin is gone its routes are open, while its twin is refused they stay closed.
+given. `delete_before_replace` is True where a name is unique in Kong, which refuses a duplicate with 409. For
+plugins it is False: while a plugin is gone its routes are open, while its duplicate is refused they stay closed.
 """
 
 import json
@@ -13,8 +13,8 @@ from typing import Any, cast
 import pulumi_kong as kong
 from pulumi import Input, Output, Resource, ResourceOptions
 
-from components.gateway.description import AnyPlugin, Consumer, Gateway, Route, Service, Upstream
-from components.gateway.plugins import Jwt
+from components.gateway.description import Consumer, Gateway, Route, Service, Upstream
+from components.gateway.plugins import AnyPlugin, Jwt
 from components.gateway.references import fill_output, names_in
 from components.gateway.settings import GatewaySettings
 from providers.guarded import Guarded
@@ -25,7 +25,7 @@ CANARY = "canary-token"  # the name of a secret
 
 @dataclass(frozen=True, kw_only=True)
 class AdminApi:
-    """Where the gateway goes: entities through `provider`, as children of `parent`, when all of `after` are there."""
+    """Where the gateway is published: entities by `provider`, children of `parent`, after all of `after`."""
 
     parent: Resource
     provider: kong.Provider
@@ -33,7 +33,7 @@ class AdminApi:
     proxy_urls: Sequence[Input[str]]  # one for each node of Kong, as this machine reaches it
     span_seconds: float
     after: Sequence[Resource] = ()
-    kept_in: Resource | None = None  # the database's volume: deleted with it, entities need no living Kong to go
+    kept_in: Resource | None = None  # the database's volume: deleted with it, entities need no running Kong
 
     def opts(self, *after: Resource, **more: Any) -> ResourceOptions:
         return ResourceOptions(
@@ -46,7 +46,7 @@ class AdminApi:
 
 
 def update_env(settings: GatewaySettings) -> dict[str, str]:
-    """How often each worker, and each node, of Kong looks for changes; the gate's span is made from the same number."""
+    """How often each worker, and each node, of Kong looks for changes; the route guard waits by the same number."""
     period = str(settings.update_seconds)
     return {"KONG_WORKER_STATE_UPDATE_FREQUENCY": period, "KONG_DB_UPDATE_FREQUENCY": period}
 
@@ -57,14 +57,14 @@ def span_seconds(settings: GatewaySettings) -> float:
 
 
 def publish(gateway: Gateway, api: AdminApi) -> list[Resource]:
-    """Put the gateway into Kong's database; what depends on the result finds it guarded, complete and served."""
+    """Put the gateway into Kong's database; its routes, which are returned, come after their plugins are at work."""
     everywhere = [_plugin(f"global-{plugin.name}", plugin, api) for plugin in gateway.plugins]
     credentials = [entity for consumer in gateway.consumers for entity in _consumer(consumer, api)]
     return credentials + [route for service in gateway.services for route in _service(service, everywhere, api)]
 
 
 def _service(service: Service, everywhere: Sequence[Resource], api: AdminApi) -> list[Resource]:
-    """Upstream, service, plugins, canary, gate, and only then the public routes."""
+    """Upstream, service, plugins, canary, route guard, and only then the public routes."""
     entity = kong.Service(
         service.name,
         name=service.name,
@@ -73,8 +73,8 @@ def _service(service: Service, everywhere: Sequence[Resource], api: AdminApi) ->
         opts=api.opts(*_upstream(service.upstream, api), delete_before_replace=True),
     )
     plugins = [_plugin(f"{service.name}-{plugin.name}", plugin, api, entity.id) for plugin in service.plugins]
-    gate = _gate(service, entity, [*everywhere, *plugins], api)
-    return [_route(route, entity, api.opts(gate, delete_before_replace=True)) for route in service.routes]
+    guard = _route_guard(service, entity, [*everywhere, *plugins], api)
+    return [_route(route, entity, api.opts(guard, delete_before_replace=True)) for route in service.routes]
 
 
 def _upstream(upstream: Upstream, api: AdminApi) -> list[Resource]:
@@ -122,7 +122,7 @@ def _compact(config: Any) -> str:
     return json.dumps(config, sort_keys=True, separators=(",", ":"))
 
 
-def _gate(service: Service, entity: kong.Service, plugins: Sequence[Resource], api: AdminApi) -> Guarded:
+def _route_guard(service: Service, entity: kong.Service, plugins: Sequence[Resource], api: AdminApi) -> Guarded:
     host, secret = f"canary.{service.name}.internal", api.secrets[CANARY]
     canary = kong.Route(
         f"{service.name}-canary",

@@ -1,65 +1,116 @@
-"""Kong as the gateway: with PostgreSQL or without a database, from the same description of routes and guards."""
+"""Kong as the gateway: with PostgreSQL or without a database, from the same description of routes and plugins."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pulumi
+import pulumi_kong as kong
 from pulumi import ResourceOptions
 
 from components.gateway import postgres, valkey
-from components.gateway.args import KongGatewayArgs
-from components.gateway.database_backend import BEFORE, database_workload, migrations_workload, run_with_database
-from components.gateway.dbless_backend import dbless_workload, run_dbless
-from components.gateway.declarative import document
-from components.gateway.kong_node import ADMIN, NAME, PROXY, PROXY_TLS, STATUS
+from components.gateway.declarative import document, render_output
+from components.gateway.description import Gateway
+from components.gateway.entities import AdminApi, publish, span_seconds
+from components.gateway.node import ADMIN, CONFIG_FILE, PROXY, kong_workload, migrations_workload
 from components.gateway.rag import REDIS_PASSWORD
-from platforms.base import Service
-from platforms.policy_inputs import declared
-from platforms.workload import Workload
+from components.gateway.settings import GatewaySettings
+from platforms.base import Platform, Service, after
+from platforms.policy_inputs import policy_inputs
+from platforms.workload import AllowedConnection, Workload
 
-__all__ = ["ADMIN", "PROXY", "PROXY_TLS", "STATUS", "KongGateway", "KongGatewayArgs"]
+NAME, MIGRATIONS = "kong", "kong-migrations"
+# The first prepares an empty database and does nothing to another; the second adds what a newer Kong needs, beside what
+# the running one uses; the last drops what only the one before needed, when no node of it runs any more.
+BOOTSTRAP, UP, FINISH = "bootstrap", "up", "finish"
+
+
+@dataclass(frozen=True, kw_only=True)
+class KongGatewayArgs:
+    """Where it runs, what it is and publishes, and its secrets (by the names the description uses)."""
+
+    platform: Platform
+    settings: GatewaySettings
+    kong_image: str
+    postgres_image: str
+    valkey_image: str
+    postgres_password: pulumi.Input[str]
+    gateway: Gateway
+    backends: tuple[AllowedConnection, ...]  # the ports of what the routes lead to
+    backends_ready: Sequence[pulumi.Resource]  # routes are published only after these
+    secrets: Mapping[str, pulumi.Input[str]]
+    traces_url: str = ""  # where the gateway sends traces; it makes none without
 
 
 class KongGateway(pulumi.ComponentResource):
-    """Lets through what carries a valid token and keeps within its limits; nothing passes a route before its guards."""
+    """Lets through calls with a valid token and within the limits; no route is served before its plugins."""
+
+    database: Service | None = None  # none without a database, or with one that the stack file names
+    counter: Service | None = None  # the Valkey in which the nodes count calls together
 
     def __init__(self, name: str, args: KongGatewayArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:KongGateway", name, gateway_inputs(args), opts)
+        wanted = workloads(args)
+        inputs = policy_inputs(args.settings, wanted) | {"description": document(args.gateway)}
+        super().__init__("rag:components:KongGateway", name, inputs, opts)
         child = ResourceOptions(parent=self)
-        self.counter = self._counter(args, child)
-        counted = ResourceOptions(parent=self, depends_on=list(self.counter.ready) if self.counter else [])
-        run = run_dbless if args.settings.backend == "dbless" else run_with_database
-        self.kong: Service
-        self.database: Service | None
-        self.kong, self.database = run(args, counted)
-        self.admin_url = self.kong.public_url(ADMIN) if args.settings.backend == "database" else ""
+        if valkey.NAME in wanted:
+            self.counter = args.platform.run(valkey.NAME, wanted[valkey.NAME], child)
+            child = after(child, self.counter.ready)
+        if postgres.NAME in wanted:
+            self.database = args.platform.run(postgres.NAME, wanted[postgres.NAME], child)
+        migrate = MIGRATIONS in wanted
+        self.kong = self._run_migrated(args, wanted, child) if migrate else self._run_dbless(args, wanted, child)
+        self.admin_url = self.kong.public_url(ADMIN) if migrate else ""
         self.register_outputs({"url": self.kong.public_url(PROXY)})
 
-    def _counter(self, args: KongGatewayArgs, opts: ResourceOptions) -> Service | None:
-        if not _counts_in_our_own(args):
-            return None
-        return args.platform.run(valkey.NAME, _counter_workload(args), opts)
+    def _run_dbless(self, args: KongGatewayArgs, wanted: Mapping[str, Workload], opts: ResourceOptions) -> Service:
+        """A node loads routes and plugins in one piece: no route is ever served without its plugins."""
+        return args.platform.run(NAME, wanted[NAME], after(opts, args.backends_ready))
+
+    def _run_migrated(self, args: KongGatewayArgs, wanted: Mapping[str, Workload], opts: ResourceOptions) -> Service:
+        """Kong between the migrations of its database, and the gateway in that database."""
+        bootstrap = wanted[MIGRATIONS]
+
+        def migrate(step: str, ready: Sequence[pulumi.Resource]) -> pulumi.Resource:
+            name = MIGRATIONS if step == BOOTSTRAP else f"{MIGRATIONS}-{step}"
+            workload = replace(bootstrap, args=("kong", "migrations", step))
+            return args.platform.run_once(name, workload, after(opts, ready))
+
+        first = migrate(BOOTSTRAP, self.database.ready if self.database else ())
+        node = args.platform.run(NAME, wanted[NAME], after(opts, [migrate(UP, [first])]))
+        own = ResourceOptions(parent=self)
+        api = AdminApi(
+            parent=self,
+            provider=kong.Provider("admin", kong_admin_uri=node.plain_url(ADMIN), opts=own),
+            secrets=args.secrets,
+            proxy_urls=node.public_urls(PROXY),
+            span_seconds=span_seconds(args.settings),
+            after=[*node.ready, migrate(FINISH, node.ready), *args.backends_ready],
+            kept_in=self.database.data[0] if self.database else None,
+        )
+        publish(args.gateway, api)
+        return node
 
 
-def gateway_inputs(args: KongGatewayArgs) -> dict[str, Any]:
-    """What previews and policies see of the gateway: its description too, in which secrets are references."""
+def workloads(args: KongGatewayArgs) -> dict[str, Workload]:
+    """Name -> what runs; a database or a Redis that the stack file names takes the place of ours."""
     settings = args.settings
-    dbless = settings.backend == "dbless"
-    workloads = {NAME: dbless_workload(args) if dbless else database_workload(args)}
-    if not dbless:
-        workloads["kong-migrations"] = migrations_workload(BEFORE[0], args)
-    if not dbless and not settings.database_address:
-        password, size = args.postgres_password, settings.database_gib
-        workloads["postgres"] = postgres.postgres_workload(args.postgres_image, password, size)
-    if _counts_in_our_own(args):
-        workloads[valkey.NAME] = _counter_workload(args)
-    plain = {name: declared(workload) for name, workload in workloads.items()}
-    return {**settings.model_dump(), "workloads": plain, "description": document(args.gateway)}
-
-
-def _counts_in_our_own(args: KongGatewayArgs) -> bool:
-    """Several nodes count together in our own Valkey, unless a Redis of somebody else's is named."""
-    return args.settings.rate_limit_policy == "redis" and not args.settings.redis_address
-
-
-def _counter_workload(args: KongGatewayArgs) -> Workload:
-    return valkey.valkey_workload(args.valkey_image, args.secrets[REDIS_PASSWORD])
+    password = {postgres.PASSWORD_FILE: args.postgres_password}
+    database = settings.backend == "database"
+    found = {
+        NAME: kong_workload(
+            args.kong_image,
+            settings,
+            backends=args.backends,
+            secret_files=password if database else {CONFIG_FILE: render_output(args.gateway, args.secrets)},
+            certificate_dir=args.platform.certificate_dir,
+            traces_url=args.traces_url,
+        )
+    }
+    if database:
+        found[MIGRATIONS] = migrations_workload(args.kong_image, settings, step=BOOTSTRAP, secret_files=password)
+    if settings.runs_postgres:
+        size = settings.database_gib
+        found[postgres.NAME] = postgres.postgres_workload(args.postgres_image, args.postgres_password, size)
+    if settings.runs_valkey:
+        found[valkey.NAME] = valkey.valkey_workload(args.valkey_image, args.secrets[REDIS_PASSWORD])
+    return found

@@ -60,7 +60,7 @@ class Plugin(Model):
         return self.model_dump(mode="json")
 
     def declared(self) -> dict[str, Any]:
-        """The `config` for declarative YAML: what is set, without nulls and deprecated twins."""
+        """The `config` for declarative YAML: what is set, without nulls and deprecated names."""
         return self.model_dump(mode="json", exclude_none=True)
 
 
@@ -240,3 +240,6 @@ class Prometheus(Plugin):
     latency_metrics: bool = False
     bandwidth_metrics: bool = False
     upstream_health_metrics: bool = False
+
+
+AnyPlugin = Jwt | RateLimiting | Cors | RequestTransformer | Prometheus | OpenTelemetry

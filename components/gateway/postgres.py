@@ -4,7 +4,7 @@ import pulumi
 
 from platforms.workload import CommandProbe, Port, Resources, Workload
 
-PORT = 5432
+NAME, PORT = "postgres", 5432
 DATABASE = USER = "kong"
 PASSWORD_FILE = "/run/secrets/postgres-password"  # noqa: S105  a path
 

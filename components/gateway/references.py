@@ -1,4 +1,4 @@
-"""Secrets by name: a description says `${SERVICE_TOKEN}`, only a rendering says what stands behind it."""
+"""Secrets by name: a description has `${SERVICE_TOKEN}`, and only a rendering has the value."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping

@@ -4,22 +4,24 @@ import re
 from ipaddress import ip_network
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
+
+from components.gateway import valkey
+from platforms.settings import FrozenSettings, PortNumber
+from policies.invariants import limit_holds, names_a_proxy
 
 
-class GatewaySettings(BaseModel):
+class GatewaySettings(FrozenSettings):
     """Size, limits and callers of the gateway; defaults stand in Pulumi.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     backend: Literal["database", "dbless"]
     nodes: int = Field(ge=1)
     most_nodes: int = Field(ge=1, description="how many autoscaling may run")
     database_address: str = Field(pattern=r"^$|^[A-Za-z0-9.-]+:\d{1,5}$", description="of a PostgreSQL; empty: our own")
     database_gib: int = Field(ge=1)
-    http_port: int = Field(ge=1, le=65535)
-    https_port: int = Field(ge=1, le=65535)
-    admin_port: int = Field(ge=1, le=65535)
+    http_port: PortNumber
+    https_port: PortNumber
+    admin_port: PortNumber
     update_seconds: int = Field(ge=1, le=60, description="how often a worker of Kong looks for changes")
 
     jwt_keys: tuple[str, ...] = Field(min_length=1, description="the `kid`s that are accepted; the first one signs")
@@ -58,7 +60,7 @@ class GatewaySettings(BaseModel):
     @classmethod
     def local_counts_on_one_node(cls, policy: str, info: ValidationInfo) -> str:
         nodes = info.data.get("nodes", 1)
-        if policy == "local" and nodes > 1:
+        if not limit_holds(policy, nodes):
             raise ValueError(
                 f"expected redis with {nodes} nodes of Kong, each of which would count for itself and let {nodes} "
                 "times the limit pass; found local. Choose redis, or one node"
@@ -68,8 +70,8 @@ class GatewaySettings(BaseModel):
     @field_validator("redis_address")
     @classmethod
     def redis_is_named_when_used(cls, address: str, info: ValidationInfo) -> str:
-        counted = info.data.get("rate_limit_policy") == "redis"
-        if address and not (counted and re.fullmatch(r"[A-Za-z0-9.-]+:\d{1,5}", address)):
+        shared = info.data.get("rate_limit_policy") == "redis"
+        if address and not (shared and re.fullmatch(r"[A-Za-z0-9.-]+:\d{1,5}", address)):
             raise ValueError(
                 f"expected host:port with the policy redis (or nothing, for a Valkey of our own), and nothing with "
                 f"local; found {address!r}"
@@ -91,7 +93,23 @@ class GatewaySettings(BaseModel):
     @classmethod
     def proxies_are_addresses(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
         for proxy in proxies:
-            network = ip_network(proxy)  # its ValueError says what it found
-            if network.prefixlen == 0:
-                raise ValueError(f"expected addresses of your own proxies, found {proxy}: anybody could forge his own")
+            if not names_a_proxy(str(ip_network(proxy))):  # ip_network raises a ValueError that names what it found
+                raise ValueError(
+                    f"expected addresses of your own proxies, found {proxy}: any client could forge its own address"
+                )
         return proxies
+
+    @property
+    def runs_postgres(self) -> bool:
+        """Whether the gateway is kept in a PostgreSQL of this stack."""
+        return self.backend == "database" and not self.database_address
+
+    @property
+    def counter_address(self) -> str:
+        """`host:port` of the Redis in which the nodes count calls together; empty where each counts for itself."""
+        return (self.redis_address or f"{valkey.NAME}:{valkey.PORT}") if self.rate_limit_policy == "redis" else ""
+
+    @property
+    def runs_valkey(self) -> bool:
+        """Whether that Redis is a Valkey of this stack."""
+        return bool(self.counter_address) and not self.redis_address

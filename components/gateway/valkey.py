@@ -23,6 +23,6 @@ def valkey_workload(image: str, password: pulumi.Input[str]) -> Workload:
 
 
 def valkey_config(password: str) -> str:
-    """Nothing on disk, bounded memory, and nobody without the password."""
+    """Nothing on disk, bounded memory, no client without the password."""
     lines = [f"port {PORT}", 'save ""', "appendonly no", "maxmemory 64mb", "maxmemory-policy allkeys-lru"]
     return "\n".join([*lines, f"requirepass {password}", ""])

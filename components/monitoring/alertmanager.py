@@ -1,4 +1,4 @@
-"""Alertmanager: who is told of which alert, how soon, and what need not be said beside something worse."""
+"""Alertmanager: which alerts are sent, how soon, and which are inhibited by something worse."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from components.yaml_text import yaml_text
 CONFIG_FILE = "/etc/alertmanager/alertmanager.yml"
 PORT = 9093
 
-# What follows from a page: (the page, what it makes needless to say).
+# What follows from a page: (the page, the alerts that it inhibits).
 FOLLOWS: Sequence[tuple[str, str]] = (
     (
         "QdrantNodeDown|QdrantQuorumLost",
@@ -45,7 +45,7 @@ def _route(severity: str, **pace: str) -> dict[str, Any]:
 
 
 def _inhibitions() -> list[dict[str, Any]]:
-    """What follows from something worse is not said; the same alert never as a ticket beside its page."""
+    """What follows from something worse is not sent; the same alert never as a ticket beside its page."""
     named = [
         {"source_matchers": [f'alertname=~"{worse}"'], "target_matchers": [f'alertname=~"{then}"']}
         for worse, then in FOLLOWS

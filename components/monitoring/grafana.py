@@ -42,7 +42,7 @@ def grafana_env(*, root_url: str, admin_password_file: str) -> dict[str, str]:
         "GF_USERS_ALLOW_SIGN_UP": "false",
         "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": f"{DASHBOARDS_DIR}/rag-overview.json",
         "GF_NEWS_NEWS_FEED_ENABLED": "false",
-        # Grafana 12 downloads app plugins at each start unless told not to.
+        # Grafana 12 downloads app plugins at each start unless that is disabled.
         "GF_PLUGINS_PREINSTALL_DISABLED": "true",
         **{f"GF_ANALYTICS_{setting}": "false" for setting in calls_home},
     }

@@ -1,43 +1,40 @@
-"""Seeing the stack: Prometheus with its rules, Grafana with its dashboards, exporters, and Alertmanager if wanted."""
+"""Observability: Prometheus with its rules, Grafana with its dashboards, exporters, and Alertmanager if wanted."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Self
 
 import pulumi
 from pulumi import ResourceOptions
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from components.monitoring import alertmanager
+from components.monitoring import alertmanager, prometheus
 from components.monitoring.dashboards import dashboard_files
-from components.monitoring.exporters import Exporter, PostgresSource, ValkeySource, postgres_exporter, valkey_exporter
+from components.monitoring.exporters import Exporter
 from components.monitoring.grafana import grafana_env, grafana_files
-from components.monitoring.prometheus import CONFIG_FILE, QDRANT_KEY_FILE, ScrapeTargets, prometheus_files
 from components.monitoring.promises import Promises
 from components.monitoring.rules import OF_PROMETHEUS, rule_groups
 from platforms.base import Platform, Service
-from platforms.monitoring_targets import MonitoringTargets, Scrape
-from platforms.policy_inputs import declared
-from platforms.workload import Call, HttpProbe, Port, Resources, Workload, port_of
+from platforms.monitoring_targets import MonitoringTargets, ScrapeJob
+from platforms.policy_inputs import policy_inputs
+from platforms.settings import FrozenSettings, PortNumber
+from platforms.workload import AllowedConnection, HttpProbe, Port, Resources, Workload, port_of
 
-PROMETHEUS, GRAFANA = 9090, 3000
+GRAFANA = 3000
 ADMIN_PASSWORD_FILE = "/run/secrets/grafana-admin-password"  # noqa: S105  a path
 
 
-class ObservabilitySettings(BaseModel):
+class ObservabilitySettings(FrozenSettings):
     """Pace, retention, and where alerts and traces go; defaults stand in Pulumi.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     scrape_seconds: int = Field(ge=1, le=60)
     retention_days: int = Field(ge=1)
     storage_gib: int = Field(ge=1)
     prometheus_url: str = Field(pattern=r"^(https?://[^\s@]+[^\s@/])?$", description="of one of yours; empty: our own")
     grafana: bool
-    prometheus_port: int = Field(ge=1, le=65535)
-    grafana_port: int = Field(ge=1, le=65535)
+    prometheus_port: PortNumber
+    grafana_port: PortNumber
     alert_webhook: str = Field(pattern=r"^(https?://[^\s@]+)?$", description="without a password: the file is readable")
-    alertmanager_port: int = Field(ge=1, le=65535)
+    alertmanager_port: PortNumber
     traces_url: str = Field(
         pattern=r"^(https?://[^\s@]+[^\s@/])?$", description="of an OTLP collector, without /v1/traces"
     )
@@ -54,52 +51,42 @@ class ObservabilitySettings(BaseModel):
 
 @dataclass(frozen=True, kw_only=True)
 class ObservabilityStackArgs:
-    """Where it runs, what it is, and what it looks at."""
+    """Where it runs, what it is, and what it scrapes."""
 
     platform: Platform
     settings: ObservabilitySettings
     prometheus_image: str
     grafana_image: str
     alertmanager_image: str
-    postgres_exporter_image: str
-    valkey_exporter_image: str
-    targets: ScrapeTargets
-    scrapes: tuple[Scrape, ...]  # the same, as wires
+    exporters: tuple[Exporter, ...]
+    scrape_jobs: tuple[ScrapeJob, ...]  # without those of the exporters, and of Prometheus itself
     promises: Promises
-    qdrant_read_only_api_key: pulumi.Input[str]
     grafana_password: pulumi.Input[str]
-    postgres: PostgresSource | None = None  # the gateway's database, where it has one
-    valkey: ValkeySource | None = None  # what counts for it, where it has one
 
 
 class ObservabilityStack(pulumi.ComponentResource):
-    """Collects the metrics of every part, judges them by the promises, and shows them, or tells who does that."""
+    """Collects the metrics of every part, judges them by the promises, and shows them; or publishes how to."""
 
-    prometheus: Service | None = None  # none: somebody else's is used
+    prometheus: Service | None = None  # none: the stack file names another
     grafana: Service | None = None
 
     def __init__(self, name: str, args: ObservabilityStackArgs, opts: ResourceOptions | None = None) -> None:
         wanted = workloads(args)
-        super().__init__("rag:components:ObservabilityStack", name, stack_inputs(args.settings, wanted), opts)
+        inputs = policy_inputs(args.settings, wanted)
+        super().__init__("rag:components:ObservabilityStack", name, inputs, opts)
         child = ResourceOptions(parent=self)
         run = {name: args.platform.run(name, workload, child) for name, workload in wanted.items()}
         self.prometheus, self.grafana = run.get("prometheus"), run.get("grafana")
-        # Empty, too, with one of somebody else's: it may answer inside only, and whether it is well is not ours to say.
-        self.prometheus_url = self.prometheus.public_url(PROMETHEUS) if self.prometheus else ""
+        # Empty for one that is named, too: it may answer in the cluster only, and its health is not the stack's.
+        self.prometheus_url = self.prometheus.public_url(prometheus.PORT) if self.prometheus else ""
         self.grafana_url = self.grafana.public_url(GRAFANA) if self.grafana else ""
         args.platform.publish_monitoring(monitoring_targets(args), child)
         self.register_outputs({"prometheus": prometheus_url(args)})
 
 
-def stack_inputs(settings: ObservabilitySettings, wanted: Mapping[str, Workload]) -> dict[str, Any]:
-    """What previews and policies see of it."""
-    plain = {name: declared(workload) for name, workload in wanted.items()}
-    return {**settings.model_dump(), "workloads": plain}
-
-
 def workloads(args: ObservabilityStackArgs) -> dict[str, Workload]:
-    """Name -> what runs: less where something of somebody else's takes its place."""
-    found = {each.name: each.workload for each in exporters(args)}
+    """Name -> what runs: without a Prometheus or a Grafana where the stack file names another."""
+    found = {each.name: each.workload for each in args.exporters}
     if args.settings.alert_webhook:
         found["alertmanager"] = alertmanager_workload(args.alertmanager_image, args.settings)
     if not args.settings.prometheus_url:
@@ -109,27 +96,16 @@ def workloads(args: ObservabilityStackArgs) -> dict[str, Workload]:
     return found
 
 
-def exporters(args: ObservabilityStackArgs) -> tuple[Exporter, ...]:
-    """One for each part that the stack has and that needs one."""
-    found = []
-    if args.postgres:
-        found.append(postgres_exporter(args.postgres_exporter_image, args.postgres))
-    if args.valkey:
-        found.append(valkey_exporter(args.valkey_exporter_image, args.valkey))
-    return tuple(found)
-
-
-def scrapes(args: ObservabilityStackArgs) -> tuple[Scrape, ...]:
-    """Everything that Prometheus scrapes, but itself."""
-    told = [Scrape(job=each.job, call=each.call, keeps=each.keeps) for each in exporters(args)]
-    return (*args.scrapes, *told)
+def scrape_jobs(args: ObservabilityStackArgs) -> tuple[ScrapeJob, ...]:
+    """All that Prometheus scrapes, but itself."""
+    return (*args.scrape_jobs, *(each.job for each in args.exporters))
 
 
 def monitoring_targets(args: ObservabilityStackArgs) -> MonitoringTargets:
-    """The same scrapes, rules and dashboards, for who watches the platform and knows himself how his Prometheus is."""
+    """The same jobs, rules and dashboards for the platform's monitoring, without the rules about our own Prometheus."""
     groups = {name: rules for name, rules in rule_groups(args.promises).items() if name != OF_PROMETHEUS}
     return MonitoringTargets(
-        scrapes=scrapes(args),
+        scrape_jobs=scrape_jobs(args),
         rules={name: [rule.body() for rule in rules] for name, rules in groups.items()},
         dashboards=dashboard_files(args.promises),
         interval_seconds=args.settings.scrape_seconds,
@@ -137,30 +113,29 @@ def monitoring_targets(args: ObservabilityStackArgs) -> MonitoringTargets:
 
 
 def prometheus_url(args: ObservabilityStackArgs) -> str:
-    """Where Grafana asks."""
-    return args.settings.prometheus_url or f"http://prometheus:{PROMETHEUS}"
+    """The datasource of Grafana."""
+    return args.settings.prometheus_url or f"http://prometheus:{prometheus.PORT}"
 
 
 def prometheus_workload(args: ObservabilityStackArgs) -> Workload:
-    """Prometheus with its scrapes and rules as files, and Qdrant's read-only key as a secret one."""
-    told: dict[str, Any] = {each.job: (each.call.address,) for each in exporters(args)}
-    alerts = [Call(name="alertmanager", port=alertmanager.PORT)] if args.settings.alert_webhook else []
-    alerts_to = tuple(call.address for call in alerts)
+    """Prometheus with its jobs and rules as files, and the tokens of its jobs as secret ones."""
+    jobs = (*args.scrape_jobs, prometheus.ITSELF, *(each.job for each in args.exporters))
+    alerts = [AllowedConnection(name="alertmanager", port=alertmanager.PORT)] if args.settings.alert_webhook else []
     return Workload(
         image=args.prometheus_image,
         args=(
-            f"--config.file={CONFIG_FILE}",
+            f"--config.file={prometheus.CONFIG_FILE}",
             "--storage.tsdb.path=/prometheus",
             f"--storage.tsdb.retention.time={args.settings.retention_days}d",
         ),
-        ports=(Port(number=PROMETHEUS, published=args.settings.prometheus_port),),
-        files=prometheus_files(replace(args.targets, **told), args.promises, alerts_to),
-        secret_files={QDRANT_KEY_FILE: args.qdrant_read_only_api_key},
+        ports=(Port(number=prometheus.PORT, published=args.settings.prometheus_port),),
+        files=prometheus.prometheus_files(jobs, args.promises, [each.address for each in alerts]),
+        secret_files=prometheus.token_files(jobs),
         data_dir="/prometheus",
         data_gib=args.settings.storage_gib,
-        calls=(*(scrape.call for scrape in scrapes(args)), *alerts),
+        connects_to=(*(job.target for job in scrape_jobs(args)), *alerts),
         user=65534,
-        readiness=HttpProbe(port=PROMETHEUS, path="/-/ready"),
+        readiness=HttpProbe(port=prometheus.PORT, path="/-/ready"),
         resources=Resources(memory_mib=512, cpus=0.5),
     )
 
@@ -174,7 +149,7 @@ def grafana_workload(args: ObservabilityStackArgs) -> Workload:
         ports=(Port(number=GRAFANA, published=port),),
         files=grafana_files(prometheus_url(args), args.promises),
         secret_files={ADMIN_PASSWORD_FILE: args.grafana_password},
-        calls=() if elsewhere else (Call(name="prometheus", port=PROMETHEUS),),
+        connects_to=() if elsewhere else (prometheus.ITSELF.target,),
         reaches_out=port_of(elsewhere),
         scratch_dirs=("/var/lib/grafana", "/var/log/grafana", "/tmp"),  # noqa: S108  the container's own
         readiness=HttpProbe(port=GRAFANA, path="/api/health"),
@@ -184,17 +159,13 @@ def grafana_workload(args: ObservabilityStackArgs) -> Workload:
 
 
 def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Workload:
-    """Alertmanager; it looks for no others of its kind, and its silences go with it.
+    """Alertmanager; it forms no cluster, and its silences are lost with it.
 
     It keeps no data on purpose: a volume is protected, and what a setting turns on a setting must turn off again.
     """
     return Workload(
         image=image,
-        args=(
-            f"--config.file={alertmanager.CONFIG_FILE}",
-            "--storage.path=/alertmanager",
-            "--cluster.listen-address=",
-        ),
+        args=(f"--config.file={alertmanager.CONFIG_FILE}", "--storage.path=/alertmanager", "--cluster.listen-address="),
         ports=(Port(number=alertmanager.PORT, published=settings.alertmanager_port),),
         files={alertmanager.CONFIG_FILE: alertmanager.alertmanager_config(webhook=settings.alert_webhook)},
         reaches_out=port_of(settings.alert_webhook),

@@ -4,49 +4,31 @@ Only settings that Prometheus 2.42 and 3.x both know. Version 3 refuses a scrape
 every component here sends `text/plain`, so `fallback_scrape_protocol`, unknown to 2.42, is not needed.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from components.monitoring.exporters import KEPT_OF_POSTGRES
+import pulumi
+
 from components.monitoring.promises import Promises
 from components.monitoring.rules import rule_files
 from components.yaml_text import yaml_text
+from platforms.monitoring_targets import ScrapeJob
+from platforms.workload import AllowedConnection
 
+PORT = 9090
 CONFIG_DIR = "/etc/prometheus"
 CONFIG_FILE = f"{CONFIG_DIR}/prometheus.yml"
-QDRANT_KEY_FILE = f"{CONFIG_DIR}/secrets/qdrant-read-only-key"
 BY_DNS = "dns+"
+ITSELF = ScrapeJob(
+    name="prometheus", target=AllowedConnection(name="prometheus", port=PORT), addresses=(f"localhost:{PORT}",)
+)
+# The first word of the host: qdrant-0, on Docker and on Kubernetes alike.
+NODE_LABEL = {"source_labels": ["__address__"], "regex": "([^.:]+).*", "target_label": "node"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScrapeTargets:
-    """The `host:port` addresses of each job, every replica by itself; a field is its job's name with underscores.
-
-    `dns+host:port` is a name that resolves to all replicas, where they have none of their own.
-    """
-
-    qdrant_cluster: tuple[str, ...]
-    haproxy: tuple[str, ...]
-    kong: tuple[str, ...]
-    rag_service: tuple[str, ...]
-    llamaindex_query: tuple[str, ...]
-    rag_ingest: tuple[str, ...]
-    prometheus: tuple[str, ...] = ("localhost:9090",)
-    postgres: tuple[str, ...] = ()  # exporters, where the stack has what they tell of
-    valkey: tuple[str, ...] = ()
-
-    def jobs(self) -> dict[str, tuple[str, ...]]:
-        """Return job name -> addresses, of the jobs that have any."""
-        named = {field.name.replace("_", "-"): getattr(self, field.name) for field in fields(self)}
-        return {job: addresses for job, addresses in named.items() if addresses}
-
-
-def prometheus_config(targets: ScrapeTargets, scrape_seconds: int, alerts_to: tuple[str, ...] = ()) -> str:
+def prometheus_config(jobs: Iterable[ScrapeJob], scrape_seconds: int, alerts_to: Sequence[str] = ()) -> str:
     """Return `prometheus.yml`; its paths are relative to the folder it stands in."""
     interval = f"{scrape_seconds}s"
-    scrapes = [
-        {"job_name": job, **_where(addresses, interval), **_OF_ITS_OWN.get(job, {})}
-        for job, addresses in targets.jobs().items()
-    ]
     pace = {
         "scrape_interval": interval,
         "scrape_timeout": f"{min(10, scrape_seconds)}s",
@@ -57,13 +39,25 @@ def prometheus_config(targets: ScrapeTargets, scrape_seconds: int, alerts_to: tu
         "global": pace,
         "rule_files": ["rules/*.yml"],
         **(alerting if alerts_to else {}),
-        "scrape_configs": scrapes,
+        "scrape_configs": [_scrape_config(job, interval) for job in jobs],
     }
     return yaml_text(config)
 
 
-def _where(addresses: tuple[str, ...], interval: str) -> dict[str, object]:
-    """Named replicas as they are; the others are looked up again and again, for they come and go."""
+def _scrape_config(job: ScrapeJob, interval: str) -> dict[str, Any]:
+    config: dict[str, Any] = {"job_name": job.name, **_where(job.addresses, interval)}
+    if job.bearer is not None:
+        config["authorization"] = {"type": "Bearer", "credentials_file": f"secrets/{job.bearer_file}"}
+    if job.labels_nodes:
+        config["relabel_configs"] = [dict(NODE_LABEL)]
+    if job.keeps:
+        kept = {"source_labels": ["__name__"], "regex": job.keeps, "action": "keep"}
+        config["metric_relabel_configs"] = [kept]
+    return config
+
+
+def _where(addresses: Sequence[str], interval: str) -> dict[str, object]:
+    """Named replicas as they are; names that stand for several are resolved again at each interval."""
     named = [address for address in addresses if not address.startswith(BY_DNS)]
     found: dict[str, object] = {"static_configs": [{"targets": named}]} if named else {}
     lookups = [address.removeprefix(BY_DNS).rpartition(":") for address in addresses if address.startswith(BY_DNS)]
@@ -74,19 +68,12 @@ def _where(addresses: tuple[str, ...], interval: str) -> dict[str, object]:
     return found
 
 
-# Qdrant wants a key for /metrics. `node` is the first word of the host: qdrant-0, on Docker and on Kubernetes alike.
-_OF_ITS_OWN: dict[str, dict[str, object]] = {
-    "qdrant-cluster": {
-        "authorization": {"type": "Bearer", "credentials_file": QDRANT_KEY_FILE.removeprefix(f"{CONFIG_DIR}/")},
-        "relabel_configs": [{"source_labels": ["__address__"], "regex": "([^.:]+).*", "target_label": "node"}],
-    },
-    "postgres": {
-        "metric_relabel_configs": [{"source_labels": ["__name__"], "regex": KEPT_OF_POSTGRES, "action": "keep"}],
-    },
-}
-
-
-def prometheus_files(targets: ScrapeTargets, promises: Promises, alerts_to: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return path -> content of all that Prometheus starts from, but for the key at `QDRANT_KEY_FILE`."""
+def prometheus_files(jobs: Iterable[ScrapeJob], promises: Promises, alerts_to: Sequence[str] = ()) -> dict[str, str]:
+    """Return path -> content of all that Prometheus starts from, but for the tokens of `token_files`."""
     rules = {f"{CONFIG_DIR}/rules/{name}": content for name, content in rule_files(promises).items()}
-    return {CONFIG_FILE: prometheus_config(targets, promises.scrape_seconds, alerts_to), **rules}
+    return {CONFIG_FILE: prometheus_config(jobs, promises.scrape_seconds, alerts_to), **rules}
+
+
+def token_files(jobs: Iterable[ScrapeJob]) -> dict[str, pulumi.Input[str]]:
+    """Return path -> token, of the jobs that need one."""
+    return {f"{CONFIG_DIR}/secrets/{job.bearer_file}": job.bearer for job in jobs if job.bearer is not None}

@@ -1,4 +1,4 @@
-"""What the alerts and the dashboards hold one stack to: its own shape, and what slo/promises.yaml promises of all."""
+"""What alerts and dashboards compare a stack with: its own size, and the promises of slo/promises.yaml."""
 
 from dataclasses import dataclass, field
 
@@ -16,6 +16,10 @@ class Promises:
     qdrant_memory_mib: int = 1024
     scrape_seconds: int = SCRAPE_SECONDS  # the pace of scrapes, rules and alerts
     budget: Budget = field(default_factory=Budget.read)
+
+    @property
+    def qdrant_memory_bytes(self) -> int:
+        return self.qdrant_memory_mib * 1024 * 1024
 
     @property
     def query_p95_seconds(self) -> float:

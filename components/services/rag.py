@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import cached_property
+from typing import Literal
 
 import pulumi
 from pulumi import ResourceOptions
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from platforms.base import Platform
-from platforms.policy_inputs import declared
-from platforms.workload import Call, HttpProbe, ImageBuild, Port, Resources, Workload, port_of
+from platforms.policy_inputs import policy_inputs
+from platforms.settings import FrozenSettings, PortNumber
+from platforms.workload import AllowedConnection, HttpProbe, ImageBuild, Port, Resources, Workload, port_of
 
 API, QUERY, INGEST = "rag-service", "rag-llamaindex-query", "rag-ingest"
 PORTS = {API: 3000, QUERY: 8000, INGEST: 8201}
@@ -18,10 +20,8 @@ ROLES = {API: "api", QUERY: "query", INGEST: "ingest"}
 SECRETS = "/run/secrets"
 
 
-class RagSettings(BaseModel):
+class RagSettings(FrozenSettings):
     """Models and sizes of the service; defaults stand in Pulumi.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     embedder: Literal["minilm", "ollama"]
     llm: Literal["extractive", "ollama"]
@@ -30,7 +30,7 @@ class RagSettings(BaseModel):
     cpus: int = Field(ge=1)
     replicas: int = Field(ge=1, description="of each role that answers")
     most_replicas: int = Field(ge=1)
-    ingest_port: int = Field(ge=1, le=65535)
+    ingest_port: PortNumber
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +42,30 @@ class RagServiceArgs:
     image: str | ImageBuild
     collection: str
     qdrant_url: str
-    qdrant: Call  # the wire to it
+    qdrant: AllowedConnection
     qdrant_api_key: pulumi.Input[str]
     qdrant_read_only_api_key: pulumi.Input[str]
     service_token: pulumi.Input[str]
     traces_url: str = ""
+
+    @cached_property
+    def workloads(self) -> dict[str, Workload]:
+        """Each role, by its name."""
+        return {role: role_workload(role, self) for role in ROLES}
+
+    @property
+    def ingest_url(self) -> str:
+        """Address of the ingest role, for the operator on this machine; known before it runs."""
+        return self.platform.locate(INGEST, self.workloads[INGEST]).public_url(PORTS[INGEST])
 
 
 class RagService(pulumi.ComponentResource):
     """Answers searches and questions, and takes documents in; only for callers with the service token."""
 
     def __init__(self, name: str, args: RagServiceArgs, opts: ResourceOptions | None = None) -> None:
-        wanted = {role: role_workload(role, args) for role in ROLES}
-        super().__init__("rag:components:RagService", name, service_inputs(args.settings, wanted), opts)
+        super().__init__("rag:components:RagService", name, policy_inputs(args.settings, args.workloads), opts)
         child = ResourceOptions(parent=self)
-        self.services = {role: args.platform.run(role, workload, child) for role, workload in wanted.items()}
+        self.services = {role: args.platform.run(role, workload, child) for role, workload in args.workloads.items()}
         self.ready = [resource for service in self.services.values() for resource in service.ready]
         self.register_outputs({"url": self.url})
 
@@ -64,22 +73,6 @@ class RagService(pulumi.ComponentResource):
     def url(self) -> str:
         """Address of the API role, for neighbours."""
         return self.services[API].url(PORTS[API])
-
-    @property
-    def ingest_url(self) -> str:
-        """Address of the ingest role, for the operator on this machine."""
-        return self.services[INGEST].public_url(PORTS[INGEST])
-
-
-def service_inputs(settings: RagSettings, wanted: Mapping[str, Workload]) -> dict[str, Any]:
-    """What previews and policies see of the service."""
-    workloads = {role: declared(workload) for role, workload in wanted.items()}
-    return {**settings.model_dump(), "workloads": workloads}
-
-
-def locate_ingest(args: RagServiceArgs) -> str:
-    """Where the ingest role will answer from outside, before it runs."""
-    return args.platform.locate(INGEST, role_workload(INGEST, args)).public_url(PORTS[INGEST])
 
 
 def rag_image(reference: str, *, base: str) -> str | ImageBuild:
@@ -95,30 +88,17 @@ def role_workload(name: str, args: RagServiceArgs) -> Workload:
         image=args.image,
         env=role_env(name, args),
         ports=(Port(number=port, published=args.settings.ingest_port if name == INGEST else None),),
-        secret_files={
-            f"{SECRETS}/qdrant-api-key": key,
-            f"{SECRETS}/service-token": args.service_token,
-        },
-        replicas=replicas_of(name, args.settings),
+        secret_files={f"{SECRETS}/qdrant-api-key": key, f"{SECRETS}/service-token": args.service_token},
+        # One that writes: its jobs are its own, and a second one would not know of them.
+        replicas=1 if name == INGEST else args.settings.replicas,
         most_replicas=None if name == INGEST else args.settings.most_replicas,
-        calls=calls_of(name, args.qdrant),
+        connects_to=(args.qdrant, AllowedConnection(name=QUERY, port=PORTS[QUERY])) if name == API else (args.qdrant,),
         reaches_out=outside_ports(args),
         scratch_dirs=("/tmp",),  # noqa: S108  the container's own
         readiness=HttpProbe(port=port, path="/health"),
         grace_seconds=30,
         resources=Resources(memory_mib=args.settings.memory_mib, cpus=args.settings.cpus),
     )
-
-
-def replicas_of(name: str, settings: RagSettings) -> int:
-    """One that writes: its jobs are its own, and a second one would not know of them."""
-    return 1 if name == INGEST else settings.replicas
-
-
-def calls_of(name: str, qdrant: Call) -> tuple[Call, ...]:
-    """The API asks the query role; all ask Qdrant."""
-    query = (Call(name=QUERY, port=PORTS[QUERY]),) if name == API else ()
-    return (qdrant, *query)
 
 
 def outside_ports(args: RagServiceArgs) -> tuple[int, ...]:

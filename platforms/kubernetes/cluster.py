@@ -14,7 +14,7 @@ NAME_LABEL = "app.kubernetes.io/name"
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """The stack's corner of a cluster; `prefix` names what is not inside its namespace."""
+    """The stack's place in a cluster; `prefix` names what is outside its namespace."""
 
     prefix: str
     settings: KubernetesSettings
@@ -58,6 +58,12 @@ def replicas_service(name: str) -> str:
 def keeps_data(workload: Workload) -> bool:
     """A workload with data has replicas with names, and disks of their own."""
     return workload.data_dir is not None
+
+
+def claim_spec(size_gib: int, storage_class: str) -> Manifest:
+    """A claim for one writer, of that class, or of the cluster's default."""
+    spec: Manifest = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": f"{size_gib}Gi"}}}
+    return spec | ({"storageClassName": storage_class} if storage_class else {})
 
 
 def merged(*parts: Mapping[str, Any]) -> Manifest:

@@ -24,7 +24,7 @@ def deployment(name: str, workload: Workload, cluster: Cluster, template: Manife
 
 def stateful_set(name: str, workload: Workload, cluster: Cluster, template: Manifest, *, gated: bool) -> Manifest:
     """Replicas start together (one that waits for another would never let both start); a gated one is never touched by
-    the cluster itself: who changes it, and when, is for the gates to say."""
+    the cluster itself: the gates decide when it is changed."""
     annotations = {"pulumi.com/skipAwait": "true"} if gated else timeouts(workload)
     return {
         "metadata": cluster.metadata(name, name, annotations=annotations),

@@ -1,4 +1,4 @@
-"""The way in from the world: an Ingress or a load balancer, with TLS."""
+"""The edge: an Ingress or a load balancer, with TLS."""
 
 from platforms.kubernetes.cluster import Cluster, Manifest, selector
 from platforms.workload import Port, Workload
@@ -27,7 +27,7 @@ def certificate_volumes(workload: Workload, cluster: Cluster) -> list[Manifest]:
 
 
 def ingress(name: str, port: Port, cluster: Cluster) -> Manifest:
-    """One host, all paths: what is let through is for the gateway behind it to say."""
+    """One host, all paths: the gateway behind it decides what is let through."""
     settings = cluster.settings
     annotations = {"pulumi.com/skipAwait": "true"}
     if settings.edge_tls_issuer:
@@ -36,10 +36,7 @@ def ingress(name: str, port: Port, cluster: Cluster) -> Manifest:
     spec: Manifest = {
         "tls": [{"hosts": [settings.edge_host], "secretName": settings.edge_tls_secret}],
         "rules": [
-            {
-                "host": settings.edge_host,
-                "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]},
-            }
+            {"host": settings.edge_host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
         ],
     }
     if settings.edge_ingress_class:
@@ -48,7 +45,7 @@ def ingress(name: str, port: Port, cluster: Cluster) -> Manifest:
 
 
 def load_balancer(name: str, ports: list[Port], cluster: Cluster) -> Manifest:
-    """Keeps the address of who calls, by which the gateway counts."""
+    """Keeps the client's address, by which the gateway counts calls."""
     listed = [{"name": f"tcp-{port.number}", "port": HTTPS, "targetPort": port.number} for port in ports]
     spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "selector": selector(name), "ports": listed}
     return {"metadata": cluster.metadata(f"{name}-edge", name), "spec": spec}

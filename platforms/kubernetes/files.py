@@ -29,7 +29,7 @@ def config_map(name: str, files: Mapping[str, str], cluster: Cluster) -> Manifes
 
 
 def secret(name: str, files: Mapping[str, pulumi.Input[str]], cluster: Cluster) -> Manifest:
-    """The secret files; the name tells that the content changed, and nothing of the content."""
+    """The secret files; the name changes with the content, and reveals nothing of it."""
     known = pulumi.Output.all(**{key_of(path): content for path, content in files.items()})
     data: pulumi.Output[Any] = pulumi.Output.secret(known.apply(dict))
     named = pulumi.Output.unsecret(known.apply(lambda content: f"{name}-{digest(content)}"))

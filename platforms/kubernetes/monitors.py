@@ -1,4 +1,4 @@
-"""What a cluster's own Prometheus operator and Grafana are told, in objects of their own kinds."""
+"""Scrape jobs, rules and dashboards as objects of a cluster's own Prometheus operator and Grafana."""
 
 import pulumi
 
@@ -7,37 +7,37 @@ from platforms.kubernetes.cluster import Cluster, Manifest, selector
 from platforms.kubernetes.pods import port_name
 from platforms.kubernetes.scoped import scoped_board, scoped_rule
 from platforms.kubernetes.services import EACH_REPLICA
-from platforms.monitoring_targets import MonitoringTargets, Scrape
+from platforms.monitoring_targets import MonitoringTargets, ScrapeJob
 
 GROUP_VERSION = "monitoring.coreos.com/v1"
 DASHBOARD = {"grafana_dashboard": "1"}  # what the sidecar of Grafana's chart looks for
 BEARER_KEY = "token"
 
 
-def service_monitor(scrape: Scrape, interval_seconds: int, cluster: Cluster) -> Manifest:
-    """One job; `job` and `node` are labelled as our own Prometheus labels them, for the rules ask for both."""
+def service_monitor(job: ScrapeJob, interval_seconds: int, cluster: Cluster) -> Manifest:
+    """One job; `job` and `node` are labelled as our own Prometheus labels them, because the rules use both."""
     endpoint: Manifest = {
-        "port": port_name(scrape.call.port),
+        "port": port_name(job.target.port),
         "path": "/metrics",
         "interval": f"{interval_seconds}s",
         "scrapeTimeout": f"{min(10, interval_seconds)}s",
         "relabelings": [
-            {"targetLabel": "job", "replacement": scrape.job},
+            {"targetLabel": "job", "replacement": job.name},
             {"sourceLabels": ["__meta_kubernetes_pod_name"], "targetLabel": "node"},
         ],
     }
-    if scrape.keeps:
-        kept = {"sourceLabels": ["__name__"], "regex": scrape.keeps, "action": "keep"}
+    if job.keeps:
+        kept = {"sourceLabels": ["__name__"], "regex": job.keeps, "action": "keep"}
         endpoint["metricRelabelings"] = [kept]
-    if scrape.bearer is not None:
-        credentials = {"name": bearer_name(scrape), "key": BEARER_KEY}
+    if job.bearer is not None:
+        credentials = {"name": bearer_name(job), "key": BEARER_KEY}
         endpoint["authorization"] = {"type": "Bearer", "credentials": credentials}
-    every_replica = {"matchLabels": selector(scrape.call.name) | EACH_REPLICA}
-    return _own("ServiceMonitor", scrape.job, {"selector": every_replica, "endpoints": [endpoint]}, cluster)
+    every_replica = {"matchLabels": selector(job.target.name) | EACH_REPLICA}
+    return _own("ServiceMonitor", job.name, {"selector": every_replica, "endpoints": [endpoint]}, cluster)
 
 
 def rules(monitoring_targets: MonitoringTargets, cluster: Cluster) -> Manifest:
-    """All groups, of this namespace only: a Prometheus of our own has nobody else's metrics, a cluster's has."""
+    """All groups, each query kept to this namespace: a cluster's Prometheus has the metrics of others too."""
     groups = [
         {"name": name, "rules": [scoped_rule(rule, cluster.namespace) for rule in each]}
         for name, each in monitoring_targets.rules.items()
@@ -45,16 +45,16 @@ def rules(monitoring_targets: MonitoringTargets, cluster: Cluster) -> Manifest:
     return _own("PrometheusRule", "rules", {"groups": groups}, cluster)
 
 
-def bearer_secret(scrape: Scrape, cluster: Cluster) -> Manifest:
+def bearer_secret(job: ScrapeJob, cluster: Cluster) -> Manifest:
     """The token, where the operator reads it; always of one name, so that a new token is read from the same place."""
-    assert scrape.bearer is not None
-    metadata = cluster.metadata(bearer_name(scrape), scrape.call.name)
-    return {"metadata": metadata, "stringData": {BEARER_KEY: pulumi.Output.secret(scrape.bearer)}, "type": "Opaque"}
+    assert job.bearer is not None
+    metadata = cluster.metadata(bearer_name(job), job.target.name)
+    return {"metadata": metadata, "stringData": {BEARER_KEY: pulumi.Output.secret(job.bearer)}, "type": "Opaque"}
 
 
-def bearer_name(scrape: Scrape) -> str:
-    """What the Secret with the token is called."""
-    return f"{scrape.call.name}-scrape-token"
+def bearer_name(job: ScrapeJob) -> str:
+    """The name of the Secret with the token."""
+    return f"{job.target.name}-scrape-token"
 
 
 def dashboard(name: str, content: str, cluster: Cluster) -> Manifest:
@@ -66,7 +66,7 @@ def dashboard(name: str, content: str, cluster: Cluster) -> Manifest:
 
 
 def _own(kind: str, name: str, spec: Manifest, cluster: Cluster) -> Manifest:
-    """An object of the operator's, with the labels by which it picks what is its own."""
+    """An object of the operator's, with the labels by which the operator selects it."""
     metadata = cluster.metadata(f"{cluster.prefix}-{name}")
     metadata["labels"] = metadata["labels"] | cluster.settings.monitoring_labels
     return {"apiVersion": GROUP_VERSION, "kind": kind, "metadata": metadata, "spec": spec}

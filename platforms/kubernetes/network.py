@@ -1,12 +1,12 @@
-"""Who may call whom: nobody, but for the wires that the workloads declare."""
+"""Which pods may connect: none, but for the connections that the workloads declare."""
 
 from platforms.kubernetes.cluster import Cluster, Manifest, selector
 from platforms.kubernetes.edge import public_ports
-from platforms.workload import Call, Workload
+from platforms.workload import AllowedConnection, Workload
 
 NODE_LOCAL_DNS = "169.254.20.10/32"
 ANYWHERE = "0.0.0.0/0"
-INSIDE = "kubernetes.io/metadata.name"
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
 
 
 def deny_all(cluster: Cluster) -> Manifest:
@@ -15,54 +15,44 @@ def deny_all(cluster: Cluster) -> Manifest:
 
 
 def names(cluster: Cluster) -> Manifest:
-    """Everybody may ask for names, and only the cluster's own servers."""
+    """Every pod may resolve names, at the cluster's own servers only."""
     ports = [{"port": 53, "protocol": protocol} for protocol in ("UDP", "TCP")]
-    servers = [
-        {"namespaceSelector": {"matchLabels": {INSIDE: "kube-system"}}},
-        {"ipBlock": {"cidr": NODE_LOCAL_DNS}},
-    ]
+    servers = [_namespace("kube-system"), {"ipBlock": {"cidr": NODE_LOCAL_DNS}}]
     return _policy("names", cluster, pods={}, egress=[{"to": servers, "ports": ports}])
 
 
-def calls_of(name: str, workload: Workload, cluster: Cluster) -> list[Manifest]:
-    """Both ends of each wire: this workload may leave to its neighbours, and each of them lets it in."""
+def connections_of(name: str, workload: Workload, cluster: Cluster) -> list[Manifest]:
+    """Both ends of each connection: egress of this workload, ingress of each of its neighbours."""
     wanted: dict[str, list[int]] = {}
-    for call in workload.calls:
-        wanted.setdefault(call.name, []).append(call.port)
-    egress = [{"to": [_pods(callee)], "ports": _tcp(ports)} for callee, ports in wanted.items()]
+    for connection in workload.connects_to:
+        wanted.setdefault(connection.name, []).append(connection.port)
+    egress = [{"to": [_pods(neighbour)], "ports": _tcp(ports)} for neighbour, ports in wanted.items()]
     if workload.reaches_out:
         egress.append({"to": [{"ipBlock": {"cidr": ANYWHERE}}], "ports": _tcp(list(workload.reaches_out))})
     if not egress:
         return []
-    endpoints = [
-        _policy(
-            f"{callee}-from-{name}",
-            cluster,
-            pods=selector(callee),
-            ingress=[{"from": [_pods(name)], "ports": _tcp(ports)}],
-        )
-        for callee, ports in wanted.items()
-    ]
-    return [_policy(f"{name}-calls", cluster, pods=selector(name), egress=egress), *endpoints]
+    own = _policy(f"{name}-calls", cluster, pods=selector(name), egress=egress)
+    return [own, *(_let_in(f"{to}-from-{name}", to, _pods(name), ports, cluster) for to, ports in wanted.items())]
 
 
 def from_outside(name: str, workload: Workload, cluster: Cluster) -> list[Manifest]:
-    """The edge lets the world in to public ports: through the controller's namespace where it is known."""
+    """Clients outside may connect to public ports: only from the ingress controller's namespace where it is known."""
     public = [port.number for port in public_ports(workload, cluster)]
     if not public:
         return []
-    inside = cluster.settings.edge_namespace
-    known = cluster.settings.edge == "ingress" and inside
-    source = {"namespaceSelector": {"matchLabels": {INSIDE: inside}}} if known else {"ipBlock": {"cidr": ANYWHERE}}
-    rule = {"from": [source], "ports": _tcp(public)}
-    return [_policy(f"{name}-from-outside", cluster, pods=selector(name), ingress=[rule])]
+    controller = cluster.settings.edge_namespace if cluster.settings.edge == "ingress" else ""
+    source = _namespace(controller) if controller else {"ipBlock": {"cidr": ANYWHERE}}
+    return [_let_in(f"{name}-from-outside", name, source, public, cluster)]
 
 
-def from_watchers(call: Call, cluster: Cluster) -> Manifest:
-    """The namespace that the cluster's Prometheus runs in is let in to this port."""
-    inside = {"namespaceSelector": {"matchLabels": {INSIDE: cluster.settings.monitoring_namespace}}}
-    rule = {"from": [inside], "ports": _tcp([call.port])}
-    return _policy(f"{call.name}-watched-on-{call.port}", cluster, pods=selector(call.name), ingress=[rule])
+def from_monitoring(target: AllowedConnection, cluster: Cluster) -> Manifest:
+    """The namespace that the cluster's Prometheus runs in may connect to this port."""
+    source = _namespace(cluster.settings.monitoring_namespace)
+    return _let_in(f"{target.name}-watched-on-{target.port}", target.name, source, [target.port], cluster)
+
+
+def _let_in(policy: str, workload: str, source: Manifest, ports: list[int], cluster: Cluster) -> Manifest:
+    return _policy(policy, cluster, pods=selector(workload), ingress=[{"from": [source], "ports": _tcp(ports)}])
 
 
 def _policy(
@@ -83,6 +73,10 @@ def _policy(
 
 def _pods(name: str) -> Manifest:
     return {"podSelector": {"matchLabels": selector(name)}}
+
+
+def _namespace(name: str) -> Manifest:
+    return {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: name}}}
 
 
 def _tcp(ports: list[int]) -> list[Manifest]:

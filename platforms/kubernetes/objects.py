@@ -1,4 +1,4 @@
-"""From a manifest to a resource: the kinds a stack is made of, and who makes them."""
+"""From a manifest to a resource: the kinds that a stack is made of."""
 
 from typing import Any
 

@@ -7,14 +7,14 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi import ResourceOptions
 
-from platforms.base import Rollout, Service
+from platforms.base import Rollout, Service, after
 from platforms.kubernetes import controllers, edge, files, monitors, network, pods, services, spread, storage
 from platforms.kubernetes.cluster import Cluster, Manifest, keeps_data
 from platforms.kubernetes.objects import Maker
-from platforms.kubernetes.rolling import Rolling
+from platforms.kubernetes.rolling import rolled
 from platforms.kubernetes.scaling import autoscaler, scales
 from platforms.kubernetes.settings import KubernetesSettings
-from platforms.monitoring_targets import MonitoringTargets, Scrape
+from platforms.monitoring_targets import MonitoringTargets, ScrapeJob
 from platforms.workload import Workload
 from providers.job_once import JobOnce
 
@@ -29,7 +29,7 @@ class KubernetesArgs:
 
 
 class KubernetesPlatform(pulumi.ComponentResource):
-    """Runs workloads in one namespace of a cluster, which lets in, and lets out, only what is declared."""
+    """Runs workloads in one namespace of a cluster; only the connections that they declare are allowed."""
 
     def __init__(self, args: KubernetesArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("rag:platforms:Kubernetes", "kubernetes", {"prefix": args.prefix}, opts)
@@ -39,7 +39,7 @@ class KubernetesPlatform(pulumi.ComponentResource):
         self._provider = kubernetes.Provider("cluster", context=args.settings.context or None, opts=own)
         self._maker = Maker(self._provider)
         self._maker.before = self._namespace(own)
-        self._ground = self._laid_ground(own)
+        self._baseline = self._namespace_baseline(own)
         self.register_outputs({"namespace": self._cluster.namespace})
 
     @property
@@ -65,11 +65,11 @@ class KubernetesPlatform(pulumi.ComponentResource):
         template = pods.template(name, workload, self._cluster, self._pod_parts(name, workload, opts))
         self._names(name, workload, opts)
         controller = self._controller(
-            name, workload, template, after(opts, [*self._ground, *claims]), gated=rollout is not None
+            name, workload, template, after(opts, [*self._baseline, *claims]), gated=rollout is not None
         )
         ready: Sequence[pulumi.Resource] = [controller, *founding]
         if rollout:
-            ready = Rolling(name, workload, self._cluster, template).gates(rollout, after(opts, ready))
+            ready = rolled(name, workload, self._cluster, template, rollout=rollout, opts=after(opts, ready))
         self._surroundings(name, workload, after(opts, [controller]))
         return replace(self.locate(name, workload), ready=ready, data=claims)
 
@@ -78,33 +78,34 @@ class KubernetesPlatform(pulumi.ComponentResource):
         template = pods.template(name, workload, self._cluster, self._pod_parts(name, workload, opts))
         called = f"{name}-{files.digest([workload.image, workload.command, workload.args, dict(workload.env)])}"
         manifest = controllers.job(called, name, workload, template, self._cluster)
-        return self._maker.make("Job", name, manifest, after(opts, self._ground))
+        return self._maker.make("Job", name, manifest, after(opts, self._baseline))
 
     def publish_monitoring(self, monitoring_targets: MonitoringTargets, opts: ResourceOptions) -> None:
-        """To the Prometheus of a namespace that is named, and to the operator where the stack file says there is one.
+        """Let the Prometheus of the monitoring namespace in; make the operator's objects where there is an operator.
 
-        The door opens for a Prometheus without an operator too, which has to be told by hand what is behind it.
+        A Prometheus without an operator is let in too; its scrape jobs are then written by hand.
         """
-        for scrape in monitoring_targets.scrapes if self._args.settings.monitoring_namespace else ():
-            door = network.from_watchers(scrape.call, self._cluster)
-            self._maker.make("NetworkPolicy", door["metadata"]["name"], door, opts)
+        for job in monitoring_targets.scrape_jobs if self._args.settings.monitoring_namespace else ():
+            self._network_policy(network.from_monitoring(job.target, self._cluster), opts)
         if not self._args.settings.monitoring_operator:
             return
-        for scrape in monitoring_targets.scrapes:
-            self._monitor(scrape, monitoring_targets.interval_seconds, opts)
+        for job in monitoring_targets.scrape_jobs:
+            self._monitor(job, monitoring_targets.interval_seconds, opts)
         self._maker.make("PrometheusRule", "rules", monitors.rules(monitoring_targets, self._cluster), opts)
         for name, content in monitoring_targets.dashboards.items():
             self._maker.make("ConfigMap", f"dashboard-{name}", monitors.dashboard(name, content, self._cluster), opts)
 
-    def _monitor(self, scrape: Scrape, interval_seconds: int, opts: ResourceOptions) -> None:
-        if scrape.bearer is not None:
-            secret = monitors.bearer_secret(scrape, self._cluster)
-            self._maker.make("Secret", f"{scrape.job}-scrape-token", secret, opts)
-        monitor = monitors.service_monitor(scrape, interval_seconds, self._cluster)
-        self._maker.make("ServiceMonitor", scrape.job, monitor, opts)
+    def _monitor(self, job: ScrapeJob, interval_seconds: int, opts: ResourceOptions) -> None:
+        if job.bearer is not None:
+            self._maker.make("Secret", f"{job.name}-scrape-token", monitors.bearer_secret(job, self._cluster), opts)
+        monitor = monitors.service_monitor(job, interval_seconds, self._cluster)
+        self._maker.make("ServiceMonitor", job.name, monitor, opts)
+
+    def _network_policy(self, policy: Manifest, opts: ResourceOptions) -> pulumi.Resource:
+        return self._maker.make("NetworkPolicy", policy["metadata"]["name"], policy, opts)
 
     def given_secrets(self) -> pulumi.Output[Mapping[str, str]] | None:
-        """What stands in the Secret that the stack file names, however it came there."""
+        """The contents of the Secret that the stack file names."""
         name = self._args.settings.secret_name
         if not name:
             return None
@@ -117,25 +118,23 @@ class KubernetesPlatform(pulumi.ComponentResource):
             return []
         return [self._maker.make("Namespace", self._cluster.namespace, namespace(self._cluster), opts)]
 
-    def _laid_ground(self, opts: ResourceOptions) -> list[pulumi.Resource]:
-        """What is there before any pod: ranks, and nobody who may call anybody."""
-        ranks = spread.PRIORITIES if self._args.settings.priority_classes else ()
-        policies = (network.deny_all(self._cluster), network.names(self._cluster))
-        return [
-            *(
-                self._maker.make("PriorityClass", rank, spread.priority_class(rank, self._cluster), opts)
-                for rank in ranks
-            ),
-            *(self._maker.make("NetworkPolicy", policy["metadata"]["name"], policy, opts) for policy in policies),
+    def _namespace_baseline(self, opts: ResourceOptions) -> list[pulumi.Resource]:
+        """Before any pod: PriorityClasses and a default-deny NetworkPolicy, with an exception for DNS."""
+        cluster = self._cluster
+        ranks = spread.PRIORITIES if cluster.settings.priority_classes else ()
+        classes = [
+            self._maker.make("PriorityClass", rank, spread.priority_class(rank, cluster), opts) for rank in ranks
         ]
+        policies = (network.deny_all(cluster), network.names(cluster))
+        return [*classes, *(self._network_policy(policy, opts) for policy in policies)]
 
     def _pod_parts(self, name: str, workload: Workload, opts: ResourceOptions) -> Mapping[str, pulumi.Input[str]]:
-        """What a pod cannot start without: its account, its files, and the wires to those it calls."""
+        """What a pod cannot start without: its account, its files, and the policies for its connections."""
         account = {"metadata": self._cluster.metadata(name, name), "automountServiceAccountToken": False}
         self._maker.make("ServiceAccount", name, account, opts)
-        policies = network.calls_of(name, workload, self._cluster)
-        for policy in [*policies, *network.from_outside(name, workload, self._cluster)]:
-            self._maker.make("NetworkPolicy", policy["metadata"]["name"], policy, opts)
+        connections = network.connections_of(name, workload, self._cluster)
+        for policy in [*connections, *network.from_outside(name, workload, self._cluster)]:
+            self._network_policy(policy, opts)
         names: dict[str, pulumi.Input[str]] = {}
         if workload.files:
             manifest = files.config_map(name, workload.files, self._cluster)
@@ -174,14 +173,12 @@ class KubernetesPlatform(pulumi.ComponentResource):
         in the state when all that runs is taken down."""
         if not workload.founding_file:
             return []
-        manifest = storage.founding_job(name, workload, self._cluster)
-        context = self._args.settings.context
         kept = ResourceOptions(parent=opts.parent, depends_on=opts.depends_on, protect=self._args.protect_data)
         return [
             JobOnce(
                 f"{name}-founding",
-                context=context,
-                manifest=manifest,
+                context=self._args.settings.context,
+                manifest=storage.founding_job(name, workload, self._cluster),
                 follows=storage.replica_name(name, 0),
                 timeout_seconds=workload.start_seconds + 60,
                 opts=kept,
@@ -195,7 +192,7 @@ class KubernetesPlatform(pulumi.ComponentResource):
             manifest = controllers.stateful_set(name, workload, self._cluster, template, gated=gated)
             return self._maker.make("StatefulSet", name, manifest, opts)
         manifest = controllers.deployment(name, workload, self._cluster, template)
-        ignored = ["spec.replicas"] if scales(workload, self._cluster) else None  # the autoscaler's to say
+        ignored = ["spec.replicas"] if scales(workload, self._cluster) else None  # the autoscaler sets it
         return self._maker.make("Deployment", name, manifest, opts, ignore_changes=ignored)
 
     def _surroundings(self, name: str, workload: Workload, opts: ResourceOptions) -> None:
@@ -211,11 +208,6 @@ class KubernetesPlatform(pulumi.ComponentResource):
                 self._maker.make("Ingress", name, edge.ingress(name, public[0], cluster), opts)
             else:
                 self._maker.make("Service", f"{name}-edge", edge.load_balancer(name, public, cluster), opts)
-
-
-def after(opts: ResourceOptions, resources: Sequence[pulumi.Resource]) -> ResourceOptions:
-    """The same options, and these resources first."""
-    return ResourceOptions.merge(opts, ResourceOptions(depends_on=list(resources)))
 
 
 def namespace(cluster: Cluster) -> Manifest:

@@ -6,13 +6,12 @@ from typing import Any
 import pulumi
 
 from platforms.kubernetes import edge, files, spread
-from platforms.kubernetes.claims import claim_spec
-from platforms.kubernetes.cluster import Cluster, Manifest, keeps_data, merged, replicas_service, selector
+from platforms.kubernetes.cluster import Cluster, Manifest, claim_spec, keeps_data, merged, replicas_service, selector
 from platforms.workload import CommandProbe, HttpProbe, Workload
 
-# What is between the end of a pod's traffic and its signal: every node must have heard that the pod is leaving.
+# Between the end of a pod's traffic and its signal: by then every machine has taken the pod out of its Services.
 LEAVING_SECONDS = 5
-# A signal to say goodbye on is never sent: the processes are killed before the kubelet would. Not a grace period of 0,
+# No SIGTERM is sent: the processes are killed before the kubelet would send it. Not a grace period of 0,
 # which takes the pod off the books while its processes may still write to its disk.
 KILL = ["sh", "-c", "kill -9 -1"]
 
@@ -36,7 +35,7 @@ def spec(name: str, workload: Workload, cluster: Cluster, names: Mapping[str, pu
             "securityContext": pod_security(workload.user),
             "shareProcessNamespace": True if stopped_hard else None,  # `kill -9 -1` spares the first process
             "terminationGracePeriodSeconds": workload.grace_seconds + LEAVING_SECONDS,
-            "dnsConfig": _fellows(name, cluster) if keeps_data(workload) else None,
+            "dnsConfig": _peer_names(name, cluster) if keeps_data(workload) else None,
             "containers": [container(name, workload, cluster)],
             "volumes": volumes(workload, cluster, names) or None,
         },
@@ -88,10 +87,7 @@ def resources(workload: Workload, cluster: Cluster) -> Manifest:
     milli = round(asked.cpus * 1000)
     memory = f"{asked.memory_mib}Mi"
     reserved = max(1, milli * cluster.settings.cpu_reserved_percent // 100)
-    return {
-        "requests": {"cpu": f"{reserved}m", "memory": memory},
-        "limits": {"cpu": f"{milli}m", "memory": memory},
-    }
+    return {"requests": {"cpu": f"{reserved}m", "memory": memory}, "limits": {"cpu": f"{milli}m", "memory": memory}}
 
 
 def volumes(workload: Workload, cluster: Cluster, names: Mapping[str, pulumi.Input[str]]) -> list[Manifest]:
@@ -123,8 +119,8 @@ def probes(workload: Workload) -> Manifest:
     started = {"periodSeconds": period_seconds, "failureThreshold": max(1, workload.start_seconds // period_seconds)}
     ready = {"periodSeconds": period_seconds, "failureThreshold": 3}
     return {
-        "startupProbe": {**_ask(workload.readiness), "timeoutSeconds": 5, **started},
-        "readinessProbe": {**_ask(workload.traffic or workload.readiness), "timeoutSeconds": 5, **ready},
+        "startupProbe": {**_probe(workload.readiness), "timeoutSeconds": 5, **started},
+        "readinessProbe": {**_probe(workload.traffic or workload.readiness), "timeoutSeconds": 5, **ready},
     }
 
 
@@ -141,14 +137,14 @@ def port_name(number: int) -> str:
     return f"tcp-{number}"
 
 
-def _ask(probe: HttpProbe | CommandProbe) -> Manifest:
+def _probe(probe: HttpProbe | CommandProbe) -> Manifest:
     if isinstance(probe, HttpProbe):
         return {"httpGet": {"path": probe.path, "port": probe.port}}
     return {"exec": {"command": list(probe.command)}}
 
 
 def _leaving(workload: Workload) -> dict[str, Any]:
-    """Killed at once, or told to stop after everybody knows that it is leaving."""
+    """Killed at once, or sent SIGTERM after it was taken out of its Services."""
     if workload.grace_seconds == 0:
         return {"lifecycle": {"preStop": {"exec": {"command": KILL}}}}
     if workload.ports:
@@ -156,6 +152,6 @@ def _leaving(workload: Workload) -> dict[str, Any]:
     return {}
 
 
-def _fellows(name: str, cluster: Cluster) -> Manifest:
+def _peer_names(name: str, cluster: Cluster) -> Manifest:
     """`<name>-<n>` by itself is found among the replicas' own records."""
     return {"searches": [cluster.domain(replicas_service(name))]}

@@ -3,43 +3,32 @@
 import pulumi
 from pulumi import ResourceOptions
 
-from platforms.base import Rollout
+from platforms.base import Rollout, after
 from platforms.kubernetes.cluster import Cluster, Manifest
 from platforms.kubernetes.files import digest
 from platforms.workload import Workload
 from providers.pod_rolled import PodRolled
 
 
-class Rolling:
-    """The chain of a workload whose StatefulSet touches no pod by itself."""
-
-    def __init__(self, name: str, workload: Workload, cluster: Cluster, template: Manifest) -> None:
-        self._name = name
-        self._workload = workload
-        self._cluster = cluster
-        self._revision = pulumi.Output.from_input(template).apply(digest)
-
-    def gates(self, rollout: Rollout, opts: ResourceOptions) -> list[pulumi.Resource]:
-        """Returns the last gate; behind it every pod is what the StatefulSet says, and all have settled."""
-        gate: list[pulumi.Resource] = []
-        for ordinal in range(self._workload.replicas):
-            waits = ResourceOptions.merge(opts, ResourceOptions(depends_on=list(gate)))
-            rolled = self._rolled(ordinal, rollout, waits)
-            behind = ResourceOptions(parent=opts.parent, depends_on=[rolled])
-            gate = [rollout.settled(ordinal, rolled.started, behind)]
-        return gate
-
-    def _rolled(self, ordinal: int, rollout: Rollout, opts: ResourceOptions) -> PodRolled:
-        """The hook runs before the pod is touched, and only if it is."""
+def rolled(
+    name: str, workload: Workload, cluster: Cluster, template: Manifest, *, rollout: Rollout, opts: ResourceOptions
+) -> list[pulumi.Resource]:
+    """Returns the last gate; behind it every pod is of the template, and all have settled."""
+    revision = pulumi.Output.from_input(template).apply(digest)
+    gate: list[pulumi.Resource] = []
+    for ordinal in range(workload.replicas):
+        waits = after(opts, gate)
+        # The hook runs before the pod is touched, and only if it is.
         drained = pulumi.ResourceHookBinding(before_update=[rollout.before_stop(ordinal)])
-        own = ResourceOptions(parent=opts.parent, depends_on=opts.depends_on, hooks=drained)
-        return PodRolled(
-            f"{self._name}-rolled-{ordinal}",
-            context=self._cluster.settings.context,
-            namespace=self._cluster.namespace,
-            stateful_set=self._name,
+        pod = PodRolled(
+            f"{name}-rolled-{ordinal}",
+            context=cluster.settings.context,
+            namespace=cluster.namespace,
+            stateful_set=name,
             ordinal=ordinal,
-            template=self._revision,
-            timeout_seconds=self._workload.start_seconds + 60,
-            opts=own,
+            template=revision,
+            timeout_seconds=workload.start_seconds + 60,
+            opts=ResourceOptions(parent=waits.parent, depends_on=waits.depends_on, hooks=drained),
         )
+        gate = [rollout.settled(ordinal, pod.started, ResourceOptions(parent=opts.parent, depends_on=[pod]))]
+    return gate

@@ -1,10 +1,10 @@
-"""More replicas when the ones that run are busy."""
+"""A HorizontalPodAutoscaler for workloads without data."""
 
 from platforms.kubernetes.cluster import Cluster, Manifest, keeps_data
 from platforms.workload import Workload
 
 BUSY_PERCENT = 70  # of the processor share that is reserved
-CALM_SECONDS = 300
+STABILIZATION_SECONDS = 300
 
 
 def scales(workload: Workload, cluster: Cluster) -> bool:
@@ -14,7 +14,7 @@ def scales(workload: Workload, cluster: Cluster) -> bool:
 
 
 def autoscaler(name: str, workload: Workload, cluster: Cluster) -> Manifest:
-    """Up at once, down only after a while of calm."""
+    """Up at once, down only after the load has been low for a while."""
     target = {"type": "Utilization", "averageUtilization": BUSY_PERCENT}
     return {
         "metadata": cluster.metadata(name, name, annotations={"pulumi.com/skipAwait": "true"}),
@@ -23,6 +23,6 @@ def autoscaler(name: str, workload: Workload, cluster: Cluster) -> Manifest:
             "minReplicas": workload.replicas,
             "maxReplicas": workload.most_replicas,
             "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
-            "behavior": {"scaleDown": {"stabilizationWindowSeconds": CALM_SECONDS}},
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": STABILIZATION_SECONDS}},
         },
     }

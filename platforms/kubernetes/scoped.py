@@ -1,4 +1,4 @@
-"""Queries of one namespace: a cluster's Prometheus has everybody's metrics, and our rules are about our own."""
+"""Queries of one namespace: a cluster's Prometheus has the metrics of all, and our rules are about our own."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ def scoped(expr: str, namespace: str) -> str:
 
 
 def scoped_rule(rule: Mapping[str, Any], namespace: str) -> dict[str, Any]:
-    """The rule of that namespace; what it records or tells bears the label, though it may have been summed away."""
+    """The rule of that namespace; its recording or alert has the label, though it may have been summed away."""
     labels = {**rule.get("labels", {}), LABEL: namespace}
     return {**rule, "expr": scoped(rule["expr"], namespace), "labels": labels}
 

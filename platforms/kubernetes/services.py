@@ -1,4 +1,4 @@
-"""Names that neighbours call: one for any replica, one for all of them."""
+"""Services of a workload: one name for any replica, one for all of them."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from platforms.kubernetes.cluster import Cluster, Manifest, replicas_service, se
 from platforms.kubernetes.pods import port_name
 from platforms.workload import Workload
 
-EACH_REPLICA = {"app.kubernetes.io/component": "replicas"}  # tells it from the front, for who looks by labels
+EACH_REPLICA = {"app.kubernetes.io/component": "replicas"}  # a ServiceMonitor selects by it, and not the front
 
 
 def front(name: str, workload: Workload, cluster: Cluster) -> Manifest:
@@ -31,7 +31,7 @@ def _service(name: str, workload_name: str, workload: Workload, cluster: Cluster
         {"name": port_name(port.number), "port": port.number, "targetPort": port.number, "protocol": "TCP"}
         for port in workload.ports
     ]
-    # An endpoint says nothing of whether the deployment went well: pods do, and they are waited for.
+    # Not awaited: whether the deployment went well is known by its pods, which are.
     metadata = cluster.metadata(name, workload_name, annotations={"pulumi.com/skipAwait": "true"})
     return {"metadata": metadata, "spec": {"selector": selector(workload_name), "ports": ports, **kind}}
 
@@ -45,10 +45,10 @@ class KubernetesService(Service):
     public: frozenset[int]
 
     def replica_addresses(self, port: int) -> list[str]:
-        everyone = self.cluster.domain(replicas_service(self.name))
+        every_replica = self.cluster.domain(replicas_service(self.name))
         if not self.with_data:
-            return [f"dns+{everyone}:{port}"]
-        return [f"{self.name}-{ordinal}.{everyone}:{port}" for ordinal in range(self.replicas)]
+            return [f"dns+{every_replica}:{port}"]
+        return [f"{self.name}-{ordinal}.{every_replica}:{port}" for ordinal in range(self.replicas)]
 
     def public_url(self, port: int, ordinal: int = 0) -> str:
         return self.cluster.url(f"{self.name}-{ordinal}" if self.with_data else self.name, port)

@@ -2,16 +2,16 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from platforms.settings import FrozenSettings
 
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 OR_EMPTY = rf"^$|{NAME}"
 
 
-class KubernetesSettings(BaseModel):
+class KubernetesSettings(FrozenSettings):
     """Where in which cluster, and what of it is used; defaults stand in Pulumi.yaml."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     context: str = Field(description="of the kubeconfig; empty: its current one")
     namespace: str = Field(pattern=OR_EMPTY, description="empty: the name prefix")
@@ -42,7 +42,7 @@ class KubernetesSettings(BaseModel):
     monitoring_namespace: str = Field(pattern=OR_EMPTY)
 
     @model_validator(mode="after")
-    def who_is_told_to_scrape_is_let_in(self) -> Self:
+    def a_prometheus_that_scrapes_is_let_in(self) -> Self:
         if self.monitoring_operator and not self.monitoring_namespace:
             raise ValueError(
                 "expected kubernetesMonitoringNamespace beside kubernetesMonitoringOperator, found none: no pod would "

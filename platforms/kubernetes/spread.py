@@ -15,12 +15,13 @@ def placement(name: str, workload: Workload, cluster: Cluster) -> Manifest:
     if workload.replicas > 1:
         found["topologySpreadConstraints"] = constraints(name, workload, cluster)
         if must_spread(workload, cluster):
-            found["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [_apart(name)]}}
+            apart = {"topologyKey": MACHINE, "labelSelector": {"matchLabels": selector(name)}}
+            found["affinity"] = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}}
     return found
 
 
 def must_spread(workload: Workload, cluster: Cluster) -> bool:
-    """Whether a replica rather waits than shares a machine with another."""
+    """Whether a replica stays pending rather than share a machine with another."""
     return workload.replicas > 1 and workload.spread == "must" and cluster.settings.spread == "hard"
 
 
@@ -41,10 +42,6 @@ def _even(key: str, name: str, with_data: bool) -> Manifest:
     return constraint if with_data else constraint | {"matchLabelKeys": ["pod-template-hash"]}
 
 
-def _apart(name: str) -> Manifest:
-    return {"topologyKey": MACHINE, "labelSelector": {"matchLabels": selector(name)}}
-
-
 def beside(pod: str) -> Manifest:
     """The affinity of what goes to the machine of that pod of a StatefulSet, and waits until it has one."""
     followed = {"topologyKey": MACHINE, "labelSelector": {"matchLabels": {"statefulset.kubernetes.io/pod-name": pod}}}
@@ -52,7 +49,7 @@ def beside(pod: str) -> Manifest:
 
 
 def priority(workload: Workload) -> str:
-    """Replicated data first, then what serves; a lone watcher yields to both."""
+    """Replicated data first, then what serves; a single replica yields to both."""
     if workload.replicas < 2:
         return ""
     return "data" if keeps_data(workload) else "serving"
@@ -73,7 +70,7 @@ def priority_class(rank: str, cluster: Cluster) -> Manifest:
 
 
 def disruption_budget(name: str, workload: Workload, cluster: Cluster) -> Manifest:
-    """One at a time. A stateless pod that is not well anyway may always go; one with data may be about to recover."""
+    """One at a time. A stateless pod that is unhealthy may always go; one with data may be about to recover."""
     policy = "IfHealthyBudget" if keeps_data(workload) else "AlwaysAllow"
     return {
         "metadata": cluster.metadata(name, name),

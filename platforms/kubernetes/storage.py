@@ -3,13 +3,12 @@
 from dataclasses import replace
 
 from platforms.kubernetes import pods, spread
-from platforms.kubernetes.claims import claim_spec
-from platforms.kubernetes.cluster import Cluster, Manifest
+from platforms.kubernetes.cluster import Cluster, Manifest, claim_spec
 from platforms.workload import Resources, Workload
 
 
 def replica_name(name: str, ordinal: int) -> str:
-    """As the StatefulSet's controller calls its pod."""
+    """The name that the StatefulSet's controller gives the pod."""
     return f"{name}-{ordinal}"
 
 
@@ -36,11 +35,12 @@ def founding_job(name: str, workload: Workload, cluster: Cluster) -> Manifest:
     """Leaves the permission to found in the data of replica 0, which it follows to its machine.
 
     It goes nowhere before the replica: a disk that stays where this pod happened to be placed would tie the replica to
-    a machine that one of its fellows may have taken by then, and it could never start.
+    a machine that one of its peers may have taken by then, and it could never start.
     """
     path = f"{workload.data_dir}/{workload.founding_file}"
     small = replace(workload, resources=Resources(memory_mib=32, cpus=0.1))
-    container = pods.container(name, small, cluster) | {"command": ["touch", path], "volumeMounts": _data(workload)}
+    mounts = [{"name": "data", "mountPath": workload.data_dir}]
+    container = pods.container(name, small, cluster) | {"command": ["touch", path], "volumeMounts": mounts}
     unneeded = ("args", "env", "ports", "startupProbe", "readinessProbe", "lifecycle")
     spec = {
         "restartPolicy": "Never",
@@ -58,7 +58,3 @@ def founding_job(name: str, workload: Workload, cluster: Cluster) -> Manifest:
         "metadata": cluster.metadata(f"{name}-founding", f"{name}-founding"),
         "spec": {"backoffLimit": 3, "template": {"metadata": {"labels": cluster.labels()}, "spec": spec}},
     }
-
-
-def _data(workload: Workload) -> list[Manifest]:
-    return [{"name": "data", "mountPath": workload.data_dir}]

@@ -1,1 +1,1 @@
-"""Gateways that let in whom they should, as often as they should."""
+"""Gateways that let in valid tokens, as often as the limit allows."""

@@ -1,11 +1,11 @@
 """How much of the service one caller gets, and whether the count is honest."""
 
 from collections.abc import Mapping
-from ipaddress import ip_network
 from typing import Any
 
 from policies.declared import KONG, environment, workload
 from policies.gateway.reading import NODES, every_plugin, nodes, plugins, services
+from policies.invariants import limit_holds, names_a_proxy
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
 SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "month": 2592000, "year": 31536000}
@@ -19,8 +19,7 @@ SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "month": 25920
 )
 def routes_are_limited(subject: Subject, *, most_per_minute: int) -> Violations:
     """Every public route has a rate limit within the bound."""
-    for service in services(subject):
-        where = subject.at(str(service.get("name")))
+    for where, service in services(subject):
         found = [_per_minute(config) for config in plugins(subject, service, "rate-limiting")]
         if not found:
             yield Violation(where, "has public routes and no rate limit; add RateLimiting(minute=…, limit_by='ip')")
@@ -37,7 +36,7 @@ def routes_are_limited(subject: Subject, *, most_per_minute: int) -> Violations:
 def limits_are_honest_for_the_number_of_nodes(subject: Subject) -> Violations:
     """A limit is a limit however many nodes of Kong there are."""
     for where, config in every_plugin(subject, "rate-limiting"):
-        if config.get("policy", "local") == "local" and nodes(subject) > 1:
+        if not limit_holds(config.get("policy", "local"), nodes(subject)):
             yield Violation(where, f"counts locally on each of {nodes(subject)} nodes; write policy redis")
 
 
@@ -46,7 +45,7 @@ def limits_are_honest_for_the_number_of_nodes(subject: Subject) -> Violations:
     reason="Counted by what a caller can choose (a header, a path), or by a proxy's address, a limit is either none, "
     "or one for all callers together.",
     remedy="Write `limit_by='ip'`; behind a balancer or an ingress name its addresses in "
-    "`rag-platform:gatewayTrustedProxies`, and never everybody's.",
+    "`rag-platform:gatewayTrustedProxies`, and never 0.0.0.0/0.",
     behind_a_proxy=Setting(False, "whether something stands before Kong that hides the caller's address"),
 )
 def limits_count_the_callers_address(subject: Subject, *, behind_a_proxy: bool) -> Violations:
@@ -57,13 +56,13 @@ def limits_count_the_callers_address(subject: Subject, *, behind_a_proxy: bool) 
     env = environment(workload(subject, NODES))
     trusted = [address for address in env.get("KONG_TRUSTED_IPS", "").split(",") if address]
     where = subject.at(NODES)
-    if anybody := [address for address in trusted if _is_everybody(address)]:
-        yield Violation(where, f"believes X-Forwarded-For from {anybody[0]}; name your own proxies only")
+    if anywhere := [address for address in trusted if not names_a_proxy(address)]:
+        yield Violation(where, f"believes X-Forwarded-For from {anywhere[0]}; name your own proxies only")
     if trusted and env.get("KONG_REAL_IP_RECURSIVE") != "on":
         yield Violation(where, "believes the last address alone, which a caller can forge; write recursive: on")
     if behind_a_proxy and not trusted:
         yield Violation(
-            where, "counts the proxy's address for everybody; name it in rag-platform:gatewayTrustedProxies"
+            where, "counts all callers under the proxy's address; name it in rag-platform:gatewayTrustedProxies"
         )
 
 
@@ -71,10 +70,3 @@ def _per_minute(config: Mapping[str, Any]) -> float:
     """The tightest of its limits, in calls a minute; without one, no limit at all."""
     rates = [config[unit] * 60 / seconds for unit, seconds in SECONDS.items() if config.get(unit)]
     return min(rates, default=float("inf"))
-
-
-def _is_everybody(address: str) -> bool:
-    return ip_network(address.strip(), strict=False).prefixlen == 0
-
-
-RULES = (routes_are_limited, limits_are_honest_for_the_number_of_nodes, limits_count_the_callers_address)

@@ -1,29 +1,28 @@
-"""Who is let through, and what reaches the service behind."""
+"""Which calls are let through, and what reaches the service behind."""
 
 from collections.abc import Iterator, Mapping
-from itertools import product
 from typing import Any
 
-from policies.declared import KONG, items, mapping
+from policies.declared import KONG, items, mapping, mappings
 from policies.gateway.reading import description, every_plugin, plugins, services
+from policies.invariants import brings_back, header_variants, tokens_expire
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
 
 @rule(
     on=KONG,
-    reason="Kong's jwt plugin looks at no expiry unless it is told to: without `exp` a leaked token is good for ever. "
+    reason="Kong's jwt plugin verifies no expiry unless `exp` is named: without it a leaked token is good for ever. "
     "With an `anonymous` consumer no token at all is good enough.",
     remedy="Give every service with routes a `Jwt` plugin with `claims_to_verify=('exp',)` and no `anonymous`.",
 )
 def routes_ask_for_tokens_that_expire(subject: Subject) -> Violations:
     """Every public route asks for a token and verifies that it has not expired."""
-    for service in services(subject):
-        where = subject.at(str(service.get("name")))
+    for where, service in services(subject):
         found = list(plugins(subject, service, "jwt"))
         if not found:
             yield Violation(where, "has public routes and no jwt plugin; add Jwt(claims_to_verify=('exp',))")
         for config in found:
-            if "exp" not in items(config.get("claims_to_verify")):
+            if not tokens_expire(items(config.get("claims_to_verify"))):
                 yield Violation(where, "its tokens are good for ever; write claims_to_verify=('exp',)")
             if config.get("anonymous"):
                 yield Violation(where, f"lets callers without a token in as {config['anonymous']}; leave anonymous out")
@@ -43,22 +42,21 @@ def tokens_stay_out_of_urls(subject: Subject) -> Violations:
 
 @rule(
     on=KONG,
-    reason="`add` leaves a header alone that is there already: a caller who sends the service's token header himself "
+    reason="`add` leaves a header alone that is there already: a caller that sends the service's token header itself "
     "chooses what the service believes. Some servers read `_` as `-`.",
-    remedy="Name the header under `remove` in every spelling (`spellings()` lists them), then `add` it.",
+    remedy="Name the header under `remove` in every variant (`header_variants()` lists them), then `add` it.",
     header=Setting("X-Service-Token", "the header by which the service knows the gateway; empty: none is asked for"),
 )
 def service_tokens_are_removed_before_they_are_added(subject: Subject, *, header: str) -> Violations:
     """What the gateway adds for the service, no caller can send in its place."""
-    for service in services(subject):
-        where = subject.at(str(service.get("name")))
+    for where, service in services(subject):
         transformers = list(plugins(subject, service, "request-transformer"))
         added = {name for config in transformers for name in _names(config, "add")}
         removed = {name.lower() for config in transformers for name in _names(config, "remove")}
         if header and header.lower() not in {name.lower() for name in added}:
-            yield Violation(where, f"is reached without {header}; add it, or anybody inside passes for the gateway")
+            yield Violation(where, f"is reached without {header}; add it, or any neighbour passes for the gateway")
         for name in sorted(added):
-            if missing := [spelling for spelling in _spellings(name) if spelling.lower() not in removed]:
+            if missing := [variant for variant in header_variants(name) if variant.lower() not in removed]:
                 yield Violation(where, f"adds {name} and lets a caller's {', '.join(missing)} through; remove it first")
 
 
@@ -84,14 +82,14 @@ def credentials_need_named_origins(subject: Subject) -> Violations:
     "`.successes` to bring it back.",
 )
 def health_checks_recover(subject: Subject) -> Violations:
-    """A target that fails is taken out, and comes back when it is well."""
-    for upstream in map(mapping, items(description(subject).get("upstreams"))):
+    """A target that fails is taken out, and comes back when it is healthy."""
+    for upstream in mappings(description(subject).get("upstreams")):
         checks = mapping(upstream.get("healthchecks"))
         where = subject.at(str(upstream.get("name")))
         if not any(_thresholds(checks)):
             yield Violation(where, "takes no failing target out; set active.unhealthy.interval and http_failures")
         back = mapping(mapping(checks.get("active")).get("healthy"))
-        if not (back.get("interval") and back.get("successes")):
+        if not brings_back(back.get("interval", 0), back.get("successes", 0)):
             yield Violation(where, "never takes a target back; set active.healthy.interval and successes above 0")
 
 
@@ -106,18 +104,3 @@ def _thresholds(checks: Mapping[str, Any]) -> Iterator[bool]:
 def _names(config: Mapping[str, Any], step: str) -> Iterator[str]:
     for header in items(mapping(config.get(step)).get("headers")):
         yield str(header).partition(":")[0]
-
-
-def _spellings(header: str) -> Iterator[str]:
-    words = header.split("-")
-    for joints in product("-_", repeat=len(words) - 1):
-        yield words[0] + "".join(joint + word for joint, word in zip(joints, words[1:], strict=True))
-
-
-RULES = (
-    routes_ask_for_tokens_that_expire,
-    tokens_stay_out_of_urls,
-    service_tokens_are_removed_before_they_are_added,
-    credentials_need_named_origins,
-    health_checks_recover,
-)

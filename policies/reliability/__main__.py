@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the engine starts it from anywhere
 
+from policies.catalogue import RELIABILITY
 from policies.crossguard import serve
-from policies.reliability.pack import PACK
 
-serve(PACK)
+serve(RELIABILITY)

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from policies.declared import labels, mapping, selects, template
+from policies.declared import STATEFUL, labels, selects, spec, template
 from policies.rule import Subject, Violation, Violations, rule
 
-STATEFUL = ("kubernetes:apps/v1:StatefulSet",)
 BUDGET = ("kubernetes:policy/v1:PodDisruptionBudget",)
 
 
@@ -17,21 +16,12 @@ BUDGET = ("kubernetes:policy/v1:PodDisruptionBudget",)
 )
 def disruptions_have_a_budget(subjects: Sequence[Subject]) -> Violations:
     """Of a replicated StatefulSet one pod at a time may be taken away."""
-    budgets = [mapping(subject.inputs.get("spec")) for subject in subjects if subject.type in BUDGET]
+    budgets = [spec(subject) for subject in subjects if subject.type in BUDGET]
     for subject in subjects:
-        replicas = int(mapping(subject.inputs.get("spec")).get("replicas", 1))
+        replicas = int(spec(subject).get("replicas", 1))
         if subject.type in BUDGET or replicas < 2:
             continue
         found = labels(template(subject))
         ours = [budget for budget in budgets if selects(budget.get("selector"), found)]
-        if not any(
-            budget.get("maxUnavailable") in (1, "1") or _leaves_all_but_one(budget, replicas) for budget in ours
-        ):
+        if not any(b.get("maxUnavailable") in (1, "1") or b.get("minAvailable") == replicas - 1 for b in ours):
             yield Violation(subject.name, "no budget lets at most one pod go at a time; add maxUnavailable: 1")
-
-
-def _leaves_all_but_one(budget: object, replicas: int) -> bool:
-    return bool(mapping(budget).get("minAvailable") == replicas - 1)
-
-
-RULES = (disruptions_have_a_budget,)

@@ -1,9 +1,8 @@
 """How a node of Qdrant starts, stops and is known to its peers."""
 
-from policies.declared import PODS, QDRANT, containers, environment, items, pod, workload
+from policies.declared import NODES, PODS, QDRANT, STATEFUL, containers, environment, items, pod, spec, workload
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
-NODES = "qdrant"
 PEER_ID = "QDRANT__CLUSTER__PEER_ID"
 
 
@@ -28,48 +27,36 @@ def nodes_are_drained_before_they_stop(subject: Subject) -> Violations:
     most_seconds=Setting(0, "the longest grace period"),
 )
 def nodes_do_not_linger(subject: Subject, *, most_seconds: int) -> Violations:
-    """A node that is told to stop stops."""
+    """A node that is asked to stop stops at once."""
     grace = workload(subject, NODES).get("grace_seconds", 0)
     if grace > most_seconds:
-        yield Violation(subject.at(NODES), f"may linger for {grace:g} s after it is told to stop; write {most_seconds}")
+        yield Violation(subject.at(NODES), f"may linger for {grace:g} s after a stop; write {most_seconds}")
 
 
 @rule(
     on=(*QDRANT, *PODS),
-    reason="A wiped node that comes back under its old id never joins: its consensus dies without a word and its "
-    "replicas go on to be shown as active.",
+    reason="A wiped node that comes back under its old id never joins: its consensus stops without an error and "
+    "its replicas are still reported as active.",
     remedy="Leave `QDRANT__CLUSTER__PEER_ID` out: a node draws an id when its disk is new, and keeps it there.",
 )
 def peers_draw_their_own_ids(subject: Subject) -> Violations:
     """No node is given its peer id."""
     nodes = workload(subject, NODES)
     named = [(subject.at(NODES), nodes)] if nodes else []
-    for where, declared in [*named, *((subject.name, container) for container in containers(subject))]:
+    for where, declared in [*named, *((subject.name, container) for _, container in containers(subject))]:
         words = " ".join(map(str, [*items(declared.get("command")), *items(declared.get("args"))]))
         if PEER_ID in environment(declared) or "--peer-id" in words:
             yield Violation(where, f"has a fixed peer id; leave {PEER_ID} out")
 
 
 @rule(
-    on=("kubernetes:apps/v1:StatefulSet",),
+    on=STATEFUL,
     reason="Replicas on one machine are lost with one machine.",
     remedy="Give the pods `topologySpreadConstraints`, or `podAntiAffinity`, over `kubernetes.io/hostname`.",
 )
 def replicas_are_spread(subject: Subject) -> Violations:
     """The replicas of a StatefulSet stand on different machines."""
-    spec = pod(subject)
-    affinity = (spec.get("affinity") or {}).get("podAntiAffinity")
-    if _replicas(subject) > 1 and not affinity and not spec.get("topologySpreadConstraints"):
+    affinity = (pod(subject).get("affinity") or {}).get("podAntiAffinity")
+    spread = affinity or pod(subject).get("topologySpreadConstraints")
+    if int(spec(subject).get("replicas", 1)) > 1 and not spread:
         yield Violation(subject.name, "its pods may all run on one machine; spread them over kubernetes.io/hostname")
-
-
-def _replicas(subject: Subject) -> int:
-    return int((subject.inputs.get("spec") or {}).get("replicas", 1))
-
-
-RULES = (
-    nodes_are_drained_before_they_stop,
-    nodes_do_not_linger,
-    peers_draw_their_own_ids,
-    replicas_are_spread,
-)

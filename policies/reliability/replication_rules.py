@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from policies.declared import COLLECTION, QDRANT
+from policies.invariants import keeps_a_majority, replicas_fit
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
 
@@ -16,7 +17,7 @@ from policies.rule import Setting, Subject, Violation, Violations, rule
 def clusters_keep_a_majority(subject: Subject, *, fewest: int) -> Violations:
     """A cluster has an odd number of nodes, and enough of them to lose one."""
     nodes = _number(subject, "nodes")
-    if nodes is not None and (nodes < fewest or nodes % 2 == 0):
+    if nodes is not None and not keeps_a_majority(nodes, fewest):
         wanted = max(fewest, nodes) | 1
         yield Violation(subject.name, f"has {nodes} nodes; write an odd number, {fewest} or more, such as {wanted}")
 
@@ -37,14 +38,14 @@ def collections_survive_a_lost_node(subject: Subject, *, fewest: int) -> Violati
 @rule(
     on=(*QDRANT, *COLLECTION),
     whole_stack=True,
-    reason="Qdrant accepts a factor that it cannot fulfil, and says nothing: there are fewer copies than declared.",
+    reason="Qdrant accepts a factor that it cannot fulfil, without an error: there are fewer copies than declared.",
     remedy="Lower the replication factor, or add nodes.",
 )
 def replicas_fit_the_nodes(subjects: Sequence[Subject]) -> Violations:
     """No collection wants more replicas than there are nodes."""
     for collection, nodes in _placed(subjects):
         factor = _number(collection, "replication_factor")
-        if factor is not None and factor > nodes:
+        if factor is not None and not replicas_fit(factor, nodes):
             text = f"replication factor {factor} needs as many nodes, and there are {nodes}; lower it, or add nodes"
             yield Violation(collection.name, text)
 
@@ -100,12 +101,3 @@ def _number(subject: Subject, key: str) -> int | None:
     """Numbers come from the engine as floats."""
     value: Any = subject.inputs.get(key)
     return int(value) if isinstance(value, int | float) else None
-
-
-RULES = (
-    clusters_keep_a_majority,
-    collections_survive_a_lost_node,
-    replicas_fit_the_nodes,
-    writes_go_on_without_a_node,
-    shards_spread_over_the_nodes,
-)

@@ -5,17 +5,16 @@
 
 import re
 
-from policies.declared import environment, workload
+from policies.declared import NODES, QDRANT, environment, workload
 from policies.rule import Subject, Violation, Violations, rule
 
-QDRANT = ("rag:components:QdrantCluster",)
 VERSION = re.compile(r"(?:^|/)qdrant:v?(?P<major>\d+)\.(?P<minor>\d+)\.\d+")
 PEER_TLS = "QDRANT__CLUSTER__P2P__ENABLE_TLS"
 
 
 @rule(
     on=QDRANT,
-    reason="Qdrant promises that a node reads what the minor version before it wrote, and no more; nor does a newer "
+    reason="Qdrant promises that a node reads what the minor version before it wrote, and no older; nor does a newer "
     "disk open in an older node.",
     remedy="Go from one minor version to the next, with a settled cluster between them; never back.",
 )
@@ -26,24 +25,24 @@ def upgrades_skip_no_minor_version(before: Subject, after: Subject) -> Violation
         return
     text = f"goes from {_text(old)} to {_text(new)} in one step; "
     text += "restore a snapshot instead" if new < old else f"go to {_text((old[0], old[1] + 1))} first"
-    yield Violation(after.at("qdrant"), text)
+    yield Violation(after.at(NODES), text)
 
 
 @rule(
     on=QDRANT,
-    reason="Nodes with TLS between them and nodes without do not hear each other: while it is switched there is none.",
+    reason="Nodes with peer TLS and nodes without cannot connect: while it is switched there is no cluster.",
     remedy="Decide on it when the cluster is founded; to switch, make a second cluster and copy the collections.",
 )
 def peer_tls_stays_as_it_is(before: Subject, after: Subject) -> Violations:
     """TLS between the nodes is not switched while they live."""
     old, new = _peer_tls(before), _peer_tls(after)
     if old != new:
-        yield Violation(after.at("qdrant"), f"{PEER_TLS} goes from {old} to {new}; leave it at {old}")
+        yield Violation(after.at(NODES), f"{PEER_TLS} goes from {old} to {new}; leave it at {old}")
 
 
 def _version(subject: Subject) -> tuple[int, int] | None:
-    """Major and minor; nothing for an image that does not say it."""
-    found = VERSION.search(str(workload(subject, "qdrant").get("image", "")))
+    """Major and minor; None for an image whose reference has none."""
+    found = VERSION.search(str(workload(subject, NODES).get("image", "")))
     return (int(found["major"]), int(found["minor"])) if found else None
 
 
@@ -52,7 +51,7 @@ def _text(version: tuple[int, int]) -> str:
 
 
 def _peer_tls(subject: Subject) -> str:
-    return environment(workload(subject, "qdrant")).get(PEER_TLS, "false").lower()
+    return environment(workload(subject, NODES)).get(PEER_TLS, "false").lower()
 
 
 TRANSITIONS = (upgrades_skip_no_minor_version, peer_tls_stays_as_it_is)

@@ -34,6 +34,3 @@ def exceptions_are_written_and_dated(subject: Subject, *, longest_days: int) -> 
             yield Violation(where, f"expired on {exception.expires}; mend {exception.resource}, or decide again")
         elif (exception.expires - today).days > longest_days:
             yield Violation(where, f"ends on {exception.expires}; choose a day within {longest_days} days")
-
-
-RULES = (exceptions_are_written_and_dated,)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from policies.declared import COMPONENTS, DOCKER_IMAGE, PODS, containers, workloads
+from policies.invariants import has_moving_tag
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
 RUNNING = (*COMPONENTS, *DOCKER_IMAGE, *PODS)
@@ -10,13 +11,13 @@ RUNNING = (*COMPONENTS, *DOCKER_IMAGE, *PODS)
 
 @rule(
     on=RUNNING,
-    reason="A tag such as `latest` is moved: the next start of the same program is another program, and nobody saw it.",
+    reason="A tag such as `latest` is moved: the next start of the same program is another program, without a diff.",
     remedy="Write a version's tag, `name:1.2.3`, in `rag-platform:image…`.",
 )
 def images_are_pinned(subject: Subject) -> Violations:
     """Every image is pinned, so that what was tested is what runs."""
     for where, reference in _images(subject):
-        if _floats(reference):
+        if has_moving_tag(reference):
             name = reference.partition("@")[0].rpartition(":")[0] or reference
             yield Violation(where, f"{reference!r} may be another image tomorrow; write a version, as in {name}:1.2.3")
 
@@ -31,13 +32,13 @@ def images_are_pinned(subject: Subject) -> Violations:
 def images_are_pinned_by_digest(subject: Subject, *, in_force: bool) -> Violations:
     """Every image is pinned by its digest."""
     for where, reference in _images(subject):
-        if in_force and "@sha256:" not in reference and not _floats(reference):
+        if in_force and "@sha256:" not in reference and not has_moving_tag(reference):
             yield Violation(where, f"{reference!r} can be pushed again; write its digest too: {reference}@sha256:…")
 
 
 @rule(
     on=RUNNING,
-    reason="An image runs with the stack's secrets; from a registry that nobody agreed on it may be anybody's.",
+    reason="An image runs with the stack's secrets; from a registry that was not agreed on it may be anything.",
     remedy="Take the image from a registry of the list, or add its registry (or `registry/organisation`) to the "
     "setting `registries`.",
     registries=Setting(
@@ -57,23 +58,14 @@ def images_come_from_known_registries(subject: Subject, *, registries: Sequence[
 def _images(subject: Subject) -> Iterator[tuple[str, str]]:
     """Where, and which; what is built from this repository is named by its content and comes from nowhere."""
     declared = [(subject.at(name), workload.get("image")) for name, workload in workloads(subject)]
-    run = [(subject.at(str(container.get("name", ""))), container.get("image")) for container in containers(subject)]
+    run = [(where, container.get("image")) for where, container in containers(subject)]
     pulled = [] if subject.inputs.get("build") else [(subject.name, subject.inputs.get("name"))]
     for where, image in [*declared, *run, *(pulled if subject.type in DOCKER_IMAGE else [])]:
         if isinstance(image, str):
             yield where, image
 
 
-def _floats(reference: str) -> bool:
-    """Whether the tag, if there is one, is one that is moved on purpose."""
-    tag = reference.partition("@")[0].rpartition("/")[2].partition(":")[2]
-    return tag in ("", "latest", "stable", "edge", "nightly")
-
-
 def _with_registry(reference: str) -> str:
     first, slash, _ = reference.partition("/")
     named = slash and (set(".:") & set(first) or first == "localhost")
     return reference if named else f"docker.io/{reference if slash else f'library/{reference}'}"
-
-
-RULES = (images_are_pinned, images_are_pinned_by_digest, images_come_from_known_registries)

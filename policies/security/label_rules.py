@@ -1,8 +1,8 @@
-"""Labels, by which an operator and the clean-up tell what belongs to which stack."""
+"""Labels, which name the stack that a container belongs to."""
 
 from typing import Any
 
-from policies.declared import CONTAINER, items, mapping
+from policies.declared import CONTAINER, mappings
 from policies.rule import Subject, Violation, Violations, rule
 
 LABEL = "rag-platform"
@@ -10,7 +10,7 @@ LABEL = "rag-platform"
 
 def labelled(subject: Subject) -> dict[str, Any] | None:
     """The same container with the label; nothing when it has it. (Not a volume: a new label would replace it.)"""
-    given = [mapping(label) for label in items(subject.inputs.get("labels"))]
+    given = list(mappings(subject.inputs.get("labels")))
     if any(label.get("label") == LABEL for label in given):
         return None
     return {"labels": [*map(dict, given), {"label": LABEL, "value": subject.stack or "unknown"}]}
@@ -18,15 +18,12 @@ def labelled(subject: Subject) -> dict[str, Any] | None:
 
 @rule(
     on=CONTAINER,
-    reason="What carries no label of its stack is found by nobody who cleans up after an interrupted run.",
+    reason="A container without its stack's label is not found by the clean-up after an interrupted run.",
     remedy="Add the label `rag-platform` with the stack's prefix. The pack adds it, with the stack's name, by itself.",
     level="remediate",
     remediation=labelled,
 )
 def containers_are_labelled(subject: Subject) -> Violations:
-    """Every container says which stack it belongs to."""
+    """Every container is labelled with the stack that it belongs to."""
     if labelled(subject):
         yield Violation(subject.name, f"has no label {LABEL}; add it, with the name of its stack")
-
-
-RULES = (containers_are_labelled,)

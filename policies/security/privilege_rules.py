@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from policies.declared import COMPONENTS, CONTAINER, PODS, containers, items, mapping, pod, workloads
+from policies.declared import COMPONENTS, CONTAINER, PODS, containers, items, mapping, mappings, pod, workloads
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
 RUNNING = (*CONTAINER, *PODS)
@@ -35,8 +35,8 @@ def containers_have_a_network_of_their_own(subject: Subject) -> Violations:
     for fault in shared:
         yield Violation(subject.name, f"{fault}; leave it out and publish the port that is needed")
     for where, container, _ in _contexts(subject):
-        for port in items(container.get("ports")):
-            if mapping(port).get("hostPort"):
+        for port in mappings(container.get("ports")):
+            if port.get("hostPort"):
                 yield Violation(where, f"hostPort {port['hostPort']} is the node's own; use a Service")
 
 
@@ -54,9 +54,8 @@ def processes_do_not_run_as_root(subject: Subject, *, named: bool) -> Violations
     if subject.type in CONTAINER:
         user = str(subject.inputs.get("user", ""))
         if user.partition(":")[0] in ("0", "root") or (named and not user):
-            yield Violation(
-                subject.name, f"user is {user or 'left to the image'}; name another, as in user='1000:1000'"
-            )
+            found = user or "left to the image"
+            yield Violation(subject.name, f"user is {found}; name another, as in user='1000:1000'")
     shared = mapping(pod(subject).get("securityContext"))
     for where, _, security in _contexts(subject) if subject.type in PODS else ():
         effective = {**shared, **security}
@@ -96,9 +95,9 @@ def with_no_new_privileges(subject: Subject) -> dict[str, Any] | None:
 
 @rule(
     on=RUNNING,
-    reason="A program with the setuid bit makes root of anybody who can run it.",
+    reason="A program with the setuid bit makes root of any user that can run it.",
     remedy="Write `security_opts=['no-new-privileges']` for Docker, `allowPrivilegeEscalation: false` for a pod. On "
-    "Docker the pack adds it by itself, and the preview says so.",
+    "Docker the pack adds it by itself, and the preview shows it.",
     level="remediate",
     remediation=with_no_new_privileges,
 )
@@ -112,17 +111,8 @@ def containers_gain_no_privileges(subject: Subject) -> Violations:
 
 
 def _contexts(subject: Subject) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
-    """Where, the container, and what it says of its security; a Docker container says it at its top level."""
+    """Where, the container, and its security context; a Docker container has that at its top level."""
     if subject.type in CONTAINER:
         yield subject.name, subject.inputs, subject.inputs
-    for container in containers(subject):
-        yield subject.at(str(container.get("name", ""))), container, mapping(container.get("securityContext"))
-
-
-RULES = (
-    containers_are_unprivileged,
-    containers_have_a_network_of_their_own,
-    processes_do_not_run_as_root,
-    capabilities_are_dropped,
-    containers_gain_no_privileges,
-)
+    for where, container in containers(subject):
+        yield where, container, mapping(container.get("securityContext"))

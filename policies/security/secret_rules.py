@@ -16,7 +16,7 @@ LOOKS_SO = re.compile(
     r"|[a-z][a-z0-9+]*://[^/\s:@]+:[^/\s:@$]+@"  # a URL with a password
 )
 PAIR = re.compile(r"^-{0,2}(?P<name>[A-Za-z][\w-]*)\s*[:=]\s*(?P<value>\S.*)$", re.DOTALL)
-# A reference, a path, a switch or a number says nothing.
+# A reference, a path, a switch or a number is no secret.
 HARMLESS = re.compile(r"^(\$\{\w+\}|\{vault://.*\}|/[\w./-]+|true|false|\d{0,6})$", re.IGNORECASE)
 
 
@@ -52,7 +52,7 @@ def _visible(subject: Subject) -> Iterator[tuple[tuple[str, ...], str]]:
         yield from ((("env", name), value) for name, value in environment(subject.inputs).items())
         yield from _texts({key: subject.inputs.get(key) for key in ("command", "entrypoints", "labels")})
     elif subject.type in PODS:
-        for container in containers(subject):
+        for _, container in containers(subject):
             at = str(container.get("name", ""))
             yield from (((at, "env", name), value) for name, value in environment(container).items())
             yield from _texts({at: {key: container.get(key) for key in ("command", "args")}})
@@ -69,6 +69,3 @@ def _texts(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, .
     elif isinstance(tree, Sequence):
         for branch in tree:
             yield from _texts(branch, path)
-
-
-RULES = (secrets_stay_out_of_sight,)

@@ -21,7 +21,7 @@ def test_no_good_stack_is_refused(good: list[Subject]) -> None:
 
 
 @pytest.mark.parametrize("bad", BAD_STACKS, ids=lambda bad: f"{bad.rule}: {bad.path} of {bad.resource}")
-def test_a_bad_stack_is_refused_by_one_rule_which_says_what_to_write(good: list[Subject], bad: Bad) -> None:
+def test_a_bad_stack_is_refused_by_one_rule_with_advice(good: list[Subject], bad: Bad) -> None:
     refused = verdicts(bad.of(good), config=PROD)
     assert list(refused) == [bad.rule]
     assert any(bad.says in advice for advice in refused[bad.rule])

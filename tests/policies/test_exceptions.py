@@ -31,7 +31,7 @@ WRITTEN = {
         ({"who": "me"}, "expected the keys"),
     ],
 )
-def test_what_is_wrong_with_an_exception_is_said(changed: dict[str, str], said: str) -> None:
+def test_what_is_wrong_with_an_exception_is_reported(changed: dict[str, str], said: str) -> None:
     found = exceptions_are_written_and_dated.judge([root(WRITTEN | changed)])
     assert bool(found) is bool(said)
     assert all(said in violation.text for violation in found)

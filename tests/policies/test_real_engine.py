@@ -64,7 +64,7 @@ def test_a_bad_stack_is_refused_at_preview(refused: Preview) -> None:
 
 
 @pytest.mark.parametrize("bad", last_of_each_rule(), ids=lambda bad: bad.rule)
-def test_its_rule_says_what_to_write(refused: Preview, bad: Bad) -> None:
+def test_its_rule_advises_what_to_write(refused: Preview, bad: Bad) -> None:
     if bad.rule == "containers-are-labelled":
         assert f"[remediate]  {bad.rule}" in refused.printed
     elif bad.rule == "exceptions-are-written-and-dated":
@@ -73,7 +73,7 @@ def test_its_rule_says_what_to_write(refused: Preview, bad: Bad) -> None:
         assert any(bad.says in message for message in refused.said[bad.rule])
 
 
-def test_what_is_safe_is_mended_and_said_to_be(config: Path, tmp_path: Path) -> None:
+def test_what_is_safe_is_mended_and_reported(config: Path, tmp_path: Path) -> None:
     plain = replace(PRIVILEGED, inputs={"memory": 64, "capabilities": {"drops": ["ALL"]}})
     mended = preview([plain], tmp_path, [PACKS], config)
     assert mended.code == 0

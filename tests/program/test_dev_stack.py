@@ -84,7 +84,7 @@ def test_the_database_has_an_exporter_whose_password_is_a_marked_file(dev: Engin
     assert "postgres-exporter:9187" in config["content"]
 
 
-def test_nobody_is_told_and_nothing_traced_until_somebody_asks_for_it(dev: Engine) -> None:
+def test_no_alert_is_sent_and_no_call_traced_by_default(dev: Engine) -> None:
     assert not [request for request in dev.of(CONTAINER) if request.name.startswith("alertmanager")]
     envs = [env for request in dev.of(CONTAINER) for env in request.inputs.get("envs", [])]
     assert not [env for env in envs if env.startswith(("TRACES_URL", "KONG_TRACING"))]
@@ -108,7 +108,7 @@ def test_every_image_is_pinned(dev: Engine) -> None:
     assert all(":" in name and not name.endswith(":latest") for name in names)
 
 
-def test_what_is_kept_in_a_volume_needs_nobody_alive_to_go_with_it(dev: Engine) -> None:
+def test_what_is_kept_in_a_volume_is_deleted_with_it_without_a_running_server(dev: Engine) -> None:
     kong = [request for request in dev.requests if request.type.startswith("kong:")]
     assert kong
     assert {request.wire.deletedWith for request in kong} == {dev.one("postgres-0", VOLUME).urn}

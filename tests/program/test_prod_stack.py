@@ -90,7 +90,7 @@ def test_the_namespace_takes_nothing_but_restricted_pods(prod: Engine) -> None:
     assert namespace.inputs["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
-def test_nobody_calls_anybody_but_along_a_wire(prod: Engine) -> None:
+def test_pods_connect_only_where_it_is_declared(prod: Engine) -> None:
     assert policies(prod)["default-deny"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     endpoints = [spec for spec in policies(prod).values() if spec.get("ingress")]
     peers = [
@@ -106,7 +106,7 @@ def _callers(rule: dict[str, Any]) -> set[str]:
     return {each["podSelector"]["matchLabels"]["app.kubernetes.io/name"] for each in rule["from"]}
 
 
-def test_each_wire_has_two_ends(variant: Engine) -> None:
+def test_each_connection_is_allowed_at_both_ends(variant: Engine) -> None:
     wires = {way: set(_ends(variant, way)) for way in ("egress", "ingress")}
     assert wires["egress"]
     assert wires["egress"] == wires["ingress"]

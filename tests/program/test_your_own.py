@@ -41,7 +41,7 @@ def scrape_jobs(engine: Engine) -> dict[str, Any]:
     return {job["job_name"]: job for job in yaml.safe_load(files["etc__prometheus__prometheus.yml"])["scrape_configs"]}
 
 
-def test_the_operator_is_told_of_every_job_that_our_own_prometheus_scrapes(operated: Engine) -> None:
+def test_the_operator_gets_every_job_that_our_own_prometheus_scrapes(operated: Engine) -> None:
     assert set(monitors(operated)) == set(scrape_jobs(operated)) - {"prometheus"}
     assert "valkey" in monitors(operated)
 
@@ -61,7 +61,7 @@ def test_jobs_and_nodes_are_called_as_the_rules_call_them(operated: Engine) -> N
         assert node_label["targetLabel"] == "node"
 
 
-def test_the_operator_is_handed_the_rules_but_for_those_about_a_prometheus_of_our_own(
+def test_the_operator_gets_the_rules_but_for_those_about_a_prometheus_of_our_own(
     operated: Engine,
 ) -> None:
     [rules] = operated.of(":PrometheusRule")
@@ -71,7 +71,7 @@ def test_the_operator_is_handed_the_rules_but_for_those_about_a_prometheus_of_ou
     assert {rule["labels"]["namespace"] for each in groups.values() for rule in each} == {"rag-prod"}
 
 
-def test_what_is_handed_over_bears_the_labels_by_which_it_is_picked(operated: Engine) -> None:
+def test_what_is_published_has_the_labels_by_which_the_operator_selects_it(operated: Engine) -> None:
     for request in [*operated.of(":ServiceMonitor"), *operated.of(":PrometheusRule")]:
         assert request.inputs["apiVersion"] == "monitoring.coreos.com/v1"
         assert request.inputs["metadata"]["labels"]["release"] == "prometheus"
@@ -95,7 +95,7 @@ def test_of_an_exporter_the_operator_keeps_what_our_own_prometheus_keeps() -> No
     assert theirs["regex"] == ours["regex"]
 
 
-def test_the_namespace_of_the_clusters_prometheus_is_let_in_to_what_is_scraped_and_nobody_else_is(
+def test_only_the_namespace_of_the_clusters_prometheus_is_let_in_to_what_is_scraped(
     operated: Engine, prod: Engine
 ) -> None:
     endpoints = {name: spec for name, spec in policies(operated).items() if "-watched-on-" in name}

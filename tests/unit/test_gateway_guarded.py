@@ -113,7 +113,7 @@ def test_the_gate_stays_shut_for_anything_but_kongs_own_refusal(sightings: Itera
         monitoring_targets(sightings, Timeouts(span_seconds=3))
 
 
-def test_a_look_tells_kongs_refusal_from_the_services() -> None:
+def test_kongs_refusal_is_distinguished_from_the_services() -> None:
     with kong(iter([REFUSED, REFUSED_BEHIND, UNROUTED])) as (url, _):
         sightings = [look(url, "/", {}) for _ in range(3)]
     assert [(sighting.refused, sighting.unrouted) for sighting in sightings] == [
@@ -162,7 +162,7 @@ def test_the_secret_is_not_among_the_outputs() -> None:
         assert not GuardedProvider().diff("id", out, gate(url)).changes
 
 
-def test_an_open_service_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_service_is_an_error_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     impatient: Callable[..., None] = lambda see, wanted, timeouts: watch(  # noqa: E731
         see, wanted, Timeouts(span_seconds=0.05, timeout_seconds=0.1)
     )

@@ -93,7 +93,7 @@ def test_a_config_has_every_field_of_kongs_schema_with_kongs_default(plugin: Any
     assert plugin.config() == SCHEMAS[plugin.name]
 
 
-def test_the_deprecated_redis_fields_say_what_redis_says() -> None:
+def test_the_deprecated_redis_fields_equal_those_of_redis() -> None:
     config = RateLimiting(minute=1, policy="redis", redis=Redis(host="valkey", port=6380)).config()
     assert (config["redis_host"], config["redis_port"]) == ("valkey", 6380)
 

@@ -8,10 +8,11 @@ from pydantic import ValidationError
 
 from cli.gateway_yaml import gateway_yaml
 from components.gateway import declarative
-from components.gateway.flood import client_address_env, flood_env
+from components.gateway.node import client_address_env, flood_env
 from components.gateway.plugins import Cors, Jwt, OpenTelemetry, Plugin, RateLimiting, RequestTransformer
-from components.gateway.rag import header_variants, rag_gateway
+from components.gateway.rag import rag_gateway
 from components.gateway.settings import GatewaySettings
+from policies.invariants import header_variants
 
 CHOSEN: dict[str, Any] = {
     "backend": "database",
@@ -51,7 +52,7 @@ def test_a_token_comes_in_the_header_alone_and_expires() -> None:
     assert (jwt.uri_param_names, jwt.cookie_names) == ((), ())
 
 
-def test_calls_are_traced_when_a_collector_is_named_and_say_their_trace() -> None:
+def test_calls_are_traced_when_a_collector_is_named_and_return_their_trace() -> None:
     traced = rag_gateway(settings(), ("rag-service:3000",), "http://collector:4318")
     [plugin] = [plugin for plugin in traced.plugins if isinstance(plugin, OpenTelemetry)]
     assert plugin.traces_endpoint == "http://collector:4318/v1/traces"
@@ -83,6 +84,13 @@ def test_several_nodes_count_together() -> None:
     assert limit.redis.password == "${REDIS_PASSWORD}"
 
 
+def test_a_redis_that_is_named_takes_the_place_of_our_valkey() -> None:
+    local, ours = settings(), settings(nodes=3, rate_limit_policy="redis")
+    named = settings(nodes=3, rate_limit_policy="redis", redis_address="mine:6380")
+    assert [each.counter_address for each in (local, ours, named)] == ["", "valkey:6379", "mine:6380"]
+    assert [each.runs_valkey for each in (local, ours, named)] == [False, True, False]
+
+
 def test_a_degraded_service_is_not_taken_out_of_use() -> None:
     checks = rag_gateway(settings(), ("rag-service:3000",)).services[0].upstream.healthchecks
     assert checks.active.http_path == "/health"
@@ -101,7 +109,7 @@ def test_a_degraded_service_is_not_taken_out_of_use() -> None:
         ({"cors_origins": []}, "at least 1 item"),
         ({"jwt_keys": ["a", "a"]}, "different keys"),
         ({"jwt_keys": ["A"]}, "different keys"),
-        ({"trusted_proxies": ["0.0.0.0/0"]}, "anybody could forge"),
+        ({"trusted_proxies": ["0.0.0.0/0"]}, "any client could forge"),
         ({"trusted_proxies": ["haproxy"]}, "haproxy"),
         ({"backend": "hybrid"}, "'database' or 'dbless'"),
     ],
@@ -132,7 +140,7 @@ def rendered(secrets: dict[str, str] | None = None, **changes: object) -> Any:
     return yaml.safe_load(declarative.render(rag_gateway(settings(**changes), ("rag-service:3000",)), secrets))
 
 
-def test_the_declarative_form_says_the_same() -> None:
+def test_the_declarative_form_is_of_the_same_gateway() -> None:
     document = rendered()
     (service,), (upstream,) = document["services"], document["upstreams"]
     assert document["_format_version"] == "3.0"
@@ -143,7 +151,7 @@ def test_the_declarative_form_says_the_same() -> None:
     assert document["plugins"][0]["config"]["upstream_health_metrics"] is True
 
 
-def test_without_secrets_it_can_be_shown_to_anybody() -> None:
+def test_without_secrets_it_can_be_published() -> None:
     credential = rendered()["consumers"][0]["jwt_secrets"][0]
     assert credential == {"key": "rag-client-1", "secret": "${JWT_RAG_CLIENT_1}", "algorithm": "HS256"}
 

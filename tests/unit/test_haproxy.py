@@ -137,13 +137,13 @@ def test_a_drained_server_gets_nothing_and_a_readmitted_one_does(balancer: tuple
     wait_until(lambda: len(answering(url)) == 2)
 
 
-def test_a_wrong_password_is_said_and_not_passed_over(balancer: tuple[BalancerApi, str]) -> None:
+def test_a_wrong_password_is_an_error(balancer: tuple[BalancerApi, str]) -> None:
     api, _ = balancer
     wrong = BalancerApi(api._url, "operator", "wrong")
     with pytest.raises(RuntimeError, match="check its stats password"):
         wrong.drain("qdrant-0")
 
 
-def test_no_balancer_is_told_from_one_that_refuses() -> None:
+def test_no_balancer_is_distinguished_from_one_that_refuses() -> None:
     with pytest.raises(BalancerUnreachable):
         BalancerApi(f"http://127.0.0.1:{free_port()}", "operator", "secret").drain("qdrant-0")

@@ -108,7 +108,7 @@ def both(number: int, fault: Fault) -> list[dict[str, object]]:
 
 
 @EACH_FAULT
-def test_an_alert_fires_and_says_what_it_saw(number: int, failures: str) -> None:
+def test_an_alert_fires_with_its_value(number: int, failures: str) -> None:
     assert f"name: fault {number} fires," not in failures, failures
 
 
@@ -126,7 +126,7 @@ def test_every_alert_was_seen_firing() -> None:
     assert {fault.alert for fault in FAULTS} == set(ALERTS) - {"Watchdog"}
 
 
-def test_the_watchdog_fires_always_and_wakes_nobody(promtool: str, tmp_path: Path) -> None:
+def test_the_watchdog_always_fires_and_never_pages(promtool: str, tmp_path: Path) -> None:
     file = f"{OF_PROMETHEUS}.yml"
     (tmp_path / file).write_text(rule_files(PROMISES)[file])
     watchdog = Fault(

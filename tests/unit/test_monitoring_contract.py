@@ -103,12 +103,12 @@ def test_marks_and_variables_are_made_of_series_that_exist(board: Panel) -> None
         ('{__name__=~"kong_.*"}', "a selector without a name"),
     ],
 )
-def test_a_series_that_nobody_sends_is_found(expr: str, problem: str) -> None:
+def test_a_series_that_no_part_sends_is_found(expr: str, problem: str) -> None:
     assert any(problem in found for found in problems(expr))
 
 
 @EACH_PANEL
-def test_a_panel_says_what_it_shows_and_from_where(panel: Panel, variables: tuple[str, ...]) -> None:
+def test_a_panel_has_a_description_and_a_datasource(panel: Panel, variables: tuple[str, ...]) -> None:
     assert panel["description"]
     assert panel["fieldConfig"]["defaults"]["unit"]
     assert panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
@@ -155,7 +155,7 @@ def test_every_alert_has_its_section_in_the_runbooks_and_every_section_its_alert
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
-def test_a_runbook_says_the_severity_and_what_to_type(alert: Alert) -> None:
+def test_a_runbook_has_the_severity_and_what_to_type(alert: Alert) -> None:
     section = (ROOT / RUNBOOKS).read_text().partition(f"## {alert.name}\n")[2].partition("\n## ")[0]
     assert section.startswith(f"`{alert.severity}`. ")
     assert "```sh\n" in section

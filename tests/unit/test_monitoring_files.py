@@ -1,9 +1,9 @@
-"""Prometheus, Alertmanager and Grafana start from these files: every part is watched, and no secret stands in them."""
+"""Prometheus, Alertmanager and Grafana start from these files: every part is scraped, and no secret stands in them."""
 
 import re
 import subprocess
-from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -11,30 +11,35 @@ import yaml
 from components.monitoring.alertmanager import FOLLOWS, alertmanager_config
 from components.monitoring.exporters import KEPT_OF_POSTGRES
 from components.monitoring.grafana import DASHBOARDS_DIR, grafana_env, grafana_files
-from components.monitoring.prometheus import (
-    CONFIG_DIR,
-    CONFIG_FILE,
-    QDRANT_KEY_FILE,
-    ScrapeTargets,
-    prometheus_files,
-)
+from components.monitoring.prometheus import CONFIG_DIR, CONFIG_FILE, ITSELF, prometheus_files, token_files
 from components.monitoring.promises import Promises
 from components.monitoring.rules import rule_files, rule_groups
 from components.monitoring.rules.pace import duration_at_pace
 from components.monitoring.rules.rule import Alert
 from components.monitoring.rules.scraping import WITHOUT_ALERT_OF_THEIR_OWN
+from platforms.monitoring_targets import ScrapeJob
+from platforms.workload import AllowedConnection
 from tests.unit.metric_catalogue import Catalogue
 
-TARGETS = ScrapeTargets(
-    qdrant_cluster=("qdrant-0:6333", "qdrant-1.qdrant.rag.svc:6333"),
-    haproxy=("haproxy:8404",),
-    kong=("kong:8100",),
-    rag_service=("rag-service:3000",),
-    llamaindex_query=("rag-llamaindex-query:8000",),
-    rag_ingest=("rag-ingest:8201",),
-    postgres=("postgres-exporter:9187",),
+
+def job(name: str, *addresses: str, **more: Any) -> ScrapeJob:
+    target = AllowedConnection(name=name, port=int(addresses[0].rpartition(":")[2]))
+    return ScrapeJob(name=name, target=target, addresses=addresses, **more)
+
+
+NODES = ("qdrant-0:6333", "qdrant-1.qdrant.rag.svc:6333")
+SCRAPE_JOBS = (
+    job("qdrant-cluster", *NODES, bearer="a key", bearer_file="qdrant-read-only-key", labels_nodes=True),
+    job("haproxy", "haproxy:8404"),
+    job("kong", "dns+kong-replicas:8100"),
+    job("rag-service", "rag-service:3000"),
+    job("llamaindex-query", "rag-llamaindex-query:8000"),
+    job("rag-ingest", "rag-ingest:8201"),
+    ITSELF,
+    job("postgres", "postgres-exporter:9187", keeps=KEPT_OF_POSTGRES),
+    job("valkey", "valkey-exporter:9121"),
 )
-FILES = prometheus_files(TARGETS, Promises(), ("alertmanager:9093",))
+FILES = prometheus_files(SCRAPE_JOBS, Promises(), ("alertmanager:9093",))
 CONFIG = yaml.safe_load(FILES[CONFIG_FILE])
 JOBS = {job["job_name"]: job for job in CONFIG["scrape_configs"]}
 ALERTS = {rule.name: rule for rules in rule_groups(Promises()).values() for rule in rules if isinstance(rule, Alert)}
@@ -51,25 +56,26 @@ def run(*command: str | Path) -> str:
 def test_every_part_is_scraped_every_15_seconds() -> None:
     assert CONFIG["global"] == {"scrape_interval": "15s", "scrape_timeout": "10s", "evaluation_interval": "15s"}
     parts = ["qdrant-cluster", "haproxy", "kong", "rag-service", "llamaindex-query", "rag-ingest", "prometheus"]
-    assert list(JOBS) == [*parts, "postgres"]
+    assert list(JOBS) == [*parts, "postgres", "valkey"]
 
 
-def test_a_job_that_is_not_reached_is_told_of_by_an_alert_of_its_own_or_by_the_one_for_all_others() -> None:
+def test_a_job_that_is_not_reached_has_an_alert_of_its_own_or_is_in_the_one_for_all_others() -> None:
     down = " ".join(alert.expr for name, alert in ALERTS.items() if name.endswith("Down"))
-    for job in (field.name.replace("_", "-") for field in fields(ScrapeTargets)):
+    for job in JOBS:
         own = re.search(rf'up{{job=~?"[^"]*\b{job}\b[^"]*"}}', down) is not None
         assert own is (job not in WITHOUT_ALERT_OF_THEIR_OWN), job
 
 
 def test_each_qdrant_node_is_scraped_by_itself_with_a_key_from_a_file() -> None:
     qdrant = JOBS["qdrant-cluster"]
-    assert qdrant["static_configs"] == [{"targets": list(TARGETS.qdrant_cluster)}]
+    assert qdrant["static_configs"] == [{"targets": list(NODES)}]
     assert qdrant["authorization"] == {"type": "Bearer", "credentials_file": "secrets/qdrant-read-only-key"}
-    assert QDRANT_KEY_FILE not in FILES
+    assert "a key" not in str(FILES)
+    assert token_files(SCRAPE_JOBS) == {"/etc/prometheus/secrets/qdrant-read-only-key": "a key"}
     assert [name for name, job in JOBS.items() if "authorization" in job] == ["qdrant-cluster"]
 
 
-@pytest.mark.parametrize("address", TARGETS.qdrant_cluster)
+@pytest.mark.parametrize("address", NODES)
 def test_a_node_has_the_same_name_on_docker_and_on_kubernetes(address: str) -> None:
     (rule,) = JOBS["qdrant-cluster"]["relabel_configs"]
     match = re.fullmatch(rule["regex"], address)
@@ -86,10 +92,10 @@ def test_what_is_kept_of_the_postgres_exporter_is_all_that_rules_and_panels_ask_
 
 
 def test_prometheus_accepts_its_configuration(promtool: str, tmp_path: Path) -> None:
-    for path, content in (FILES | {QDRANT_KEY_FILE: "a key"}).items():
+    for path, content in (FILES | token_files(SCRAPE_JOBS)).items():
         placed = tmp_path / Path(path).relative_to(CONFIG_DIR)
         placed.parent.mkdir(exist_ok=True)
-        placed.write_text(content)
+        placed.write_text(str(content))
     files = len(rule_groups(Promises()))
     assert f"{files} rule files found" in run(promtool, "check", "config", tmp_path / "prometheus.yml")
 
@@ -152,7 +158,7 @@ def test_a_configuration_that_is_wrong_is_refused(amtool: str, alertmanager: Pat
 
 
 @pytest.mark.parametrize(("severity", "receiver"), [("page", "page"), ("ticket", "ticket"), ("none", "nobody")])
-def test_an_alert_goes_where_its_severity_says(amtool: str, alertmanager: Path, severity: str, receiver: str) -> None:
+def test_the_severity_decides_the_receiver(amtool: str, alertmanager: Path, severity: str, receiver: str) -> None:
     told = run(
         amtool, "config", "routes", "test", f"--config.file={alertmanager}", f"severity={severity}", "alertname=X"
     )

@@ -38,17 +38,17 @@ def unread(sources: Iterable[str]) -> list[str]:
     return sorted(key for prefix in prefixes for key, field in section_keys(prefix).items() if field not in read)
 
 
-def test_every_setting_is_read_by_somebody() -> None:
+def test_every_setting_is_read() -> None:
     files = [*Path().glob("*.py"), *(path for room in ROOMS for path in Path(room).rglob("*.py"))]
     assert unread(file.read_text() for file in files) == []
 
 
-def test_a_setting_that_nobody_reads_would_be_seen() -> None:
+def test_a_setting_that_is_not_read_would_be_seen() -> None:
     assert "kubernetesSecretName" in unread(["print(settings.gateway.nodes)"])
     assert "kubernetesSecretName" not in unread(["print(settings.kubernetes.secret_name)"])
 
 
-def test_every_declared_key_says_what_it_means() -> None:
+def test_every_declared_key_has_a_description() -> None:
     declared = yaml.safe_load(Path("Pulumi.yaml").read_text())["config"]
     assert all(entry["description"] and entry["type"] for entry in declared.values())
 
@@ -113,14 +113,14 @@ def test_an_image_may_be_pinned_by_its_digest_alone_and_none_may_be_left_out() -
     assert "imageQdrant" in mistakes(imageQdrant="")
 
 
-def test_what_a_platform_has_no_means_for_is_refused_and_not_passed_over() -> None:
+def test_what_a_platform_cannot_keep_is_refused_and_not_ignored() -> None:
     assert "gatewayNodes: expected 1 with platform docker" in mistakes(
         gatewayNodes=2, gatewayRateLimitPolicy="redis", imageValkey="valkey/valkey:8.1.4"
     )
     assert "Kubernetes builds nothing" in mistakes(platform="kubernetes")
 
 
-def test_calls_are_not_counted_in_a_valkey_that_nobody_runs() -> None:
+def test_calls_are_not_counted_in_a_valkey_without_an_image() -> None:
     for key in ("imageValkey", "imageValkeyExporter"):
         assert f"{key}: expected an image" in mistakes(gatewayRateLimitPolicy="redis")
     assert Settings.from_file(DEV, {"gatewayRateLimitPolicy": "redis", "gatewayRedisAddress": "mine:6379"})
@@ -169,7 +169,7 @@ def test_what_a_secret_of_ones_own_holds_is_given_nowhere_else() -> None:
     assert Settings.from_config(given | {"kubernetesSecretName": "ours"})
 
 
-def test_who_is_told_to_scrape_is_let_in() -> None:
+def test_a_prometheus_that_scrapes_is_let_in() -> None:
     told: dict[str, object] = {"kubernetesMonitoringOperator": True}
     assert "expected kubernetesMonitoringNamespace" in mistakes(**told)
     assert Settings.from_file(DEV, told | {"kubernetesMonitoringNamespace": "monitoring"})

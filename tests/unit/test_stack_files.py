@@ -145,7 +145,7 @@ def test_a_passphrase_that_was_not_written_whole_is_none(root: Path, monkeypatch
     assert len(Path(_environment(dev())["PULUMI_CONFIG_PASSPHRASE_FILE"]).read_text()) >= 40
 
 
-def test_a_copy_that_says_the_same_is_not_written_again(root: Path) -> None:
+def test_a_copy_with_the_same_content_is_not_written_again(root: Path) -> None:
     dev().write()
     before = copy_of(root).stat()
     dev().write()
@@ -190,7 +190,7 @@ def test_an_engine_that_outlived_its_run_is_waited_for(tmp_path: Path, engine: s
     assert told_to_end.is_set()
 
 
-def test_a_lock_of_nobody_who_works_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_lock_of_a_process_that_ended_is_not_waited_for(tmp_path: Path) -> None:
     cut_short = tmp_path / "cut.json"
     cut_short.write_text('{"pid": ')
     await_engines([lock_of(tmp_path, os.getpid()), cut_short, tmp_path / "gone.json"], timeout_seconds=0)
@@ -213,7 +213,7 @@ def test_a_second_operator_is_refused_until_the_first_is_done(root: Path) -> Non
         pass
 
 
-def test_an_operator_that_failed_holds_nobody_up(root: Path) -> None:
+def test_an_operation_that_failed_blocks_no_other(root: Path) -> None:
     with pytest.raises(RuntimeError), only_one():
         raise RuntimeError
     with only_one():

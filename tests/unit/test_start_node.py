@@ -50,7 +50,7 @@ def test_a_node_without_state_joins_a_living_peer(tmp_path: Path, peer_address: 
     assert started == "started --uri http://qdrant-2:6335 --bootstrap http://qdrant-0:6335\n"
 
 
-def test_the_first_node_with_permission_founds_when_nobody_lives(tmp_path: Path) -> None:
+def test_the_first_node_with_permission_founds_when_no_peer_answers(tmp_path: Path) -> None:
     (tmp_path / "storage").mkdir()
     (tmp_path / "storage" / "may-found").touch()
     assert start(tmp_path, "qdrant-0").stdout == "started --uri http://qdrant-0:6335\n"
@@ -63,7 +63,7 @@ def test_permission_does_not_found_where_a_peer_lives(tmp_path: Path, peer_addre
 
 
 @pytest.mark.parametrize("hostname", ["qdrant-0", "qdrant-1"])
-def test_a_wiped_node_that_finds_nobody_ends_with_advice(tmp_path: Path, hostname: str) -> None:
+def test_a_wiped_node_that_finds_no_peer_ends_with_advice(tmp_path: Path, hostname: str) -> None:
     ended = start(tmp_path, hostname)
     assert ended.returncode == 1
     assert ended.stdout == ""

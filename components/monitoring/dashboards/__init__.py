@@ -1,11 +1,10 @@
 """Dashboards as code, one file each."""
 
-from components.monitoring.dashboards.board import to_json
+from components.monitoring.dashboards.board import runbook_board, to_json
 from components.monitoring.dashboards.gateway import gateway_board
 from components.monitoring.dashboards.overview import overview
 from components.monitoring.dashboards.panels import DATASOURCE_UID
 from components.monitoring.dashboards.qdrant import qdrant_board
-from components.monitoring.dashboards.runbook_board import runbook_board
 from components.monitoring.dashboards.slo import slo_board
 from components.monitoring.promises import Promises
 

@@ -1,11 +1,11 @@
-"""Gateway: who calls what, how long Kong and the service behind it take, and who is refused."""
+"""Gateway: calls by route and code, how long Kong and the service behind it take, and refused calls."""
 
 from typing import Any
 
 from grafana_foundation_sdk.builders import statetimeline
 from grafana_foundation_sdk.models import dashboard
 
-from components.monitoring.dashboards.board import board, choice
+from components.monitoring.dashboards.board import Section, board, choice
 from components.monitoring.dashboards.panels import graph, impacts, number, query, runbook, thresholds
 from components.monitoring.promises import Promises
 
@@ -19,10 +19,11 @@ def gateway_board(promises: Promises) -> dashboard.Dashboard:
         "rag-gateway",
         "Gateway",
         "Kong: traffic by route and code, where the time goes, refused calls, targets.",
-        ("Traffic", _traffic()),
-        ("Time", _time(promises)),
-        ("Behind Kong", _behind()),
-        ("Kong itself", _itself()),
+        Section("Traffic", 8, (12, 6, 6), _traffic()),
+        Section("", 7, (12, 12), _volume()),
+        Section("Time", 8, (8, 8, 8), _time(promises)),
+        Section("Behind Kong", 7, (12, 4, 8), _behind()),
+        Section("Kong itself", 7, (8, 8, 8), _itself()),
         variables=[choice("route", "kong_http_requests_total", "route")],
     )
 
@@ -37,9 +38,7 @@ def _traffic() -> list[Any]:
             {"{{route}} {{code}}": f"sum by (route, code) (rate(kong_http_requests_total{{{ROUTE}}}{RATE}))"},
             alert="AvailabilityBudgetBurnsFast",
             nothing="no traffic",
-        )
-        .span(12)
-        .height(8),
+        ),
         graph(
             "Refused calls",
             "429: the rate limit. 401: no token, or a bad one. Kong answers both by itself.",
@@ -47,9 +46,7 @@ def _traffic() -> list[Any]:
             {"{{code}}": f'sum by (code) (rate(kong_http_requests_total{{code=~"401|429",{ROUTE}}}{RATE}))'},
             alert="GatewayCallersLimited",
             nothing="none refused",
-        )
-        .span(6)
-        .height(8),
+        ),
         graph(
             "Who answers 5xx",
             "kong: no target, or a time-out; service: the RAG service itself.",
@@ -57,27 +54,26 @@ def _traffic() -> list[Any]:
             {"{{source}} {{code}}": f"sum by (source, code) (rate({failed}{RATE}))"},
             alert="AvailabilityBudgetBurnsFast",
             nothing="no errors",
-        )
-        .span(6)
-        .height(8),
+        ),
+    ]
+
+
+def _volume() -> list[Any]:
+    return [
         graph(
             "Requests by consumer",
             "A refused token belongs to nobody.",
             "reqps",
             {"consumer {{consumer}}": f"sum by (consumer) (rate(kong_http_requests_total{{{ROUTE}}}{RATE}))"},
             nothing="no traffic",
-        )
-        .span(12)
-        .height(7),
+        ),
         graph(
             "Bandwidth",
             "Bytes a second from clients (ingress) and to them (egress).",
             "Bps",
             {"{{direction}}": f"sum by (direction) (rate(kong_bandwidth_bytes{{{ROUTE}}}{RATE}))"},
             nothing="no traffic",
-        )
-        .span(12)
-        .height(7),
+        ),
     ]
 
 
@@ -102,8 +98,6 @@ def _time(promises: Promises) -> list[Any]:
             alert="LatencyBudgetBurnsFast",
             nothing="no traffic",
         )
-        .span(8)
-        .height(8)
         for clock, note in notes.items()
     ]
 
@@ -126,7 +120,7 @@ def _behind() -> list[Any]:
         .no_value("no request yet")
     )
     return [
-        health.span(12).height(7),
+        health,
         number(
             "Database",
             "Traffic flows on without it; configuration does not change.",
@@ -134,10 +128,7 @@ def _behind() -> list[Any]:
             {"{{instance}}": "min by (instance) (kong_datastore_reachable)"},
             thresholds((None, "red"), (1, "green")),
             alert="KongDatastoreUnreachable",
-        )
-        .mappings(impacts(reachable=(1, "green"), away=(0, "red")))
-        .span(4)
-        .height(7),
+        ).mappings(impacts(reachable=(1, "green"), away=(0, "red"))),
         graph(
             "PostgreSQL connections",
             "As its exporter counts them; empty in a stack without a database.",
@@ -145,9 +136,7 @@ def _behind() -> list[Any]:
             {"{{state}}": "sum by (state) (pg_stat_activity_count)"},
             alert="PostgresConnectionsRunOut",
             nothing="no exporter",
-        )
-        .span(8)
-        .height(7),
+        ),
     ]
 
 
@@ -160,9 +149,7 @@ def _itself() -> list[Any]:
             "none",
             {"{{state}}": 'sum by (state) (kong_nginx_connections_total{state=~"active|reading|writing|waiting"})'},
             alert="KongDown",
-        )
-        .span(8)
-        .height(7),
+        ),
         graph(
             "Shared memory",
             "Share of each dictionary that is used.",
@@ -170,16 +157,12 @@ def _itself() -> list[Any]:
             {"{{shared_dict}}": f"max by (shared_dict) ({used})"},
             limit=0.9,
             alert="KongSharedMemoryFull",
-        )
-        .span(8)
-        .height(7),
+        ),
         graph(
             "Worker memory",
             "Lua memory of each worker.",
             "bytes",
             {"{{instance}} {{pid}}": "max by (instance, pid) (kong_memory_workers_lua_vms_bytes)"},
             alert="KongSharedMemoryFull",
-        )
-        .span(8)
-        .height(7),
+        ),
     ]

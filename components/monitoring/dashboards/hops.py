@@ -4,13 +4,13 @@ from components.monitoring.dashboards.board import Section
 from components.monitoring.dashboards.panels import graph
 from components.monitoring.promises import Promises
 
-MIB = 1024 * 1024
 RATE = "[$__rate_interval]"
 
 
 def hops(promises: Promises) -> tuple[Section, ...]:
     """Return a row for each hop of a request: Kong, the RAG service, HAProxy, Qdrant."""
-    return ("Kong", _kong()), ("RAG service", _rag()), ("HAProxy", _haproxy()), ("Qdrant", _qdrant(promises))
+    found = {"Kong": _kong(), "RAG service": _rag(), "HAProxy": _haproxy(), "Qdrant": _qdrant(promises)}
+    return tuple(Section(heading, 6, (8, 8, 8), panels) for heading, panels in found.items())
 
 
 def _quantiles(metric: str, by: str) -> dict[str, str]:
@@ -27,27 +27,21 @@ def _kong() -> list[object]:
             "reqps",
             {"all": f"sum(rate(kong_http_requests_total{RATE})) or vector(0)", "5xx": failed},
             alert="AvailabilityBudgetBurnsFast",
-        )
-        .span(8)
-        .height(6),
+        ),
         graph(
             "Kong: its own time",
             "What Kong and its plugins add to a request, without the service behind it.",
             "ms",
             _quantiles("kong_kong_latency_ms", "service"),
             nothing="no traffic",
-        )
-        .span(8)
-        .height(6),
+        ),
         graph(
             "Kong: memory of its workers",
             "Lua memory; it grows with what is cached and must not grow for ever.",
             "bytes",
             {"{{instance}}": "sum by (instance) (kong_memory_workers_lua_vms_bytes)"},
             alert="KongSharedMemoryFull",
-        )
-        .span(8)
-        .height(6),
+        ),
     ]
 
 
@@ -63,9 +57,7 @@ def _rag() -> list[object]:
                 "{{job}} 5xx": f'sum by (job) (rate(rag_requests_total{{code=~"5.."}}{RATE}))',
             },
             alert="CircuitBreakerOpen",
-        )
-        .span(8)
-        .height(6),
+        ),
         graph(
             "RAG: time to a good answer",
             "Half of the answers, and 99 of 100, are no slower.",
@@ -73,18 +65,14 @@ def _rag() -> list[object]:
             _quantiles("rag_query_duration_seconds", "operation"),
             alert="RagLatencyHigh",
             nothing="no traffic",
-        )
-        .span(8)
-        .height(6),
+        ),
         graph(
             "RAG: memory",
             "Resident memory of each role.",
             "bytes",
             {"{{job}}": 'sum by (job) (process_resident_memory_bytes{job=~"rag-.*|llamaindex-query"})'},
             alert="RagServiceDown",
-        )
-        .span(8)
-        .height(6),
+        ),
     ]
 
 
@@ -99,18 +87,14 @@ def _haproxy() -> list[object]:
                 "{{proxy}} again": f"sum by (proxy) (rate(haproxy_backend_retry_warnings_total{RATE}))",
             },
             alert="HAProxyRetries",
-        )
-        .span(8)
-        .height(6),
+        ),
         graph(
             "HAProxy: time of an answer",
             "Mean of each server's last 1,024 answers.",
             "s",
             {"{{proxy}} {{server}}": "max by (proxy, server) (haproxy_server_response_time_average_seconds)"},
             nothing="no traffic",
-        )
-        .span(8)
-        .height(6),
+        ),
         graph(
             "HAProxy: queue and connections",
             "A request waits when no server takes it.",
@@ -120,9 +104,7 @@ def _haproxy() -> list[object]:
                 "connections": "sum(haproxy_process_current_connections)",
             },
             alert="HAProxyQueue",
-        )
-        .span(8)
-        .height(6),
+        ),
     ]
 
 
@@ -135,26 +117,20 @@ def _qdrant(promises: Promises) -> list[object]:
             "reqps",
             {"all": f"sum(rate(rest_responses_total{RATE})) or vector(0)", "5xx": failed},
             alert="QdrantErrorRateHigh",
-        )
-        .span(8)
-        .height(6),
+        ),
         graph(
             "Qdrant: time of an answer",
             "REST, answers with 200 only.",
             "s",
             _quantiles("rest_responses_duration_seconds", "endpoint"),
             nothing="no traffic",
-        )
-        .span(8)
-        .height(6),
+        ),
         graph(
             "Qdrant: memory",
             "Resident memory of each node; the line is 80 % of what it may use.",
             "bytes",
             {"{{node}}": "max by (node) (memory_resident_bytes)"},
-            limit=0.8 * promises.qdrant_memory_mib * MIB,
+            limit=0.8 * promises.qdrant_memory_bytes,
             alert="QdrantMemoryHigh",
-        )
-        .span(8)
-        .height(6),
+        ),
     ]

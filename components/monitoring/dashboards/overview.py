@@ -5,7 +5,7 @@ from grafana_foundation_sdk.builders.common import StackingConfig
 from grafana_foundation_sdk.models import dashboard
 from grafana_foundation_sdk.models.common import StackingMode
 
-from components.monitoring.dashboards.board import board
+from components.monitoring.dashboards.board import Section, board
 from components.monitoring.dashboards.hops import hops
 from components.monitoring.dashboards.panels import graph, impacts, lamp, number, query, rows, runbook, thresholds
 from components.monitoring.promises import Promises
@@ -17,18 +17,8 @@ def overview(promises: Promises) -> dashboard.Dashboard:
         "rag-overview",
         "RAG Services Overview",
         "From the gateway to the vectors: breakers, latency, cluster, traffic, errors.",
-        (
-            "",
-            [
-                _breakers().span(12).height(7),
-                _latency(promises).span(12).height(7),
-                _qdrant().span(12).height(7),
-                _requests().span(12).height(7),
-                _errors(promises).span(8).height(7),
-                _alerts().span(8).height(7),
-                _targets().span(8).height(7),
-            ],
-        ),
+        Section("", 7, (12, 12, 12, 12), [_breakers(), _latency(promises), _qdrant(), _requests()]),
+        Section("", 7, (8, 8, 8), _state(promises)),
         *hops(promises),
     )
 
@@ -83,18 +73,6 @@ def _qdrant() -> table.Panel:
     return panel.override_by_name("Voter", lamp(voter=(1, "green"), learner=(0, "yellow")))
 
 
-def _errors(promises: Promises) -> timeseries.Panel:
-    return graph(
-        "Error rate",
-        "Share of requests that Kong answered with 5xx in the last 5 minutes; the line is what is promised.",
-        "percentunit",
-        {"5xx": "gateway:errors:ratio_rate5m"},
-        limit=promises.budget.slo.availability.error_budget,
-        alert="AvailabilityBudgetBurnsFast",
-        nothing="no traffic",
-    )
-
-
 def _requests() -> timeseries.Panel:
     panel = graph(
         "Kong request rate by code",
@@ -106,23 +84,31 @@ def _requests() -> timeseries.Panel:
     return panel.fill_opacity(25).stacking(StackingConfig().mode(StackingMode.NORMAL))
 
 
-def _alerts() -> stat.Panel:
-    return number(
-        "Alerts that fire",
-        "By severity: a page cannot wait, a ticket can until the working day.",
-        "none",
-        {"{{severity}}": 'sum by (severity) (ALERTS{alertstate="firing",severity=~"page|ticket"})'},
-        thresholds((None, "green"), (1, "red")),
-        nothing="none",
-    )
-
-
-def _targets() -> stat.Panel:
-    return number(
-        "Reachable targets",
-        "Share of each job's targets that answered their last scrape.",
-        "percentunit",
-        {"{{job}}": "job:up:ratio"},
-        thresholds((None, "red"), (0.5, "yellow"), (1, "green")),
-        alert="PrometheusTargetMissing",
-    )
+def _state(promises: Promises) -> list[timeseries.Panel | stat.Panel]:
+    return [
+        graph(
+            "Error rate",
+            "Share of requests that Kong answered with 5xx in the last 5 minutes; the line is what is promised.",
+            "percentunit",
+            {"5xx": "gateway:errors:ratio_rate5m"},
+            limit=promises.budget.slo.availability.error_budget,
+            alert="AvailabilityBudgetBurnsFast",
+            nothing="no traffic",
+        ),
+        number(
+            "Alerts that fire",
+            "By severity: a page cannot wait, a ticket can until the working day.",
+            "none",
+            {"{{severity}}": 'sum by (severity) (ALERTS{alertstate="firing",severity=~"page|ticket"})'},
+            thresholds((None, "green"), (1, "red")),
+            nothing="none",
+        ),
+        number(
+            "Reachable targets",
+            "Share of each job's targets that answered their last scrape.",
+            "percentunit",
+            {"{{job}}": "job:up:ratio"},
+            thresholds((None, "red"), (0.5, "yellow"), (1, "green")),
+            alert="PrometheusTargetMissing",
+        ),
+    ]

@@ -1,4 +1,4 @@
-"""The few words panels are written with, over grafana-foundation-sdk.
+"""The kinds of panel that our dashboards use, over grafana-foundation-sdk.
 
 The SDK is pinned to its 0.0.x line on purpose: what PyPI sorts highest is an older one, for Grafana 10.
 """
@@ -58,7 +58,7 @@ def graph(
 ) -> timeseries.Panel:
     """Return a graph from 0 of legend -> expression, with a dashed line at `limit`.
 
-    `nothing` is what stands in a graph that may be empty; `alert` is whose runbook it links to.
+    `nothing` is the text of an empty graph; `alert` names the runbook it links to.
     """
     legend = build.VizLegendOptions().show_legend(True).display_mode(common.LegendDisplayMode.LIST)
     tooltip = build.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)

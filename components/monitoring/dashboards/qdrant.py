@@ -4,11 +4,10 @@ from typing import Any
 
 from grafana_foundation_sdk.models import dashboard
 
-from components.monitoring.dashboards.board import board, choice
+from components.monitoring.dashboards.board import Section, board, choice
 from components.monitoring.dashboards.panels import graph, lamp, number, rows, thresholds
 from components.monitoring.promises import Promises
 
-MIB = 1024 * 1024
 NODE = 'node=~"$node"'
 RATE = "[$__rate_interval]"
 
@@ -19,11 +18,11 @@ def qdrant_board(promises: Promises) -> dashboard.Dashboard:
         "rag-qdrant",
         "Qdrant Cluster",
         "Is every shard where it should be, do the nodes agree, and have they room?",
-        ("", _summary(promises)),
-        ("Consensus", _consensus(promises)),
-        ("Replicas and data", _replicas(promises)),
-        ("Requests", _requests()),
-        ("Room", _room(promises)),
+        Section("", 4, (4, 4, 4, 6, 6), _summary(promises)),
+        Section("Consensus", 7, (12, 6, 6), _consensus(promises)),
+        Section("Replicas and data", 7, (6, 6, 6, 6), _replicas(promises)),
+        Section("Requests", 7, (12, 12, 12, 12), _requests()),
+        Section("Room", 7, (8, 8, 8), _room(promises)),
         variables=[choice("node", 'up{job="qdrant-cluster"}', "node")],
     )
 
@@ -39,9 +38,7 @@ def _summary(promises: Promises) -> list[Any]:
             {"": "qdrant_cluster_nodes_up"},
             thresholds((None, "red"), (quorum, "yellow"), (nodes, "green")),
             alert="QdrantNodeDown",
-        )
-        .span(4)
-        .height(4),
+        ),
         number(
             "Active copies of the worst shard",
             f"{copies} are promised.",
@@ -50,9 +47,7 @@ def _summary(promises: Promises) -> list[Any]:
             thresholds((None, "red"), (copies, "green")),
             alert="QdrantUnderReplicated",
             nothing="no collection",
-        )
-        .span(4)
-        .height(4),
+        ),
         number(
             "Shards with a replica that is not Active",
             "As the node that sees most of them reports.",
@@ -60,9 +55,7 @@ def _summary(promises: Promises) -> list[Any]:
             {"": "qdrant:dead_replicas:max"},
             thresholds((None, "green"), (1, "red")),
             alert="QdrantReplicaDead",
-        )
-        .span(4)
-        .height(4),
+        ),
         number(
             "Points",
             "On each node, copies included, by collection.",
@@ -70,9 +63,7 @@ def _summary(promises: Promises) -> list[Any]:
             {"{{id}}": f"sum by (id) (collection_points{{{NODE}}})"},
             thresholds((None, "text")),
             nothing="no collection",
-        )
-        .span(6)
-        .height(4),
+        ),
         number(
             "Versions",
             "Nodes on each version.",
@@ -80,9 +71,7 @@ def _summary(promises: Promises) -> list[Any]:
             {"{{version}}": f"count by (version) (app_info{{{NODE}}})"},
             thresholds((None, "text")),
             alert="QdrantVersionsDiffer",
-        )
-        .span(6)
-        .height(4),
+        ),
     ]
 
 
@@ -101,17 +90,13 @@ def _consensus(promises: Promises) -> list[Any]:
         for name, metric in metrics.items()
     }
     table = rows(
-        "Nodes",
-        "Settled: all rows agree, all vote, nothing is pending.",
-        "none",
-        columns,
-        alert="QdrantPeersMissing",
+        "Nodes", "Settled: all rows agree, all vote, nothing is pending.", "none", columns, alert="QdrantPeersMissing"
     )
     table.override_by_name("Up", lamp(up=(1, "green"), down=(0, "red")))
     table.override_by_name("Working", lamp(working=(1, "green"), stopped=(0, "red")))
     table.override_by_name("Voter", lamp(voter=(1, "green"), learner=(0, "yellow")))
     return [
-        table.span(12).height(7),
+        table,
         graph(
             "Commits behind the fastest node",
             "A node that stays behind is slow, cut off, or stopped.",
@@ -119,9 +104,7 @@ def _consensus(promises: Promises) -> list[Any]:
             {"{{node}}": f"scalar(max(cluster_commit)) - max by (node) (cluster_commit{{{NODE}}})"},
             limit=10,
             alert="QdrantConsensusLag",
-        )
-        .span(6)
-        .height(7),
+        ),
         graph(
             "New terms in 10 minutes",
             "Each election is a new term; there is no metric that names the leader.",
@@ -129,9 +112,7 @@ def _consensus(promises: Promises) -> list[Any]:
             {"{{node}}": f"max by (node) (increase(cluster_term{{{NODE}}}[10m]))"},
             limit=5,
             alert="QdrantElectionsRepeat",
-        )
-        .span(6)
-        .height(7),
+        ),
     ]
 
 
@@ -144,9 +125,7 @@ def _replicas(promises: Promises) -> list[Any]:
             {"fewest Active": "qdrant:active_replicas:min", "shards not whole": "qdrant:dead_replicas:max"},
             alert="QdrantReplicaDead",
             nothing="no collection",
-        )
-        .span(6)
-        .height(7),
+        ),
         graph(
             "Shard transfers",
             "Into and out of each node.",
@@ -157,9 +136,7 @@ def _replicas(promises: Promises) -> list[Any]:
             },
             alert="QdrantReplicaDead",
             nothing="no collection",
-        )
-        .span(6)
-        .height(7),
+        ),
         graph(
             "Optimizers and updates that wait",
             "Indexing takes CPU from searches; a queue that stays is a node that does not keep up.",
@@ -170,18 +147,14 @@ def _replicas(promises: Promises) -> list[Any]:
             },
             alert="QdrantUpdatesPileUp",
             nothing="no collection",
-        )
-        .span(6)
-        .height(7),
+        ),
         graph(
             "Points of each node",
             "Of all collections, copies included.",
             "short",
             {"{{node}}": f"sum by (node) (collection_points{{{NODE}}})"},
             nothing="no collection",
-        )
-        .span(6)
-        .height(7),
+        ),
     ]
 
 
@@ -198,9 +171,7 @@ def _requests() -> list[Any]:
                 {"{{endpoint}} {{status}}": f"sum by (endpoint, status) (rate({kind}_responses_total{where}{RATE}))"},
                 alert="QdrantErrorRateHigh",
                 nothing="no traffic",
-            )
-            .span(12)
-            .height(7),
+            ),
             graph(
                 f"{note.partition(';')[0]}: P95 by endpoint",
                 "Answers that succeeded only.",
@@ -208,9 +179,7 @@ def _requests() -> list[Any]:
                 {"{{endpoint}}": f"histogram_quantile(0.95, {buckets})"},
                 alert="RagLatencyHigh",
                 nothing="no traffic",
-            )
-            .span(12)
-            .height(7),
+            ),
         ]
     return found
 
@@ -222,11 +191,9 @@ def _room(promises: Promises) -> list[Any]:
             "Resident; the line is 80 % of what a node may use.",
             "bytes",
             {"{{node}}": f"max by (node) (memory_resident_bytes{{{NODE}}})"},
-            limit=0.8 * promises.qdrant_memory_mib * MIB,
+            limit=0.8 * promises.qdrant_memory_bytes,
             alert="QdrantMemoryHigh",
-        )
-        .span(8)
-        .height(7),
+        ),
         graph(
             "Open files and memory maps",
             "Share of what the node may have.",
@@ -237,15 +204,11 @@ def _room(promises: Promises) -> list[Any]:
             },
             limit=0.8,
             alert="QdrantFilesRunOut",
-        )
-        .span(8)
-        .height(7),
+        ),
         graph(
             "Page faults from disk",
             "Vectors that were not in memory when they were asked for.",
             "ops",
             {"{{node}}": f'sum by (node) (rate(process_major_page_faults_total{{job="qdrant-cluster",{NODE}}}{RATE}))'},
-        )
-        .span(8)
-        .height(7),
+        ),
     ]

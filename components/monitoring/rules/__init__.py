@@ -4,17 +4,16 @@ from components.monitoring.promises import Promises
 from components.monitoring.rules.gateway import gateway_rules
 from components.monitoring.rules.haproxy import haproxy_rules
 from components.monitoring.rules.pace import at_pace
-from components.monitoring.rules.postgres import postgres_rules
 from components.monitoring.rules.qdrant import qdrant_rules
 from components.monitoring.rules.qdrant_work import qdrant_work_rules
 from components.monitoring.rules.rag import rag_rules
 from components.monitoring.rules.rule import Rules
 from components.monitoring.rules.scraping import prometheus_rules, scraping_rules
 from components.monitoring.rules.slo import slo_rules
-from components.monitoring.rules.valkey import valkey_rules
+from components.monitoring.rules.stores import postgres_rules, valkey_rules
 from components.yaml_text import yaml_text
 
-OF_PROMETHEUS = "prometheus-itself"  # the group about the one that judges the others
+OF_PROMETHEUS = "prometheus-itself"  # the group about the Prometheus that judges the others
 
 
 def rule_groups(promises: Promises) -> dict[str, Rules]:

@@ -1,8 +1,7 @@
 """Do requests pass Kong?"""
 
 from components.monitoring.promises import Promises
-from components.monitoring.rules.rule import Alert, Recording, Rules
-from components.monitoring.rules.silence import metrics_missing
+from components.monitoring.rules.rule import Alert, Recording, Rules, metrics_missing, target_down
 
 IN_USE = 'kong_upstream_target_health{state=~"healthy|healthchecks_off"}'
 
@@ -14,13 +13,7 @@ def gateway_rules(promises: Promises) -> Rules:
 
 def _kong() -> Rules:
     return (
-        Alert(
-            name="KongDown",
-            expr='up{job="kong"} == 0',
-            severity="page",
-            summary="A Kong node does not answer",
-            description="{{ $labels.instance }} has failed every scrape for a minute (up is {{ $value }}).",
-        ),
+        target_down("KongDown", job="kong", summary="A Kong node does not answer"),
         metrics_missing("Kong", job="kong", metric="kong_nginx_requests_total"),
         # With its database away Kong answers some scrapes with 500: the last value must outlive such a gap.
         Alert(
@@ -57,7 +50,7 @@ def _targets() -> Rules:
             summary="Kong has no healthy target left for an upstream",
             description="{{ $labels.upstream }} has {{ $value }} healthy targets: its callers get 503.",
         ),
-        # A worker of Kong tells target health only after it has logged a request with the plugin's switch on.
+        # A worker of Kong exports target health only after it has logged a request with the plugin's switch on.
         Alert(
             name="KongTargetHealthMissing",
             expr="sum by (instance) (rate(kong_http_requests_total[5m])) > 0"

@@ -1,7 +1,6 @@
 """Does HAProxy have somewhere to send a request, and does what it sends arrive?"""
 
-from components.monitoring.rules.rule import Alert, Rules
-from components.monitoring.rules.silence import metrics_missing
+from components.monitoring.rules.rule import Alert, Rules, metrics_missing, target_down
 
 
 def haproxy_rules() -> Rules:
@@ -11,13 +10,7 @@ def haproxy_rules() -> Rules:
 
 def _servers() -> Rules:
     return (
-        Alert(
-            name="HAProxyDown",
-            expr='up{job="haproxy"} == 0',
-            severity="page",
-            summary="HAProxy does not answer: nothing reaches Qdrant",
-            description="{{ $labels.instance }} has failed every scrape for a minute (up is {{ $value }}).",
-        ),
+        target_down("HAProxyDown", job="haproxy", summary="HAProxy does not answer: nothing reaches Qdrant"),
         metrics_missing("HAProxy", job="haproxy", metric="haproxy_backend_active_servers"),
         # A backend without servers of its own, such as one for statistics, counts 0 as well and is no fault.
         Alert(

@@ -1,8 +1,7 @@
-"""Is the Qdrant cluster whole? Every node is scraped by itself, so a node's view is told from the cluster's state."""
+"""Are all nodes and replicas of the Qdrant cluster at work? Every node is scraped by itself and has its own view."""
 
 from components.monitoring.promises import Promises
-from components.monitoring.rules.rule import Alert, Recording, Rules
-from components.monitoring.rules.silence import metrics_missing
+from components.monitoring.rules.rule import Alert, Recording, Rules, metrics_missing, target_down
 
 
 def qdrant_rules(promises: Promises) -> Rules:
@@ -16,14 +15,8 @@ def _nodes(promises: Promises) -> Rules:
     return (
         # The sum of no series is no series, not 0: without `or vector(0)` the loss of every node would be silent.
         Recording("qdrant_cluster_nodes_up", 'sum(up{job="qdrant-cluster"}) or vector(0)'),
-        # Needed beside QdrantReplicaDead: the replicas of a lost node stay Active until somebody writes.
-        Alert(
-            name="QdrantNodeDown",
-            expr='up{job="qdrant-cluster"} == 0',
-            severity="page",
-            summary="A Qdrant node does not answer",
-            description="{{ $labels.node }} has failed every scrape for a minute (up is {{ $value }}).",
-        ),
+        # Needed beside QdrantReplicaDead: the replicas of a lost node stay Active until the next write.
+        target_down("QdrantNodeDown", job="qdrant-cluster", summary="A Qdrant node does not answer", label="node"),
         Alert(
             name="QdrantQuorumLost",
             expr=f"qdrant_cluster_nodes_up < {quorum}",
@@ -92,8 +85,7 @@ def _replicas(promises: Promises) -> Rules:
         Recording("qdrant:dead_replicas:max", "max(collection_dead_replicas)"),
         # A node without collections reports a minimum of 0.
         Recording(
-            "qdrant:active_replicas:min",
-            "min(collection_active_replicas_min and on (instance) collections_total > 0)",
+            "qdrant:active_replicas:min", "min(collection_active_replicas_min and on (instance) collections_total > 0)"
         ),
         Alert(
             name="QdrantReplicaDead",

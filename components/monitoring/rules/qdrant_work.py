@@ -3,8 +3,6 @@
 from components.monitoring.promises import Promises
 from components.monitoring.rules.rule import Alert, Recording, Rules
 
-MIB = 1024 * 1024
-
 
 def qdrant_work_rules(promises: Promises) -> Rules:
     """Return what must hold of the work of each node and of the room it has."""
@@ -15,10 +13,7 @@ def _answers() -> Rules:
     failed = 'sum(rate(rest_responses_total{status=~"5.."}[5m]))'
     return (
         # No series before the first request, none of 5xx before the first failure, and no ratio without traffic.
-        Recording(
-            "qdrant:errors:ratio_rate5m",
-            f"({failed} or vector(0)) / (sum(rate(rest_responses_total[5m])) > 0)",
-        ),
+        Recording("qdrant:errors:ratio_rate5m", f"({failed} or vector(0)) / (sum(rate(rest_responses_total[5m])) > 0)"),
         Alert(
             name="QdrantErrorRateHigh",
             expr="qdrant:errors:ratio_rate5m > 0.05",
@@ -48,7 +43,7 @@ def _room(promises: Promises) -> Rules:
     return (
         Alert(
             name="QdrantMemoryHigh",
-            expr=f"memory_resident_bytes / {promises.qdrant_memory_mib * MIB} > 0.8",
+            expr=f"memory_resident_bytes / {promises.qdrant_memory_bytes} > 0.8",
             wait="5m",
             summary="A Qdrant node comes near its memory limit, where the kernel ends it",
             description=f"{{{{ $labels.node }}}} uses {{{{ $value | humanizePercentage }}}} of its"

@@ -1,8 +1,7 @@
 """Does the RAG service answer, in time, and what has it stopped calling?"""
 
 from components.monitoring.promises import Promises
-from components.monitoring.rules.rule import Alert, Recording, Rules
-from components.monitoring.rules.silence import metrics_missing
+from components.monitoring.rules.rule import Alert, Recording, Rules, metrics_missing
 
 SERVING = "rag-service|llamaindex-query"
 

@@ -1,4 +1,4 @@
-"""The words of a Prometheus rule file: recording and alert."""
+"""The entries of a Prometheus rule file: recordings and alerts, and two alerts that every part has."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,8 +6,8 @@ from typing import Literal
 
 RUNBOOKS = "docs/runbooks.md"
 
-# page: users feel it, or the next fault costs data or service; wake someone. ticket: look at it this working day.
-# none: nobody is told; it is there to be seen.
+# page: users feel it, or the next fault costs data or service; it cannot wait. ticket: for this working day.
+# none: it is routed to no receiver.
 Severity = Literal["page", "ticket", "none"]
 
 
@@ -27,7 +27,7 @@ class Recording:
 
 @dataclass(frozen=True, kw_only=True)
 class Alert:
-    """A condition that wants a person once it was true for `wait`; `description` says the value it was seen with."""
+    """A condition that needs a person once it was true for `wait`; `description` has the value."""
 
     name: str
     expr: str
@@ -45,3 +45,29 @@ class Alert:
 
 
 Rules = tuple[Recording | Alert, ...]
+
+
+def target_down(name: str, *, job: str, summary: str, label: str = "instance") -> Alert:
+    """Return the page for a target that fails its scrapes; `label` names it."""
+    return Alert(
+        name=name,
+        expr=f'up{{job="{job}"}} == 0',
+        severity="page",
+        summary=summary,
+        description=f"{{{{ $labels.{label} }}}} has failed every scrape for a minute (up is {{{{ $value }}}}).",
+    )
+
+
+def metrics_missing(subject: str, *, job: str, metric: str) -> Alert:
+    """Return the alert for a target whose scrapes succeed without the metric: the alerts made of it are silent.
+
+    `up` covers a target whose scrapes fail.
+    """
+    return Alert(
+        name=f"{subject}MetricsMissing",
+        expr=f'up{{job="{job}"}} == 1 unless on (job, instance) {metric}',
+        wait="5m",
+        summary=f"{subject} answers Prometheus and leaves out what its alerts are made of",
+        description="{{ $labels.instance }} sends no " + metric.partition("{")[0] + ": its alerts are silent"
+        " (up is {{ $value }}).",
+    )

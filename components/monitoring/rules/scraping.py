@@ -1,4 +1,4 @@
-"""Can Prometheus see what it is told to watch, and does it do its own work?"""
+"""Does Prometheus reach its targets, and does it do its own work?"""
 
 from components.monitoring.rules.rule import Alert, Recording, Rules
 
@@ -30,9 +30,9 @@ def scraping_rules() -> Rules:
 
 
 def prometheus_rules() -> Rules:
-    """Return what must hold of the Prometheus that judges all this; whoever runs one for a cluster has his own."""
+    """Return what must hold of our own Prometheus; a cluster's has rules of its own."""
     return (
-        # Always fires: who receives alerts knows from its absence that none would reach him.
+        # Always fires: its absence at the receiver shows that no alert would reach it.
         Alert(
             name="Watchdog",
             expr="vector(1)",

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from components.monitoring.promises import Promises
 from components.monitoring.rules.rule import Alert, Recording, Rules, Severity
 
-FEWEST = 10  # broken promises in the long window: one unlucky request of a quiet night wakes nobody
+FEWEST = 10  # broken promises in the long window: one unlucky request of a quiet night pages no one
 HOURS = {"5m": 1 / 12, "30m": 0.5, "1h": 1, "2h": 2, "6h": 6, "1d": 24, "3d": 72}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Burn:
-    """Fires when `share` of the whole window's budget is used up within `long`, and `short` says it still goes on."""
+    """Fires when `share` of the whole window's budget is used up within `long`, and `short` shows that it goes on."""
 
     long: str
     short: str
@@ -49,6 +49,11 @@ class Slo:
     objective: float
     window_days: int
     promise: str  # in words, after "of the requests "
+
+    @property
+    def where(self) -> str:
+        """The matchers of its series."""
+        return f'{{slo="{self.name}"}}'
 
     @property
     def error_budget(self) -> float:
@@ -95,17 +100,13 @@ def _recordings(slo: Slo) -> Rules:
         Recording("slo:broken:rate5m", slo.broken, labels),
         Recording("slo:valid:rate5m", slo.valid, labels),
         Recording("slo:objective", f"vector({slo.objective})", labels),
-        *(Recording(f"slo:broken:{name}", _ratio(slo.name, window), labels) for name, window in windows.items()),
-        Recording(
-            "slo:budget_left:ratio",
-            f'1 - slo:broken:ratio_window{{slo="{slo.name}"}} / {slo.error_budget}',
-            labels,
-        ),
+        *(Recording(f"slo:broken:{name}", _ratio(slo, window), labels) for name, window in windows.items()),
+        Recording("slo:budget_left:ratio", f"1 - slo:broken:ratio_window{slo.where} / {slo.error_budget}", labels),
     )
 
 
-def _ratio(slo: str, window: str) -> str:
-    where = f'{{slo="{slo}"}}[{window}]'
+def _ratio(slo: Slo, window: str) -> str:
+    where = f"{slo.where}[{window}]"
     return f"sum_over_time(slo:broken:rate5m{where}) / (sum_over_time(slo:valid:rate5m{where}) > 0)"
 
 
@@ -128,12 +129,6 @@ def _alerts(slo: Slo, scrape_seconds: int) -> Rules:
 def _burning(slo: Slo, burn: Burn, scrape_seconds: int) -> str:
     """Both windows over the limit, and at least `FEWEST` promises broken: the sum of their rates times the pace."""
     limit = f"{burn.factor(slo.window_days) * slo.error_budget:.6g}"
-    enough = f"sum_over_time(slo:broken:rate5m{_where(slo)}[{burn.long}]) * {scrape_seconds} >= {FEWEST}"
-    both = (
-        f"slo:broken:ratio_{burn.long}{_where(slo)} > {limit} and slo:broken:ratio_{burn.short}{_where(slo)} > {limit}"
-    )
+    enough = f"sum_over_time(slo:broken:rate5m{slo.where}[{burn.long}]) * {scrape_seconds} >= {FEWEST}"
+    both = f"slo:broken:ratio_{burn.long}{slo.where} > {limit} and slo:broken:ratio_{burn.short}{slo.where} > {limit}"
     return f"({both} and {enough})"
-
-
-def _where(slo: Slo) -> str:
-    return f'{{slo="{slo.name}"}}'

@@ -1,0 +1,51 @@
+"""What must hold of a stack, as predicates over plain values: settings refuse a breach, rules find it anywhere."""
+
+from collections.abc import Collection
+from ipaddress import ip_network
+from itertools import product
+
+MOVED_TAGS = ("", "latest", "stable", "edge", "nightly")
+
+
+def keeps_a_majority(nodes: int, fewest: int = 3) -> bool:
+    """An odd number of nodes, and enough of them: the cluster goes on deciding when one is lost."""
+    return nodes >= fewest and nodes % 2 == 1
+
+
+def replicas_fit(replication_factor: int, nodes: int) -> bool:
+    """Each replica of a shard has a node of its own."""
+    return replication_factor <= nodes
+
+
+def limit_holds(rate_limit_policy: str, gateway_nodes: int) -> bool:
+    """Nodes that count for themselves (`local`) let the limit through once each."""
+    return rate_limit_policy != "local" or gateway_nodes <= 1
+
+
+def names_a_proxy(address: str) -> bool:
+    """An address or network, and not all there are; ValueError for text that is neither."""
+    return ip_network(address.strip(), strict=False).prefixlen > 0
+
+
+def tokens_expire(claims_to_verify: Collection[str]) -> bool:
+    """Kong's jwt plugin verifies `exp` only where it is named: without, a leaked token is good for ever."""
+    return "exp" in claims_to_verify
+
+
+def brings_back(interval_seconds: float, successes: int) -> bool:
+    """Active checks with these settings return a target to use; passive checks never do."""
+    return bool(interval_seconds and successes)
+
+
+def has_moving_tag(reference: str) -> bool:
+    """The image's tag is missing, or is one that is moved on purpose, with a digest or without."""
+    return reference.partition("@")[0].rpartition("/")[2].partition(":")[2] in MOVED_TAGS
+
+
+def header_variants(header: str) -> tuple[str, ...]:
+    """The header with a dash or an underscore at each joint: some servers take them for the same header."""
+    head, *words = header.split("-")
+    return tuple(
+        head + "".join(joint + word for joint, word in zip(joints, words, strict=True))
+        for joints in product("-_", repeat=len(words))
+    )
