@@ -11,7 +11,7 @@ from access.kubernetes.tunnel import local
 
 
 @dataclass(frozen=True)
-class Sighting:
+class RouteObservation:
     """One answer; `status` is None when nobody answered, and `message` then says why."""
 
     status: int | None
@@ -51,30 +51,30 @@ class Timeouts:
     timeout_seconds: float = 60
 
 
-def look(url: str, path: str, headers: Mapping[str, str]) -> Sighting:
+def observe_route(url: str, path: str, headers: Mapping[str, str]) -> RouteObservation:
     """What Kong answers to a GET without a token, on a connection that nothing else has used."""
     connection = HTTPConnection(urlsplit(local(url)).netloc, timeout=5)
     try:
         connection.request("GET", path, headers={**headers, "Connection": "close"})
         answer = connection.getresponse()
         proxied = answer.getheader("X-Kong-Upstream-Latency") is not None
-        return Sighting(answer.status, _message(answer.read(4096)), proxied)
+        return RouteObservation(answer.status, _message(answer.read(4096)), proxied)
     except (OSError, HTTPException) as error:
-        return Sighting(None, f"no answer from {url} ({error})")
+        return RouteObservation(None, f"no answer from {url} ({error})")
     finally:
         connection.close()
 
 
 def watch(
-    see: Callable[[], Sighting],
-    wanted: Callable[[Sighting], bool],
+    see: Callable[[], RouteObservation],
+    wanted: Callable[[RouteObservation], bool],
     timeouts: Timeouts,
     now: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Return when `wanted` has held for every look of the span; TimeoutError with the last other sighting."""
     deadline = now() + timeouts.timeout_seconds
-    since, agreed, other = now(), 0, Sighting(None, "nothing but the flood limit")
+    since, agreed, other = now(), 0, RouteObservation(None, "nothing but the flood limit")
     while agreed < timeouts.looks or now() - since < timeouts.span_seconds:
         if now() > deadline:
             raise TimeoutError(f"waited {timeouts.timeout_seconds:.0f} s, last saw {other}")

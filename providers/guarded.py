@@ -26,24 +26,24 @@ class GuardedProvider(ResourceProvider):
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """The public routes are deleted and the plugins are next: wait until no worker serves the routes any more."""
-        from access.kong import Timeouts, look, watch
+        from access.kong import Timeouts, observe_route, watch
 
         timeouts = Timeouts(span_seconds=props["span_seconds"], timeout_seconds=props["span_seconds"] + 15)
         try:
             for url in props["proxy_urls"]:
                 for path in props["public_paths"]:
-                    watch(partial(look, url, path, {}), lambda seen: seen.unrouted, timeouts)
+                    watch(partial(observe_route, url, path, {}), lambda seen: seen.unrouted, timeouts)
         except TimeoutError:
             return  # a route of somebody else answers there: not ours to guard, and no reason to refuse a destroy
 
     def _observed(self, props: dict[str, Any]) -> dict[str, Any]:
-        from access.kong import Timeouts, look, watch
+        from access.kong import Timeouts, observe_route, watch
 
         canary = {"Host": props["canary_host"], props["canary_header"]: props["canary_secret"]}
         timeouts = Timeouts(span_seconds=props["span_seconds"])
         for url in props["proxy_urls"]:
             try:
-                watch(partial(look, url, "/", canary), lambda seen: seen.refused, timeouts)
+                watch(partial(observe_route, url, "/", canary), lambda seen: seen.refused, timeouts)
             except TimeoutError as error:
                 raise TimeoutError(
                     f"service '{props['service']}': expected Kong at {url} to refuse a call without a token for "
@@ -53,7 +53,7 @@ class GuardedProvider(ResourceProvider):
         return {key: props[key] for key in KEPT}
 
 
-class Guarded(Resource, module="providers", name="Guarded"):
+class RouteGuard(Resource, module="providers", name="Guarded"):
     """A gate: a public route that depends on it is never served without its jwt plugin.
 
     Creating a plugin before a route is not enough: each worker of Kong loads routes and plugins on separate timers, and

@@ -24,9 +24,9 @@ class PodRolledProvider(ResourceProvider):
     def _rolled(self, props: dict[str, Any]) -> dict[str, Any]:
         from access.kubernetes.pod_rolling import Timeouts, roll
         from access.kubernetes.pod_source import ClusterPod
-        from providers.wire import whole
+        from providers.wire import with_integers
 
-        wanted = whole(props)
+        wanted = with_integers(props)
         pod = ClusterPod(wanted["context"], wanted["namespace"], wanted["stateful_set"], wanted["ordinal"])
         return {**props, "started": roll(pod, Timeouts(timeout_seconds=wanted["timeout_seconds"]))}
 

@@ -7,7 +7,7 @@ from typing import Any
 from access.haproxy import BalancerApi, BalancerUnreachable
 from access.kubernetes.replicas import every
 from qdrant_admin.api import QdrantApi
-from qdrant_admin.cluster_view import NodeView, founded_size, look, unsettled
+from qdrant_admin.cluster_view import NodeView, founded_size, observe_nodes, unsettled
 
 LOOKS = 3  # in a row must find the cluster settled: one look saw clusters as settled that went on to lose writes
 PAUSE_SECONDS = 0.5
@@ -26,7 +26,7 @@ def wait_until_settled(gate: Mapping[str, Any], *, first_start: bool) -> None:
     deadline = time.monotonic() + gate["timeout_seconds"]
     settled_looks = 0
     while settled_looks < LOOKS:
-        reasons = judge(look(nodes))
+        reasons = judge(observe_nodes(nodes))
         settled_looks = 0 if reasons else settled_looks + 1
         if reasons and time.monotonic() > deadline:
             raise TimeoutError(

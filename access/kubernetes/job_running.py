@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from access.kubernetes.pod_diagnosis import has_started, is_ready, trouble_of
+from access.kubernetes.pod_diagnosis import diagnose, has_started, is_ready
 
 PAUSE_SECONDS = 0.5
 GOING_SECONDS = 300
@@ -82,9 +82,9 @@ def _await_success(source: JobSource, timeout_seconds: float, clock: Clock) -> N
 def _trouble(source: JobSource, followed: Mapping[str, Any] | None) -> str:
     """Of the pod that it follows, until that one has started: what it waits for then is this Job, which says why."""
     if followed is None:
-        return trouble_of(None, source.events()) or "the pod that it follows was not made, nor maybe what makes it"
+        return diagnose(None, source.events()) or "the pod that it follows was not made, nor maybe what makes it"
     own = source.pods()
-    troubles = [trouble_of(followed), trouble_of(own[-1]) if own else "no pod of it"]
+    troubles = [diagnose(followed), diagnose(own[-1]) if own else "no pod of it"]
     if has_started(followed):
         troubles.reverse()
     return next(filter(None, troubles), "it still runs")

@@ -12,7 +12,7 @@ ADVICE = {
 }
 
 
-def trouble_of(pod: Mapping[str, Any] | None, events: Iterable[Mapping[str, Any]] = ()) -> str:
+def diagnose(pod: Mapping[str, Any] | None, events: Iterable[Mapping[str, Any]] = ()) -> str:
     """`pod` and `events` as the API sends them; empty when nothing is wrong with it but that it is not ready yet."""
     if pod is None:
         return _refused(events)

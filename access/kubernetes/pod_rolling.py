@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from access.kubernetes.pod_diagnosis import is_ready, trouble_of
+from access.kubernetes.pod_diagnosis import diagnose, is_ready
 
 PAUSE_SECONDS = 0.25
 REVISION = "controller-revision-hash"
@@ -64,7 +64,7 @@ def _revision(pod: Mapping[str, Any]) -> str:
 
 def _reason(cluster: PodSource, timeout_seconds: float) -> str:
     pod, name = cluster.pod(), cluster.stateful_set()["metadata"]["name"]
-    trouble = trouble_of(pod, cluster.events()) or "it runs and its probe does not answer yet; see kubectl logs"
+    trouble = diagnose(pod, cluster.events()) or "it runs and its probe does not answer yet; see kubectl logs"
     called = pod["metadata"]["name"] if pod else f"a pod of {name}"
     return (
         f"expected {called} to be ready within {timeout_seconds:.0f} s, found: {trouble}. No other pod has been "

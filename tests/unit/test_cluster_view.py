@@ -111,5 +111,5 @@ def test_more_replicas_than_declared_are_no_better_than_fewer() -> None:
 
 def test_a_node_that_refuses_the_key_is_not_called_silent() -> None:
     views = settled_views()
-    views[1] = NodeView(url="n12", cluster=None, collections={}, trouble="answers HTTP 401: no")
+    views[1] = NodeView(url="n12", cluster=None, collections={}, failure="answers HTTP 401: no")
     assert unsettled(views) == ["n12 answers HTTP 401: no"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from access.kong import Sighting, Timeouts, look, watch
+from access.kong import RouteObservation, Timeouts, observe_route, watch
 from providers.guarded import GuardedProvider
 
 Answer = tuple[int, Any, dict[str, str]]
@@ -60,11 +60,11 @@ class Clock:
         self.seconds += seconds
 
 
-def monitoring_targets(sightings: Iterator[Sighting], timeouts: Timeouts) -> tuple[int, float]:
+def monitoring_targets(sightings: Iterator[RouteObservation], timeouts: Timeouts) -> tuple[int, float]:
     """How many looks it took, and how long."""
     clock, looks = Clock(), 0
 
-    def see() -> Sighting:
+    def see() -> RouteObservation:
         nonlocal looks
         looks += 1
         return next(sightings)
@@ -73,9 +73,9 @@ def monitoring_targets(sightings: Iterator[Sighting], timeouts: Timeouts) -> tup
     return looks, clock.seconds
 
 
-def seen(answer: Answer) -> Sighting:
+def seen(answer: Answer) -> RouteObservation:
     status, body, headers = answer
-    return Sighting(status, str(body.get("message", body)), bool(headers))
+    return RouteObservation(status, str(body.get("message", body)), bool(headers))
 
 
 def test_the_gate_opens_after_refusals_that_outlast_a_workers_timer() -> None:
@@ -91,7 +91,7 @@ def test_one_open_worker_starts_the_watch_again() -> None:
 
 
 def test_a_flood_makes_the_watch_longer_and_not_void() -> None:
-    flood = Sighting(429, "The upstream server responded with 429")
+    flood = RouteObservation(429, "The upstream server responded with 429")
     looks, _ = monitoring_targets(cycle([flood, flood, seen(REFUSED)]), Timeouts(span_seconds=2, looks=20))
     assert looks >= 3 * 20
 
@@ -102,20 +102,20 @@ def test_a_flood_makes_the_watch_longer_and_not_void() -> None:
         cycle([seen(REFUSED)] * 9 + [seen(OPEN)]),  # one worker of ten never loads the plugin
         repeat(seen(REFUSED_BEHIND)),
         repeat(seen(UNROUTED)),
-        repeat(Sighting(401, "No credentials found for given 'kid'")),
-        repeat(Sighting(None, "connection refused")),
-        repeat(Sighting(429, "The upstream server responded with 429")),
-        cycle([seen(REFUSED)] * 9 + [Sighting(429, "API rate limit exceeded")]),  # jwt let the tenth pass
+        repeat(RouteObservation(401, "No credentials found for given 'kid'")),
+        repeat(RouteObservation(None, "connection refused")),
+        repeat(RouteObservation(429, "The upstream server responded with 429")),
+        cycle([seen(REFUSED)] * 9 + [RouteObservation(429, "API rate limit exceeded")]),  # jwt let the tenth pass
     ],
 )
-def test_the_gate_stays_shut_for_anything_but_kongs_own_refusal(sightings: Iterator[Sighting]) -> None:
+def test_the_gate_stays_shut_for_anything_but_kongs_own_refusal(sightings: Iterator[RouteObservation]) -> None:
     with pytest.raises(TimeoutError, match="waited 60 s, last saw"):
         monitoring_targets(sightings, Timeouts(span_seconds=3))
 
 
 def test_a_look_tells_kongs_refusal_from_the_services() -> None:
     with kong(iter([REFUSED, REFUSED_BEHIND, UNROUTED])) as (url, _):
-        sightings = [look(url, "/", {}) for _ in range(3)]
+        sightings = [observe_route(url, "/", {}) for _ in range(3)]
     assert [(sighting.refused, sighting.unrouted) for sighting in sightings] == [
         (True, False),
         (False, False),
@@ -127,7 +127,7 @@ def test_a_look_tells_kongs_refusal_from_the_services() -> None:
 def test_a_silent_gateway_serves_nothing() -> None:
     with kong(repeat(REFUSED)) as (url, _):
         pass
-    sighting = look(url, "/", {})
+    sighting = observe_route(url, "/", {})
     assert (sighting.status, sighting.unrouted, sighting.refused) == (None, True, False)
     assert url in str(sighting)
 

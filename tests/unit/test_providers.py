@@ -14,7 +14,7 @@ from providers.guarded import GuardedProvider
 from providers.one_shot import OneShotProvider
 from providers.settled import SettledProvider
 from providers.wire import ALIAS as COLLECTION_ALIAS
-from providers.wire import API_KEY, NODE_URLS, whole
+from providers.wire import API_KEY, NODE_URLS, with_integers
 from qdrant_admin import nodes, settling
 from qdrant_admin.api import NodeUnreachable
 from qdrant_admin.collection import lifecycle as collection_life
@@ -64,7 +64,7 @@ SEEN = collection_inputs(["http://a"], physical_replication_factor=2, adopted=Fa
 def test_whole_numbers_are_whole_again_and_nothing_else_changes() -> None:
     props = {"size": 384.0, "span": 0.5, "on": True, "name": "docs", "urls": ["u"], "none": None, "already": 6}
     props |= {"hnsw": {"m": 32.0}, "many": [1.0]}
-    restored = whole(props)
+    restored = with_integers(props)
     assert restored == props
     assert [type(restored["hnsw"]["m"]), type(restored["many"][0])] == [int, int]
     assert [type(restored[key]) for key in ("size", "span", "on", "already")] == [int, float, bool, int]

@@ -6,8 +6,9 @@ import pytest
 
 from qdrant_admin.nodes import Nodes
 from qdrant_admin.placement import moves as replica_moves
-from qdrant_admin.placement.moves import Goal, MovesStopped, Timeouts, move_replicas, plan_for
-from qdrant_admin.placement.observation import take_look
+from qdrant_admin.placement.moves import MovesStopped, Timeouts, move_replicas, plan_for
+from qdrant_admin.placement.observation import observe_placement
+from qdrant_admin.placement.plan import PlacementSpec
 from tests.unit.fake_qdrant import ENDLESS, FAILED, KEY, NAME, PEERS, FakeCluster, running_cluster
 
 HURRIED = Timeouts(timeout_seconds=120, stalled_seconds=0.3)
@@ -22,7 +23,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
 
 def move(cluster: FakeCluster, factor: int = 2, leaving: frozenset[int] = frozenset()) -> int:
     nodes = Nodes.at(cluster.urls, KEY)
-    return move_replicas(nodes, NAME, Goal(factor=factor, leaving=leaving), HURRIED)
+    return move_replicas(nodes, NAME, PlacementSpec(factor=factor, leaving=leaving), HURRIED)
 
 
 def placed(cluster: FakeCluster) -> dict[int, dict[int, str]]:
@@ -64,7 +65,7 @@ def test_a_peer_is_emptied_without_a_shard_ever_standing_on_fewer_peers(cluster:
 def test_each_step_is_told(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
     told: list[str] = []
-    move_replicas(Nodes.at(cluster.urls, KEY), NAME, Goal(factor=2), HURRIED, told.append)
+    move_replicas(Nodes.at(cluster.urls, KEY), NAME, PlacementSpec(factor=2), HURRIED, told.append)
     assert len(told) == 2
     assert told[0].startswith(f"{NAME}: copy shard 0 from peer")
 
@@ -156,13 +157,13 @@ def test_an_interrupted_run_goes_on_where_it_was(cluster: FakeCluster) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        move_replicas(nodes, NAME, Goal(factor=2), HURRIED, interrupt)
+        move_replicas(nodes, NAME, PlacementSpec(factor=2), HURRIED, interrupt)
     assert move(cluster) == 1
     assert copies(cluster) == [2, 2]
 
 
 def test_a_dry_run_shows_the_steps_and_takes_none(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
-    plan = plan_for(take_look(Nodes.at(cluster.urls, KEY), NAME), Goal(factor=3))
+    plan = plan_for(observe_placement(Nodes.at(cluster.urls, KEY), NAME), PlacementSpec(factor=3))
     assert len(plan.steps) == 4
     assert cluster.changes == []
