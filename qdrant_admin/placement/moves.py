@@ -4,11 +4,11 @@ Only failures are remembered between steps. After every step the cluster is obse
 interruption, or another client that moves replicas, only leaves another state to go on from.
 """
 
-import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from access.polling import PollTimeout, poll, require_none, summary
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
 from qdrant_admin.nodes import Nodes
 from qdrant_admin.placement.observation import PlacementObservation, describe, observe_placement
@@ -55,55 +55,47 @@ def plan_for(
     return plan_replicas(observation.placed, now)
 
 
-@dataclass(kw_only=True)
-class _Watch:
-    """Notices when nothing changes any more."""
-
-    timeouts: Timeouts
-    began: float = field(default_factory=time.monotonic)
-    changed: float = field(default_factory=time.monotonic)
-    last: Any = None
-
-    def note(self, progress: Any) -> None:
-        if progress != self.last:
-            self.last, self.changed = progress, time.monotonic()
-
-    @property
-    def stalled(self) -> bool:
-        return time.monotonic() - self.changed > self.timeouts.stalled_seconds
-
-    @property
-    def over(self) -> bool:
-        return time.monotonic() - self.began > self.timeouts.timeout_seconds
-
-
 class _Mover:
     def __init__(
         self, nodes: Nodes, name: str, spec: PlacementSpec, timeouts: Timeouts, on_progress: ProgressCallback
     ) -> None:
         self._nodes, self._name, self._spec, self._timeouts, self._report = nodes, name, spec, timeouts, on_progress
-        self._watch = _Watch(timeouts=timeouts)
+        self._wish = f"{spec.factor} Active replicas of every shard"
+        self._progress: Any = None
+        self._changed_at = nodes.clock.now()
         self._attempts: Counter[Step] = Counter()
         self._refusal = ""
         self._stuck: frozenset[tuple[int, int]] = frozenset()
 
     def run(self) -> int:
+        seconds, clock = self._timeouts.timeout_seconds, self._nodes.clock
+        try:
+            poll(self._advance, seconds, expected=self._wish, interval_seconds=PAUSE_SECONDS, clock=clock)
+        except PollTimeout as timeout:
+            raise self._stopped(str(timeout)) from None
+        return self._attempts.total()
+
+    def _advance(self) -> None:
+        """Take every step that can be taken now; NotYet with what remains after that."""
         while True:
             observation = observe_placement(self._nodes, self._name)
-            self._watch.note(observation.progress())
+            if self._progress != (progress := observation.progress()):
+                self._progress, self._changed_at = progress, self._nodes.clock.now()
             plan = plan_for(observation, self._spec, self._stuck)
-            if step := observation.next_step(plan):
-                self._take(step)
-            elif left := observation.remaining(plan):
-                self._wait(observation, left)
-            else:
-                return self._attempts.total()
+            step = observation.next_step(plan)
+            if step is None:
+                break
+            self._take(step)
+        remaining = observation.remaining(plan)
+        if remaining and self._nodes.clock.now() - self._changed_at > self._timeouts.stalled_seconds:
+            self._unstick(observation, f"found {summary(remaining)}")
+        require_none(remaining)
 
     def _take(self, step: Step) -> None:
         """Only the next observation shows whether it was taken: a time-out, a conflict or a new leader does not."""
         if self._attempts[step] == ATTEMPTS:
             found = self._refusal or "that its copy did not become Active"
-            raise MovesStopped(f"{self._name}: expected to {describe(step)}, found {found}, {ATTEMPTS} times; {ADVICE}")
+            raise self._stopped(f"expected to {describe(step)}, found {found}, {ATTEMPTS} times")
         self._attempts[step] += 1
         self._report(f"{self._name}: {describe(step)}")
         try:
@@ -111,35 +103,26 @@ class _Mover:
             self._refusal = ""
         except (QdrantError, NodeUnreachable) as error:
             self._refusal = str(error)
-            time.sleep(PAUSE_SECONDS)
+            self._nodes.clock.sleep(PAUSE_SECONDS)
         if isinstance(step, Drop):
             self._stuck -= {(step.shard, step.peer)}
 
-    def _wait(self, observation: PlacementObservation, left: list[str]) -> None:
-        limit = self._timeouts.timeout_seconds
-        if self._watch.over:
-            raise MovesStopped(f"{self._name}: expected {self._wish} within {limit:.0f} s, {_found(left)}; {ADVICE}")
-        if self._watch.stalled:
-            self._unstick(observation, left)
-        time.sleep(PAUSE_SECONDS)
-
-    def _unstick(self, observation: PlacementObservation, left: list[str]) -> None:
-        """A transfer that does not move is aborted; a copy that does not recover is made anew, once; that is all."""
+    def _unstick(self, observation: PlacementObservation, found: str) -> None:
+        """Abort a transfer that does not move, and end; have a copy that does not recover made anew, once."""
         still = f"for {self._timeouts.stalled_seconds:.0f} s nothing has moved"
         for transfer in observation.transfers:
             ends = (transfer["shard_id"], transfer["from"], transfer["to"])
             self._nodes.first(lambda node, ends=ends: node.abort_transfer(self._name, *ends))  # type: ignore[misc]
         if observation.transfers:
-            raise MovesStopped(f"{self._name}: {still}, {_found(left)}; the transfer was aborted; {ADVICE}")
+            raise self._stopped(f"{still}, {found}; the transfer was aborted")
         stuck = frozenset((shard, peer) for shard, peer in observation.recovering if peer not in observation.silent)
         if stuck <= self._stuck:
-            raise MovesStopped(f"{self._name}: expected {self._wish}, but {still}, {_found(left)}; {ADVICE}")
+            raise self._stopped(f"expected {self._wish}, but {still}, {found}")
         self._stuck |= stuck
-        self._watch.changed = time.monotonic()
+        self._changed_at = self._nodes.clock.now()
 
-    @property
-    def _wish(self) -> str:
-        return f"{self._spec.factor} Active replicas of every shard"
+    def _stopped(self, message: str) -> MovesStopped:
+        return MovesStopped(f"{self._name}: {message}; {ADVICE}")
 
 
 def _ask(node: QdrantApi, name: str, step: Step) -> None:
@@ -147,8 +130,3 @@ def _ask(node: QdrantApi, name: str, step: Step) -> None:
         node.drop_replica(name, step.shard, step.peer)
     else:
         node.replicate_shard(name, step.shard, step.from_peer, step.to_peer)
-
-
-def _found(left: list[str]) -> str:
-    more = f" and {len(left) - 4} more" if len(left) > 4 else ""
-    return f"found: {'; '.join(left[:4])}{more}"

@@ -15,7 +15,7 @@ from providers.one_shot import OneShotProvider
 from providers.settled import SettledProvider
 from providers.wire import ALIAS as COLLECTION_ALIAS
 from providers.wire import API_KEY, NODE_URLS, with_integers
-from qdrant_admin import nodes, settling
+from qdrant_admin import nodes
 from qdrant_admin.api import NodeUnreachable
 from qdrant_admin.collection import lifecycle as collection_life
 from qdrant_admin.placement import moves as replica_moves
@@ -27,7 +27,7 @@ NOBODY = {"url": "http://127.0.0.1:1", "user": "operator", "password": "s3cret-o
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    for module in (collection_life, nodes, replica_moves, settling):
+    for module in (collection_life, nodes, replica_moves):
         monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
     with running_cluster() as cluster:
         yield cluster
