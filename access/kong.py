@@ -1,18 +1,23 @@
-"""Looking at Kong from outside, one fresh connection a look, until what is seen has lasted."""
+"""Observing Kong from outside, one fresh connection an observation, until what is observed has lasted."""
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection, HTTPException
+from typing import Any
 from urllib.parse import urlsplit
 
 from access.kubernetes.tunnel import local
+from access.polling import SYSTEM_CLOCK, Clock, poll, require
+
+OBSERVATIONS = 20
+FLOOD_SECONDS = 0.02  # between requests while the flood limit answers
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """One answer; `status` is None when nobody answered, and `message` then says why."""
+class RouteObservation:
+    """One response; `status` is None when there was none, and `message` is then the reason."""
 
     status: int | None
     message: str
@@ -20,7 +25,7 @@ class Sighting:
 
     @property
     def refused(self) -> bool:
-        """Kong's jwt plugin said no. A 401 of the service behind Kong proves the opposite: the request got there."""
+        """Kong's jwt plugin refused it. A 401 of the service behind Kong proves the opposite: the request got there."""
         return self.status == 401 and self.message == "Unauthorized" and not self.proxied
 
     @property
@@ -30,7 +35,7 @@ class Sighting:
 
     @property
     def flooded(self) -> bool:
-        """The flood limit answered, before any plugin. The rate limit's own 429 would mean that jwt let us pass."""
+        """The flood limit answered, before any plugin. The rate limit's 429 would mean that jwt let it pass."""
         return self.status == 429 and self.message != "API rate limit exceeded" and not self.proxied
 
     def __str__(self) -> str:
@@ -38,57 +43,80 @@ class Sighting:
         return f"{self.status} {self.message!r} from {origin}" if self.status else self.message
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timeouts:
-    """How many looks in a row, over how long, must agree; the span covers what no look can tell, which worker answered.
-
-    Every worker of Kong brings its plugins up to date on a timer of its own. After one period of that timer each of
-    them has, whether or not one of the looks went to it.
-    """
-
-    span_seconds: float
-    looks: int = 20
-    timeout_seconds: float = 60
-
-
-def look(url: str, path: str, headers: Mapping[str, str]) -> Sighting:
-    """What Kong answers to a GET without a token, on a connection that nothing else has used."""
+def observe_route(url: str, path: str, headers: Mapping[str, str]) -> RouteObservation:
+    """Kong's response to a GET without a token, on a new connection."""
     connection = HTTPConnection(urlsplit(local(url)).netloc, timeout=5)
     try:
         connection.request("GET", path, headers={**headers, "Connection": "close"})
         answer = connection.getresponse()
         proxied = answer.getheader("X-Kong-Upstream-Latency") is not None
-        return Sighting(answer.status, _message(answer.read(4096)), proxied)
+        return RouteObservation(answer.status, _message(answer.read(4096)), proxied)
     except (OSError, HTTPException) as error:
-        return Sighting(None, f"no answer from {url} ({error})")
+        return RouteObservation(None, f"no answer from {url} ({error})")
     finally:
         connection.close()
 
 
-def watch(
-    see: Callable[[], Sighting],
-    wanted: Callable[[Sighting], bool],
-    timeouts: Timeouts,
-    now: Callable[[], float] = time.monotonic,
-    pause: Callable[[float], None] = time.sleep,
+def await_refused(gate: Mapping[str, Any], clock: Clock = SYSTEM_CLOCK) -> None:
+    """Return when every worker of Kong refuses the service's canary route without a token; else TimeoutError."""
+    canary, span = {"Host": gate["canary_host"], gate["canary_header"]: gate["canary_secret"]}, gate["span_seconds"]
+    for url in gate["proxy_urls"]:
+        await_lasting(
+            partial(observe_route, url, "/", canary),
+            lambda found: found.refused,
+            span,
+            expected=f"Kong at {url} to refuse a call of service '{gate['service']}' without a token for {span:g} s",
+            advice="Its public routes have not been touched; see that the Admin API's /plugins lists an enabled jwt "
+            "for it, then run the same command again",
+            clock=clock,
+        )
+
+
+def await_unrouted(gate: Mapping[str, Any], clock: Clock = SYSTEM_CLOCK) -> None:
+    """Return when no worker of Kong serves the service's public paths any more; else TimeoutError."""
+    span = gate["span_seconds"]
+    for url in gate["proxy_urls"]:
+        for path in gate["public_paths"]:
+            await_lasting(
+                partial(observe_route, url, path, {}),
+                lambda found: found.unrouted,
+                span,
+                expected=f"Kong at {url} to serve {path} no more",
+                timeout_seconds=span + 15,
+                clock=clock,
+            )
+
+
+def await_lasting(
+    observe: Callable[[], RouteObservation],
+    accepts: Callable[[RouteObservation], bool],
+    span_seconds: float,
+    *,
+    expected: str,
+    advice: str = "",
+    timeout_seconds: float = 60,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> None:
-    """Return when `wanted` has held for every look of the span; TimeoutError with the last other sighting."""
-    deadline = now() + timeouts.timeout_seconds
-    since, agreed, other = now(), 0, Sighting(None, "nothing but the flood limit")
-    while agreed < timeouts.looks or now() - since < timeouts.span_seconds:
-        if now() > deadline:
-            raise TimeoutError(f"waited {timeouts.timeout_seconds:.0f} s, last saw {other}")
-        sighting = see()
-        if sighting.flooded:  # says nothing of what was looked for; in dev all of this machine shares one limit
-            pause(0.02)
-            continue
-        if not wanted(sighting):
-            agreed, other = 0, sighting
-        elif agreed == 0:
-            since, agreed = now(), 1
-        else:
-            agreed += 1
-        pause(timeouts.span_seconds / timeouts.looks)
+    """Return when `OBSERVATIONS` in a row, over at least the span, are accepted; TimeoutError with the last other one.
+
+    The span covers what no observation can show: which worker of Kong answered. Every worker updates its plugins on a
+    timer of its own. After one period of that timer each of them has, whether or not it was one of those observed.
+    """
+    since, accepted, other = clock.now(), 0, RouteObservation(None, "nothing but the flood limit")
+
+    def lasted() -> None:
+        nonlocal since, accepted, other
+        observation = observe()
+        if not observation.flooded:  # which shows nothing of the route; in dev all of this machine shares one limit
+            if not accepts(observation):
+                accepted, other = 0, observation
+            else:
+                since = since if accepted else clock.now()
+                accepted += 1
+            clock.sleep(span_seconds / OBSERVATIONS)
+        require(accepted >= OBSERVATIONS and clock.now() - since >= span_seconds, str(other))
+
+    poll(lasted, timeout_seconds, expected=expected, advice=advice, interval_seconds=FLOOD_SECONDS, clock=clock)
 
 
 def _message(body: bytes) -> str:

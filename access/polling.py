@@ -75,6 +75,10 @@ def require(condition: object, found: str) -> None:
 
 def require_none(reasons: Sequence[str]) -> None:
     """NotYet with the first few reasons, if there are any."""
-    if reasons:
-        more = f" and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
-        raise NotYet("; ".join(reasons[:SHOWN]) + more)
+    require(not reasons, summary(reasons))
+
+
+def summary(reasons: Sequence[str]) -> str:
+    """The first few of them in one line, and how many more there are."""
+    more = f" and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+    return "; ".join(reasons[:SHOWN]) + more

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from cli import nodes as node_commands
-from cli.stack_of import DryRun, Stack, console, files_of, found_of
+from cli.stack_of import DryRun, Stack, console, files_of, outputs_of
 from ops.daytwo import backup as taking
 from ops.daytwo import migrate as moving
 from ops.daytwo import restore as restoring
@@ -33,7 +33,7 @@ def backup(
     dry_run: DryRun = False,
 ) -> None:
     """Take a snapshot of every shard, and write what a restore needs beside them."""
-    running = Running.of(found_of(files_of(stack)))
+    running = Running.of(outputs_of(files_of(stack)))
     plan = taking.plan_backup(running, collection or [])
     console.print(plan.table())
     if not dry_run:
@@ -54,7 +54,7 @@ def restore(
     dry_run: DryRun = False,
 ) -> None:
     """Restore a backup: all of it is checked before anything is touched."""
-    running = Running.of(found_of(files_of(stack)))
+    running = Running.of(outputs_of(files_of(stack)))
     planned = restoring.plan_restore(running, folder, collection, into=into, replace=replace)
     for each in planned:
         aliases = ", ".join(each.aliases) or "none"
@@ -80,7 +80,7 @@ def migrate(
 ) -> None:
     """Move a collection of another Qdrant into the cluster, and cut over by alias when both are the same."""
     files = files_of(stack)
-    found = found_of(files)
+    found = outputs_of(files)
     running, declared = Running.of(found), files.settings().collection
     if rollback:
         words = f"alias {declared.alias} would mean again what it meant"
@@ -109,7 +109,7 @@ def verify(
     dry_run: DryRun = False,
 ) -> None:
     """Read every copy of every shard: exit code 1, and a table, when one lacks a point or has it otherwise."""
-    found = found_of(files_of(stack))
+    found = outputs_of(files_of(stack))
     running, name = Running.of(found), collection or str(found["collection"])
     entries = verifying.read_ledger(ledger) if ledger else None
     if dry_run:

@@ -8,7 +8,7 @@ import typer
 
 from cli import confirm
 from cli.confirm import Yes
-from cli.stack_of import DryRun, Stack, console, files_of, found_of
+from cli.stack_of import DryRun, Stack, console, files_of, outputs_of
 from ops.balancer import balancers_of
 from ops.daytwo import steps
 from ops.daytwo.node_disk import disk_of
@@ -33,7 +33,7 @@ def replace_node(
     files = files_of(stack)
     if not dry_run:
         confirm.ask(files.settings(), files.parts, "Replace a node of the stack in", agreed=yes)
-    found = found_of(files)
+    found = outputs_of(files)
     running = Running.of(found)
     if node not in range(len(running.node_urls)):
         raise OperatorError(f"expected a node from 0 to {len(running.node_urls) - 1}, found {node}")
@@ -65,7 +65,7 @@ def scale(
         files = files.with_config(qdrantNodes=str(nodes))
     if not dry_run:
         confirm.ask(files.settings(), files.parts, "Scale the stack in", agreed=yes)
-    found = found_of(files)
+    found = outputs_of(files)
     scaling = Scaling(
         files=files,
         running=Running.of(found),

@@ -20,6 +20,6 @@ def files_of(stack: str) -> StackFiles:
     return StackFiles(name=stack, parts=parts)
 
 
-def found_of(files: StackFiles) -> dict[str, Any]:
+def outputs_of(files: StackFiles) -> dict[str, Any]:
     """Its outputs; OperatorError when it does not run."""
     return outputs(open_stack(files))

@@ -7,12 +7,12 @@ import requests
 from rich.table import Table
 
 from access.haproxy import BalancerUnreachable
-from access.kong import look as look_through
+from access.kong import observe_route
 from access.kubernetes.tunnel import local
 from ops.balancer import balancers_of, servers_of
 from ops.parts import Part, Parts
 from qdrant_admin.api import QdrantApi
-from qdrant_admin.cluster_view import look, physical_factor, unsettled
+from qdrant_admin.cluster_view import observe_nodes, physical_factor, unsettled
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +64,7 @@ def endpoint_table(outputs: dict[str, Any], parts: Parts) -> tuple[Table, bool]:
 def cluster_table(outputs: dict[str, Any]) -> tuple[Table, bool]:
     """A row for each node of Qdrant, the collection's physical replication, and whether all is settled."""
     urls, key = outputs["qdrantNodeUrls"], outputs["qdrantApiKey"]
-    views = look([QdrantApi(url, key, timeout_seconds=3) for url in urls])
+    views = observe_nodes([QdrantApi(url, key, timeout_seconds=3) for url in urls])
     table = Table("node", "role", "term", "commit", "peers", "traffic", title="The Qdrant cluster")
     traffic = _traffic(outputs)
     for view, state in zip(views, traffic, strict=True):
@@ -114,5 +114,5 @@ def _state(url: str, path: str) -> str:
 
 def _guard_state(url: str, path: str) -> str:
     """Well when Kong itself refuses a call without a token: a refusal by the service behind it means an open route."""
-    seen = look_through(url, path, {})
+    seen = observe_route(url, path, {})
     return "well" if seen.refused else f"expected a refusal by Kong, found {seen}"

@@ -22,20 +22,20 @@ class CollectionProvider(ResourceProvider):
     """Create or adopt, verify, report, change, replace behind the alias, repair, drop."""
 
     def create(self, props: dict[str, Any]) -> CreateResult:
-        from providers.wire import python_minor, tell, whole
+        from providers.wire import python_minor, report, with_integers
         from qdrant_admin.collection.lifecycle import bring
 
-        seen = bring(whole(props), tell)
+        seen = bring(with_integers(props), report)
         if seen["adopted"]:
-            tell(f"adopted the collection {seen['physical_name']}, which was there already and fits")
+            report(f"adopted the collection {seen['physical_name']}, which was there already and fits")
         return CreateResult(id_=props["name"], outs={**props, **seen, "python": python_minor()})
 
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """What is really there, as it would be declared, physical replication included; gone when the collection is."""
-        from providers.wire import reachable, whole
+        from providers.wire import reachable, with_integers
         from qdrant_admin.collection.lifecycle import observe
 
-        known = {**reachable(whole(props)), "name": id_}
+        known = {**reachable(with_integers(props)), "name": id_}
         seen = observe(known)
         if seen is None:
             return ReadResult(id_="", outs={})
@@ -58,16 +58,16 @@ class CollectionProvider(ResourceProvider):
         )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        from providers.wire import python_minor, tell, whole
+        from providers.wire import python_minor, report, with_integers
         from qdrant_admin.collection.lifecycle import bring
 
         forget = frozenset(olds.get("payload_indexes") or ()) - frozenset(news["payload_indexes"])
-        seen = bring(whole(news), tell, forget_indexes=forget)
+        seen = bring(with_integers(news), report, forget_indexes=forget)
         return UpdateResult(outs={**news, **seen, "adopted": olds.get("adopted", False), "python": python_minor()})
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """RuntimeError while the state says that its data is guarded: who means it has to say so twice."""
-        from providers.wire import whole
+        from providers.wire import with_integers
         from qdrant_admin.collection.lifecycle import drop
 
         if props.get("guarded"):
@@ -75,7 +75,7 @@ class CollectionProvider(ResourceProvider):
                 f"expected the data of {props['name']} to be given up before it is deleted, found it protected; set "
                 "protectData to false, run make up, and then delete again. Nothing was deleted"
             )
-        drop(whole(props))
+        drop(with_integers(props))
 
 
 class ReplicatedCollection(Resource, module="providers", name="ReplicatedCollection"):

@@ -1,6 +1,5 @@
-"""The gate before a public route: done when every worker of Kong has been seen to refuse a call without a token."""
+"""The gate before a public route: done when every worker of Kong refuses a call without a token."""
 
-from functools import partial
 from typing import Any
 
 import pulumi
@@ -10,55 +9,42 @@ KEPT = ("service", "proxy_urls", "public_paths", "span_seconds", "guards")
 
 
 class GuardedProvider(ResourceProvider):
-    """Looks through the canary route before public routes are made, and at these after they are gone."""
+    """Observes the canary route before public routes are made, and the public routes after they are deleted."""
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """The service is new: no public route of it exists yet."""
-        return CreateResult(id_=f"guarded-{props['service']}", outs=self._observed(props))
+        return CreateResult(id_=f"guarded-{props['service']}", outs=self._guarded(props))
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """Its guards changed: no further route is made or changed before they are seen to refuse."""
-        return UpdateResult(outs=self._observed(news))
+        """Its guards changed: no further route is made or changed before they refuse."""
+        return UpdateResult(outs=self._guarded(news))
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Another canary secret stirs nothing; everything else is looked at again."""
+        """Another canary secret changes nothing; any other change is observed again."""
         return DiffResult(changes=any(olds.get(key) != news.get(key) for key in KEPT))
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """The public routes are deleted and the plugins are next: wait until no worker serves the routes any more."""
-        from access.kong import Timeouts, look, watch
+        from access.kong import await_unrouted
 
-        timeouts = Timeouts(span_seconds=props["span_seconds"], timeout_seconds=props["span_seconds"] + 15)
         try:
-            for url in props["proxy_urls"]:
-                for path in props["public_paths"]:
-                    watch(partial(look, url, path, {}), lambda seen: seen.unrouted, timeouts)
+            await_unrouted(props)
         except TimeoutError:
-            return  # a route of somebody else answers there: not ours to guard, and no reason to refuse a destroy
+            return  # another route answers there: no reason to refuse a destroy
 
-    def _observed(self, props: dict[str, Any]) -> dict[str, Any]:
-        from access.kong import Timeouts, look, watch
+    def _guarded(self, props: dict[str, Any]) -> dict[str, Any]:
+        from access.kong import await_refused
 
-        canary = {"Host": props["canary_host"], props["canary_header"]: props["canary_secret"]}
-        timeouts = Timeouts(span_seconds=props["span_seconds"])
-        for url in props["proxy_urls"]:
-            try:
-                watch(partial(look, url, "/", canary), lambda seen: seen.refused, timeouts)
-            except TimeoutError as error:
-                raise TimeoutError(
-                    f"service '{props['service']}': expected Kong at {url} to refuse a call without a token for "
-                    f"{props['span_seconds']} s on end, {error}. Its public routes have not been touched; "
-                    "see that the Admin API's /plugins lists an enabled jwt for it, then run the same command again"
-                ) from None
+        await_refused(props)
         return {key: props[key] for key in KEPT}
 
 
-class Guarded(Resource, module="providers", name="Guarded"):
+class RouteGuard(Resource, module="providers", name="Guarded"):
     """A gate: a public route that depends on it is never served without its jwt plugin.
 
     Creating a plugin before a route is not enough: each worker of Kong loads routes and plugins on separate timers, and
-    one that has the route but not yet the plugin lets everybody through. The canary is a route of the same service that
-    only the holder of a secret header can reach; what refuses there refuses on every route of the service.
+    one that has the route but not yet the plugin lets every call through. The canary is a route of the same service that
+    only the holder of a secret header can reach; a plugin that refuses there refuses on every route of the service.
     """
 
     def __init__(

@@ -15,9 +15,9 @@ class JobOnceProvider(ResourceProvider):
     def create(self, props: dict[str, Any]) -> CreateResult:
         from access.kubernetes.job_running import run_to_end
         from access.kubernetes.job_source import ClusterJob
-        from providers.wire import whole_tree
+        from providers.wire import with_integers
 
-        manifest = whole_tree(props["manifest"])
+        manifest = with_integers(props["manifest"])
         source = ClusterJob(props["context"], manifest, follows=props["follows"])
         run_to_end(source, props["timeout_seconds"])
         return CreateResult(id_=manifest["metadata"]["name"], outs=props)

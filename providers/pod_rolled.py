@@ -18,17 +18,17 @@ class PodRolledProvider(ResourceProvider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
         """Only another template, or another cluster, touches the pod."""
-        moved = any(olds.get(key) != news.get(key) for key in ("template", "context", "namespace"))
-        return DiffResult(changes=moved)
+        changed = any(olds.get(key) != news.get(key) for key in ("template", "context", "namespace"))
+        return DiffResult(changes=changed)
 
     def _rolled(self, props: dict[str, Any]) -> dict[str, Any]:
-        from access.kubernetes.pod_rolling import Timeouts, roll
+        from access.kubernetes.pod_rolling import roll
         from access.kubernetes.pod_source import ClusterPod
-        from providers.wire import whole
+        from providers.wire import with_integers
 
-        wanted = whole(props)
-        pod = ClusterPod(wanted["context"], wanted["namespace"], wanted["stateful_set"], wanted["ordinal"])
-        return {**props, "started": roll(pod, Timeouts(timeout_seconds=wanted["timeout_seconds"]))}
+        inputs = with_integers(props)
+        pod = ClusterPod(inputs["context"], inputs["namespace"], inputs["stateful_set"], inputs["ordinal"])
+        return {**props, "started": roll(pod, inputs["timeout_seconds"])}
 
 
 class PodRolled(Resource, module="providers", name="PodRolled"):

@@ -9,23 +9,12 @@ from typing import Any
 NODE_URLS, API_KEY, ALIAS = "RAG_QDRANT_NODE_URLS", "RAG_QDRANT_API_KEY", "RAG_COLLECTION_ALIAS"
 
 
-def whole(props: Mapping[str, Any]) -> dict[str, Any]:
+def with_integers(value: Any) -> Any:
     """The same inputs with whole numbers as int again: the engine hands every number over as a float."""
-    return {key: _whole(value) for key, value in props.items()}
-
-
-def whole_tree(value: Any) -> Any:
-    """The same for a tree of dicts and lists."""
-    if isinstance(value, dict):
-        return {key: whole_tree(entry) for key, entry in value.items()}
-    return [whole_tree(entry) for entry in value] if isinstance(value, list) else _whole(value)
-
-
-def _whole(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return whole(value)
+        return {key: with_integers(entry) for key, entry in value.items()}
     if isinstance(value, list):
-        return [_whole(each) for each in value]
+        return [with_integers(entry) for entry in value]
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -42,7 +31,7 @@ def reachable(props: Mapping[str, Any]) -> dict[str, Any]:
     return {**props, **found}
 
 
-def tell(text: str) -> None:
+def report(text: str) -> None:
     """Progress, for whoever runs the engine: it shows what a provider writes here."""
     print(text, file=sys.stderr, flush=True)
 

@@ -9,15 +9,15 @@ from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
 
 @dataclass(frozen=True, kw_only=True)
 class NodeView:
-    """One node's answers; `cluster` is None when it gave none, and `trouble` then says why."""
+    """One node's answers; `cluster` is None when it gave none, and `failure` then says why."""
 
     url: str
     cluster: Mapping[str, Any] | None
     collections: Mapping[str, Mapping[str, Any]]
-    trouble: str = "does not answer"
+    failure: str = "does not answer"
 
 
-def look(nodes: Iterable[QdrantApi]) -> list[NodeView]:
+def observe_nodes(nodes: Iterable[QdrantApi]) -> list[NodeView]:
     """Ask every node for its view."""
     return [_view(node) for node in nodes]
 
@@ -29,7 +29,7 @@ def _view(node: QdrantApi) -> NodeView:
     except NodeUnreachable:
         return NodeView(url=node.url, cluster=None, collections={})
     except QdrantError as error:
-        return NodeView(url=node.url, cluster=None, collections={}, trouble=f"answers {error}")
+        return NodeView(url=node.url, cluster=None, collections={}, failure=f"answers {error}")
 
 
 def unsettled(views: list[NodeView]) -> list[str]:
@@ -38,7 +38,7 @@ def unsettled(views: list[NodeView]) -> list[str]:
     Settled: all answer, know the same peers (as many as there are nodes), share leader, term and commit, vote, have
     nothing pending, and see every replica of every shard Active with no transfer under way.
     """
-    silent = [f"{view.url} {view.trouble}" for view in views if view.cluster is None]
+    silent = [f"{view.url} {view.failure}" for view in views if view.cluster is None]
     if silent:
         return silent
     return _disagreements(views) + [reason for view in views for reason in _node_reasons(view)]

@@ -1,19 +1,20 @@
 """Running one Job to its end in a cluster; what `JobOnce` does, without Pulumi."""
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from access.kubernetes.pod_diagnosis import has_started, is_ready, trouble_of
+from access.kubernetes.pod_diagnosis import diagnose, has_started, is_ready
+from access.polling import SYSTEM_CLOCK, Clock, NotYet, poll, require
 
-PAUSE_SECONDS = 0.5
-GOING_SECONDS = 300
-UNMADE_SECONDS = 60  # how long the pod that is followed may not even be made
+REMOVAL_SECONDS = 300
+CREATION_SECONDS = 60  # how long the followed pod may not exist
 
 
 class JobSource(Protocol):
     """The part of a cluster that a Job is run in, in the spelling of its API."""
+
+    @property
+    def name(self) -> str: ...
 
     def start(self) -> None: ...
 
@@ -30,21 +31,12 @@ class JobSource(Protocol):
     def remove(self) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Clock:
-    """Time, as it is waited by."""
+def run_to_end(source: JobSource, timeout_seconds: float, clock: Clock = SYSTEM_CLOCK) -> None:
+    """Return when the Job has succeeded, leaving nothing of it; RuntimeError or TimeoutError with the diagnosis if not.
 
-    now: Callable[[], float] = time.monotonic
-    pause: Callable[[float], None] = time.sleep
-
-
-def run_to_end(source: JobSource, timeout_seconds: float, clock: Clock | None = None) -> None:
-    """Return when the Job has succeeded, leaving nothing of it; RuntimeError or TimeoutError with the reason if not.
-
-    A pod to follow that is ready needs nothing: an interrupted run has done it, and nothing is run again.
+    When the followed pod is ready, nothing is run: an interrupted run has done it.
     """
-    clock = clock or Clock()
-    _gone(source, clock)  # of an interrupted run
+    _remove_left_over(source, clock)
     if is_ready(source.followed()):
         return
     source.start()
@@ -54,37 +46,39 @@ def run_to_end(source: JobSource, timeout_seconds: float, clock: Clock | None = 
         source.remove()  # its pod would hold its disk
 
 
-def _gone(source: JobSource, clock: Clock) -> None:
-    deadline = clock.now() + GOING_SECONDS
+def _remove_left_over(source: JobSource, clock: Clock) -> None:
+    def gone() -> None:
+        require(source.job() is None, "it still there")
+
     source.remove()
-    while source.job() is not None:
-        if clock.now() > deadline:
-            raise TimeoutError("expected the Job of an interrupted run to go, found it still there; delete it")
-        clock.pause(PAUSE_SECONDS)
+    expected = f"Job {source.name} of an interrupted run to be removed"
+    poll(gone, REMOVAL_SECONDS, expected=expected, advice="Delete it", clock=clock)
 
 
 def _await_success(source: JobSource, timeout_seconds: float, clock: Clock) -> None:
     began = clock.now()
-    while True:
-        job = source.job() or {}
-        status = job.get("status") or {}
-        name = (job.get("metadata") or {}).get("name", "the Job")
+
+    def succeeded() -> None:
+        status = (source.job() or {}).get("status") or {}
         if status.get("succeeded"):
             return
         if any(entry["type"] == "Failed" and entry["status"] == "True" for entry in status.get("conditions") or []):
-            raise RuntimeError(f"expected Job {name} to succeed, found it failed: {source.log()}")
-        waited, followed = clock.now() - began, source.followed()
-        if waited > timeout_seconds or (followed is None and waited > UNMADE_SECONDS):
-            raise TimeoutError(f"expected Job {name} to end, found after {waited:.0f} s: {_trouble(source, followed)}")
-        clock.pause(PAUSE_SECONDS)
+            raise RuntimeError(f"expected Job {source.name} to succeed, found it failed: {source.log()}")
+        followed = source.followed()
+        diagnosis = _diagnosis(source, followed)
+        if followed is None and clock.now() - began > CREATION_SECONDS:
+            raise TimeoutError(f"expected Job {source.name} to end, found after {CREATION_SECONDS} s {diagnosis}")
+        raise NotYet(diagnosis)
+
+    poll(succeeded, timeout_seconds, expected=f"Job {source.name} to end", clock=clock)
 
 
-def _trouble(source: JobSource, followed: Mapping[str, Any] | None) -> str:
-    """Of the pod that it follows, until that one has started: what it waits for then is this Job, which says why."""
+def _diagnosis(source: JobSource, followed: Mapping[str, Any] | None) -> str:
+    """Of the followed pod until it has started, because the Job waits for it; then of the Job's own pod."""
     if followed is None:
-        return trouble_of(None, source.events()) or "the pod that it follows was not made, nor maybe what makes it"
+        return diagnose(None, source.events()) or "that the pod it follows was not created, nor maybe its controller"
     own = source.pods()
-    troubles = [trouble_of(followed), trouble_of(own[-1]) if own else "no pod of it"]
+    diagnoses = [diagnose(followed), diagnose(own[-1]) if own else "no pod of it"]
     if has_started(followed):
-        troubles.reverse()
-    return next(filter(None, troubles), "it still runs")
+        diagnoses.reverse()
+    return next(filter(None, diagnoses), "it still runs")

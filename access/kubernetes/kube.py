@@ -1,7 +1,7 @@
 """The cluster's API as providers use it, by the name of a kubeconfig's context; knows nothing of Pulumi."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from kubernetes import client, config
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class NoCluster(Exception):
-    """No kubeconfig, no such context, or nobody who answers there."""
+    """No kubeconfig, no such context, or no API server that answers."""
 
 
 def api_client(context: str) -> Any:
@@ -44,12 +44,28 @@ def batch(context: str) -> Any:
     return client.BatchV1Api(api_client(context))
 
 
+def plain(api: Any, found: Any) -> Any:
+    """What an API of the client returned, as the cluster spells it: dicts and lists."""
+    return api.api_client.sanitize_for_serialization(found)
+
+
+def pod(core: Any, name: str, namespace: str) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = plain(core, or_none(lambda: core.read_namespaced_pod(name, namespace)))
+    return found
+
+
+def events_on(core: Any, namespace: str, *names: str) -> list[Mapping[str, Any]]:
+    """Events on the objects of these names, oldest first."""
+    found: list[Mapping[str, Any]] = plain(core, core.list_namespaced_event(namespace).items)
+    return [event for event in found if event["involvedObject"].get("name") in names]
+
+
 def is_gone(error: ApiException) -> bool:
     return bool(error.status == 404)
 
 
 def or_none(read: Callable[[], T]) -> T | None:
-    """What is read; None when it is not there."""
+    """What is read; None when there is none."""
     try:
         return read()
     except ApiException as error:
@@ -59,7 +75,7 @@ def or_none(read: Callable[[], T]) -> T | None:
 
 
 def unless_replaced(delete: Callable[[], object]) -> None:
-    """Delete what is meant by its uid; nothing when it is gone, or another one of its name is there."""
+    """Delete an object given by its uid; do nothing when it is gone, or another one has its name."""
     try:
         delete()
     except ApiException as error:

@@ -1,4 +1,4 @@
-"""Why a pod does not get ready, in one sentence: which object, what the cluster says of it, and what to do; pure."""
+"""Why a pod does not get ready, in one sentence: which object, what the cluster reports of it, what to do; pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -12,10 +12,10 @@ ADVICE = {
 }
 
 
-def trouble_of(pod: Mapping[str, Any] | None, events: Iterable[Mapping[str, Any]] = ()) -> str:
-    """`pod` and `events` as the API sends them; empty when nothing is wrong with it but that it is not ready yet."""
+def diagnose(pod: Mapping[str, Any] | None, events: Iterable[Mapping[str, Any]] = ()) -> str:
+    """`pod` and `events` as the API sends them; empty when nothing is wrong but that it is not ready yet."""
     if pod is None:
-        return _refused(events)
+        return _not_created(events)
     name = pod["metadata"]["name"]
     status = pod.get("status") or {}
     for condition in status.get("conditions") or []:
@@ -29,17 +29,17 @@ def trouble_of(pod: Mapping[str, Any] | None, events: Iterable[Mapping[str, Any]
         if advice := ADVICE.get(waiting.get("reason", "")):
             last = (container.get("lastState") or {}).get("terminated") or {}
             ended = f", it ended with {last['exitCode']}" if last else ""
-            said = f": {waiting['message']}" if waiting.get("message") else ""
-            return f"pod {name}, image {container.get('image')}: {waiting['reason']}{ended}{said}; {advice}"
+            message = f": {waiting['message']}" if waiting.get("message") else ""
+            return f"pod {name}, image {container.get('image')}: {waiting['reason']}{ended}{message}; {advice}"
     return ""
 
 
-def _refused(events: Iterable[Mapping[str, Any]]) -> str:
-    """A pod that is not even made: its controller says why (a quota, an admission, a claim)."""
-    said = [event for event in events if event.get("type") == "Warning"]
-    if not said:
+def _not_created(events: Iterable[Mapping[str, Any]]) -> str:
+    """Why no pod was created: the last warning of its controller (a quota, an admission, a claim)."""
+    warnings = [event for event in events if event.get("type") == "Warning"]
+    if not warnings:
         return ""
-    last = said[-1]
+    last = warnings[-1]
     involved = last.get("involvedObject") or {}
     return (
         f"{involved.get('kind', 'object')} {involved.get('name', '')} makes no pod: {last.get('reason')}: "
@@ -48,7 +48,7 @@ def _refused(events: Iterable[Mapping[str, Any]]) -> str:
 
 
 def is_ready(pod: Mapping[str, Any] | None) -> bool:
-    """Ready, and not about to go."""
+    """Ready, and not being deleted."""
     if pod is None or pod["metadata"].get("deletionTimestamp"):
         return False
     conditions = (pod.get("status") or {}).get("conditions") or []

@@ -1,18 +1,20 @@
 """Replacing one pod of a StatefulSet that replaces none by itself; what `PodRolled` does, without Pulumi."""
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from access.kubernetes.pod_diagnosis import is_ready, trouble_of
+from access.kubernetes.pod_diagnosis import diagnose, is_ready
+from access.polling import SYSTEM_CLOCK, Clock, NotYet, poll
 
 PAUSE_SECONDS = 0.25
 REVISION = "controller-revision-hash"
 
 
 class PodSource(Protocol):
-    """The part of a cluster that is looked at, in the spelling of its API."""
+    """The part of a cluster that a pod is replaced in, in the spelling of its API."""
+
+    @property
+    def name(self) -> str: ...
 
     def stateful_set(self) -> Mapping[str, Any]: ...
 
@@ -23,50 +25,42 @@ class PodSource(Protocol):
     def delete_pod(self, uid: str) -> None: ...
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timeouts:
-    """How long to wait, and by which clock."""
-
-    timeout_seconds: float
-    now: Callable[[], float] = time.monotonic
-    pause: Callable[[float], None] = time.sleep
-
-
-def roll(cluster: PodSource, timeouts: Timeouts) -> str:
+def roll(source: PodSource, timeout_seconds: float, clock: Clock = SYSTEM_CLOCK) -> str:
     """Replace the pod unless it is of the newest revision already; returns its uid once it is ready.
 
-    TimeoutError, with what is wrong, when it is not ready in time; nothing else has been touched then.
+    TimeoutError with the diagnosis when it is not ready in time; nothing else has been touched then.
     """
-    deadline = timeouts.now() + timeouts.timeout_seconds
-    asked_to_go = ""
-    while True:
-        wanted, pod = _newest(cluster.stateful_set()), cluster.pod()
-        if wanted and pod and _revision(pod) == wanted and is_ready(pod):
-            return str(pod["metadata"]["uid"])
-        if wanted and pod and _revision(pod) != wanted and pod["metadata"]["uid"] != asked_to_go:
-            asked_to_go = str(pod["metadata"]["uid"])
-            cluster.delete_pod(asked_to_go)
-        if timeouts.now() > deadline:
-            raise TimeoutError(_reason(cluster, timeouts.timeout_seconds))
-        timeouts.pause(PAUSE_SECONDS)
+    deleted = ""
+
+    def ready_uid() -> str:
+        nonlocal deleted
+        newest, pod = _newest(source.stateful_set()), source.pod()
+        if newest and pod:
+            uid = str(pod["metadata"]["uid"])
+            if _revision(pod) == newest and is_ready(pod):
+                return uid
+            if _revision(pod) != newest and uid != deleted:
+                deleted = uid
+                source.delete_pod(uid)
+        diagnosis = diagnose(pod, () if pod else source.events())
+        raise NotYet(diagnosis or "it runs and its probe does not answer yet; see kubectl logs")
+
+    return poll(
+        ready_uid,
+        timeout_seconds,
+        expected=f"pod {source.name} to be ready",
+        advice="No other pod has been touched; mend it and run the same command again",
+        interval_seconds=PAUSE_SECONDS,
+        clock=clock,
+    )
 
 
 def _newest(stateful_set: Mapping[str, Any]) -> str:
-    """The revision that pods should have; empty while the controller has not seen the last change."""
+    """The revision that pods should have; empty while the controller has not processed the last change."""
     status = stateful_set.get("status") or {}
-    seen = status.get("observedGeneration", 0) >= stateful_set["metadata"].get("generation", 0)
-    return str(status.get("updateRevision") or "") if seen else ""
+    current = status.get("observedGeneration", 0) >= stateful_set["metadata"].get("generation", 0)
+    return str(status.get("updateRevision") or "") if current else ""
 
 
 def _revision(pod: Mapping[str, Any]) -> str:
     return str((pod["metadata"].get("labels") or {}).get(REVISION, ""))
-
-
-def _reason(cluster: PodSource, timeout_seconds: float) -> str:
-    pod, name = cluster.pod(), cluster.stateful_set()["metadata"]["name"]
-    trouble = trouble_of(pod, cluster.events()) or "it runs and its probe does not answer yet; see kubectl logs"
-    called = pod["metadata"]["name"] if pod else f"a pod of {name}"
-    return (
-        f"expected {called} to be ready within {timeout_seconds:.0f} s, found: {trouble}. No other pod has been "
-        "touched; mend it and run the same command again"
-    )

@@ -12,27 +12,21 @@ class ClusterPod:
     def __init__(self, context: str, namespace: str, stateful_set: str, ordinal: int) -> None:
         self._core, self._apps = kube.core(context), kube.apps(context)
         self._namespace, self._set = namespace, stateful_set
-        self._pod = f"{stateful_set}-{ordinal}"
+        self.name = f"{stateful_set}-{ordinal}"
 
     def stateful_set(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._plain(self._apps.read_namespaced_stateful_set(self._set, self._namespace))
+        read = self._apps.read_namespaced_stateful_set
+        found: Mapping[str, Any] = kube.plain(self._apps, read(self._set, self._namespace))
         return found
 
     def pod(self) -> Mapping[str, Any] | None:
-        found: Mapping[str, Any] | None = self._plain(
-            kube.or_none(lambda: self._core.read_namespaced_pod(self._pod, self._namespace))
-        )
-        return found
+        return kube.pod(self._core, self.name, self._namespace)
 
     def events(self) -> list[Mapping[str, Any]]:
-        """What is said of the controller and of the pod, oldest first."""
-        found: list[Mapping[str, Any]] = self._plain(self._core.list_namespaced_event(self._namespace).items)
-        return [event for event in found if event["involvedObject"].get("name") in (self._set, self._pod)]
+        """Of the controller and of the pod, oldest first."""
+        return kube.events_on(self._core, self._namespace, self._set, self.name)
 
     def delete_pod(self, uid: str) -> None:
-        """This pod and no other of its name: one that came in its place is let be."""
+        """Delete this pod; one that has been created under its name since is kept."""
         delete, body = self._core.delete_namespaced_pod, {"preconditions": {"uid": uid}}
-        kube.unless_replaced(lambda: delete(self._pod, self._namespace, body=body))
-
-    def _plain(self, found: Any) -> Any:
-        return self._core.api_client.sanitize_for_serialization(found)
+        kube.unless_replaced(lambda: delete(self.name, self._namespace, body=body))

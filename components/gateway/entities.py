@@ -17,7 +17,7 @@ from components.gateway.description import Consumer, Gateway, Route, Service, Up
 from components.gateway.plugins import AnyPlugin, Jwt
 from components.gateway.references import fill_output, names_in
 from components.gateway.settings import GatewaySettings
-from providers.guarded import Guarded
+from providers.guarded import RouteGuard
 
 CANARY_HEADER = "X-Canary"
 CANARY = "canary-token"  # the name of a secret
@@ -122,7 +122,7 @@ def _compact(config: Any) -> str:
     return json.dumps(config, sort_keys=True, separators=(",", ":"))
 
 
-def _route_guard(service: Service, entity: kong.Service, plugins: Sequence[Resource], api: AdminApi) -> Guarded:
+def _route_guard(service: Service, entity: kong.Service, plugins: Sequence[Resource], api: AdminApi) -> RouteGuard:
     host, secret = f"canary.{service.name}.internal", api.secrets[CANARY]
     canary = kong.Route(
         f"{service.name}-canary",
@@ -136,7 +136,7 @@ def _route_guard(service: Service, entity: kong.Service, plugins: Sequence[Resou
         preserve_host=False,
         opts=api.opts(*plugins, delete_before_replace=True),
     )
-    return Guarded(
+    return RouteGuard(
         service.name,
         service=service.name,
         proxy_urls=list(api.proxy_urls),

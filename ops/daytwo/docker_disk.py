@@ -42,7 +42,7 @@ class DockerDisk:
         if (container := self.container()) and container.status in ("running", "restarting", "paused"):
             container.kill()
 
-    def trouble(self) -> str:
+    def diagnose(self) -> str:
         container = self.container()
         if container and container.attrs.get("RestartCount", 0) >= RESTARTS:
             return f"{self.name} has ended {container.attrs['RestartCount']} times by itself"

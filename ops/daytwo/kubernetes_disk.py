@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from kubernetes.client import ApiException
 
 from access.kubernetes.kube import is_gone, or_none, unless_replaced
-from access.kubernetes.pod_diagnosis import is_ready, trouble_of
+from access.kubernetes.pod_diagnosis import diagnose, is_ready
 from components.qdrant.cluster import NODES
 from ops.daytwo.running import await_true
 from ops.stack import OperatorError
@@ -42,7 +42,7 @@ class KubernetesDisk:
     def claim_name(self) -> str:
         return claim_name(NODES, self.ordinal)
 
-    def trouble(self) -> str:
+    def diagnose(self) -> str:
         claim = self._claim()
         if claim is None:
             return f"claim {self.claim_name} is gone"
@@ -78,7 +78,7 @@ class KubernetesDisk:
 
     def _not_ready(self) -> list[str]:
         pod = self.core.api_client.sanitize_for_serialization(self._pod())
-        return [] if is_ready(pod) else [trouble_of(pod) or "that it is not yet; see kubectl logs"]
+        return [] if is_ready(pod) else [diagnose(pod) or "that it is not yet; see kubectl logs"]
 
     def _machine_trouble(self, claim: Any) -> str:
         """A disk that is part of a machine goes with it; where this user may not ask, nothing is known of that."""

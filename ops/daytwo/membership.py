@@ -50,12 +50,12 @@ class Membership:
     staying: tuple[int, ...]  # ordinals
 
     @property
-    def seen(self) -> Running:
+    def observers(self) -> Running:
         """The cluster, seen from the nodes that stay."""
         return self.running.only(self.staying)
 
     def views(self) -> list[NodeView]:
-        return self.seen.views()
+        return self.observers.views()
 
     def only_copies(self, leaving: Collection[int]) -> list[str]:
         """Shards that have no Active copy but on these peers."""
@@ -77,14 +77,14 @@ class Membership:
 
     def _without_leader(self, that_stays: bool) -> list[str]:
         views = self.views()
-        if silent := [f"{view.url} {view.trouble}" for view in views if view.cluster is None]:
+        if silent := [f"{view.url} {view.failure}" for view in views if view.cluster is None]:
             return silent
         members = {view.cluster["peer_id"] for view in views if view.cluster}
         leaders = {view.cluster["raft_info"]["leader"] for view in views if view.cluster}
         found = len(leaders) == 1 and None not in leaders and (leaders <= members or not that_stays)
         return [] if found else [f"leaders {sorted(map(str, leaders))}"]
 
-    def await_given_up(self, ordinals: Collection[int]) -> None:
+    def await_unused(self, ordinals: Collection[int]) -> None:
         """Wait until nothing hangs on the copies at these addresses: no node counts on them, and the last calls ended.
 
         A write that is meant for a silent copy is tried again for seconds, and only then the copy is given up. To
@@ -97,7 +97,7 @@ class Membership:
         if peers_at(views, ordinals):
             time.sleep(LAST_CALL_SECONDS)
 
-    def forget(self, ordinals: Collection[int], *, force: bool) -> None:
+    def remove_peers(self, ordinals: Collection[int], *, force: bool) -> None:
         """Have the cluster forget who is registered at these addresses, and ask again until nobody knows them."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while known := peers_at(self.views(), ordinals):
@@ -112,7 +112,7 @@ class Membership:
     def _refusal_to_forget(self, peer: int, *, force: bool) -> str:
         """What the node says; what became of it, only the next look tells."""
         try:
-            self.seen.nodes[0].remove_peer(peer, force=force)
+            self.observers.nodes[0].remove_peer(peer, force=force)
         except (QdrantError, NodeUnreachable) as error:
             if isinstance(error, QdrantError) and error.status < 500 and not force:
                 raise  # it holds shards: only moving these helps
@@ -137,4 +137,4 @@ class Membership:
         await_true(reasons, "every copy of every shard, Active", TIMEOUT_SECONDS, "Run the same command again")
 
     def _not_whole(self) -> list[str]:
-        return unsettled(self.views()) or self.seen.missing_copies()
+        return unsettled(self.views()) or self.observers.missing_copies()

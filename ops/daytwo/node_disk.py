@@ -24,7 +24,7 @@ class NodeDisk(Protocol):
     def stays_away(self) -> bool:
         """Whether a node that is ended stays so until somebody starts it."""
 
-    def trouble(self) -> str:
+    def diagnose(self) -> str:
         """Why this node cannot come back by itself; empty when it might."""
 
     def end(self) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pulumi import automation
 
 
-def let_go(stack: automation.Stack, names: Collection[str]) -> None:
+def allow_deletion(stack: automation.Stack, names: Collection[str]) -> None:
     """Let the next `up` delete the resources of these names, if the program no longer has them.
 
     Their protection goes; and so does the hook that drains a node before its end, which only a program that still has

@@ -46,7 +46,7 @@ class Replacement:
             lives = mine.cluster is not None and mine.cluster["peer_id"] in registered
             if lives and not force_living:
                 return self._only_copies_are_missing()
-            if not force_living and registered and not self.disk.trouble():
+            if not force_living and registered and not self.disk.diagnose():
                 raise OperatorError(
                     f"expected a node whose disk is lost, found that {self.disk.name} only does not answer and nothing "
                     "wrong with its disk: make up REFRESH=1 starts it, or says why it cannot. If it is to be given up "
@@ -57,7 +57,7 @@ class Replacement:
 
     def _only_copies_are_missing(self) -> list[Step]:
         """It is a member: nothing is wrong with it, or an earlier run was cut off before the copies were made."""
-        if not self.membership.seen.missing_copies():
+        if not self.membership.observers.missing_copies():
             raise OperatorError(
                 f"expected a node whose disk is lost, found that {self.disk.name} lives and that no copy is missing. "
                 "If it is to be given up all the same: --force-living"
@@ -77,10 +77,10 @@ class Replacement:
             Step(f"take {name} out of traffic", self._drain),
             Step(f"end {name} and give it an empty disk", self.disk.give_up),
             Step("wait for a leader among the others", membership.await_leader),
-            Step("wait until nothing hangs on its copies", lambda: membership.await_given_up({self.ordinal})),
+            Step("wait until nothing hangs on its copies", lambda: membership.await_unused({self.ordinal})),
             Step(
                 f"have the cluster forget who was at {SERVER_PREFIX}{self.ordinal}, and the copies there",
-                lambda: membership.forget({self.ordinal}, force=True),
+                lambda: membership.remove_peers({self.ordinal}, force=True),
             ),
         ]
 
@@ -101,7 +101,7 @@ class Replacement:
         ]
 
     def _make_copies(self, name: str) -> None:
-        move_replicas(self.running.peers(), name, self.running.goal(name), told=self.console.print)
+        move_replicas(self.running.peers(), name, self.running.placement_spec(name), on_progress=self.console.print)
 
     def _start(self) -> None:
         """As it is, if it is there; else as every `up` makes what is missing."""

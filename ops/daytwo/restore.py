@@ -105,7 +105,7 @@ def restore(running: Running, wanted: Restoration, console: Console) -> str:
     with plainly(f"restoring {wanted.target}"):
         _make(running, wanted)
         _fill(running, wanted, console)
-        move_replicas(running.peers(), wanted.target, running.goal(wanted.target), told=console.print)
+        move_replicas(running.peers(), wanted.target, running.placement_spec(wanted.target), on_progress=console.print)
         verified = _verify(running, wanted)
         running.living()[0].point_aliases(wanted.aliases)
     wanted.begun.unlink()

@@ -9,11 +9,12 @@ from typing import Any, Self
 
 from ops.stack import OperatorError
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
-from qdrant_admin.cluster_view import NodeView, active_peers, look
+from qdrant_admin.cluster_view import NodeView, active_peers, observe_nodes
 from qdrant_admin.collection.generations import draining_alias
 from qdrant_admin.nodes import Nodes
-from qdrant_admin.placement.moves import Goal, MovesStopped, plan_for
-from qdrant_admin.placement.observation import take_look
+from qdrant_admin.placement.moves import MovesStopped, plan_for
+from qdrant_admin.placement.observation import observe_placement
+from qdrant_admin.placement.plan import PlacementSpec
 from qdrant_admin.points.client import NodePoints
 from qdrant_admin.snapshots import SnapshotApi
 
@@ -45,8 +46,8 @@ class Running:
         """Copies that are declared and not there, or not Active, in the view of any of these nodes."""
         reasons: list[str] = []
         for name in self.living()[0].collections():
-            goal, look = self.goal(name), take_look(self.peers(), name)
-            reasons += [f"{name}: {reason}" for reason in look.left(plan_for(look, goal))]
+            spec, observation = self.placement_spec(name), observe_placement(self.peers(), name)
+            reasons += [f"{name}: {reason}" for reason in observation.remaining(plan_for(observation, spec))]
         return reasons
 
     def aliases_of(self, name: str) -> list[str]:
@@ -55,12 +56,12 @@ class Running:
         marks = {draining_alias(alias) for alias in known}
         return sorted(alias for alias, of in known.items() if of == name and alias not in marks)
 
-    def goal(self, name: str) -> Goal:
+    def placement_spec(self, name: str) -> PlacementSpec:
         """As many copies as the collection's parameters say; OperatorError when it is gone."""
         found = self.living()[0].collection(name)
         if found is None:
             raise OperatorError(f"expected a collection {name}, found none; see make status")
-        return Goal(factor=found["config"]["params"]["replication_factor"])
+        return PlacementSpec(factor=found["config"]["params"]["replication_factor"])
 
     def peers(self) -> Nodes:
         """All nodes, of which any can be asked for a change."""
@@ -72,7 +73,7 @@ class Running:
 
     def views(self) -> list[NodeView]:
         """What every node says now."""
-        return look([QdrantApi(url, self.api_key, timeout_seconds=5) for url in self.node_urls])
+        return observe_nodes([QdrantApi(url, self.api_key, timeout_seconds=5) for url in self.node_urls])
 
     def living(self) -> list[NodePoints]:
         """Clients of the nodes that answer as members of a cluster; OperatorError when none does."""

@@ -13,14 +13,14 @@ from ops import lifecycle
 from ops.balancer import out_of_traffic
 from ops.daytwo.membership import Membership, peers_at
 from ops.daytwo.node_disk import NodeDisk
-from ops.daytwo.protection import let_go
+from ops.daytwo.protection import allow_deletion
 from ops.daytwo.running import Running, plainly
 from ops.daytwo.steps import Step
 from ops.recorded_nodes import recorded_as
 from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs
-from qdrant_admin.placement.moves import Goal, move_replicas, plan_for
-from qdrant_admin.placement.observation import Look, take_look
-from qdrant_admin.placement.plan import Drop, ReplicaPlan
+from qdrant_admin.placement.moves import move_replicas, plan_for
+from qdrant_admin.placement.observation import PlacementObservation, observe_placement
+from qdrant_admin.placement.plan import Drop, PlacementSpec, ReplicaPlan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,19 +56,19 @@ class Scaling:
             called = {peer: f"{SERVER_PREFIX}{n}" for peer, n in peers_at(running.views(), range(self.now)).items()}
             called |= {-n: f"{SERVER_PREFIX}{n}" for n in range(self.now, self.nodes)}
             for name in sorted(self.running.living()[0].collections()):
-                look = take_look(running.peers(), name)
-                plan = self._plan(look, frozenset(leaving))
+                observation = observe_placement(running.peers(), name)
+                plan = self._plan(observation, frozenset(leaving))
                 self._refuse_unmet(name, plan)
                 for number, (shard, words) in enumerate(_words(plan, called), start=1):
-                    table.add_row(name, str(number), str(shard), str(_points(look, shard)), words)
+                    table.add_row(name, str(number), str(shard), str(_points(observation, shard)), words)
         return table
 
-    def _plan(self, look: Look, leaving: frozenset[int]) -> ReplicaPlan:
+    def _plan(self, observation: PlacementObservation, leaving: frozenset[int]) -> ReplicaPlan:
         coming = frozenset(-n for n in range(self.now, self.nodes))
-        return plan_for(replace(look, peers=look.peers | coming), self._goal(look.name, leaving))
+        return plan_for(replace(observation, peers=observation.peers | coming), self._spec(observation.name, leaving))
 
-    def _goal(self, name: str, leaving: frozenset[int]) -> Goal:
-        return replace(self.running.goal(name), leaving=leaving, rebalance=True)
+    def _spec(self, name: str, leaving: frozenset[int]) -> PlacementSpec:
+        return replace(self.running.placement_spec(name), leaving=leaving, rebalance=True)
 
     def _refuse_unmet(self, name: str, plan: ReplicaPlan) -> None:
         if plan.unmet:
@@ -109,7 +109,7 @@ class Scaling:
             Step(f"take {names} out of traffic", self._drain),
             Step(
                 f"have the cluster forget {names}, which it refuses while they hold a shard",
-                partial(staying.forget, self.leaving, force=False),
+                partial(staying.remove_peers, self.leaving, force=False),
             ),
         ]
 
@@ -122,7 +122,7 @@ class Scaling:
 
     def _move(self, running: Running, leaving: frozenset[int]) -> None:
         for name in sorted(running.living()[0].collections()):
-            move_replicas(running.peers(), name, self._goal(name, leaving), told=self.console.print)
+            move_replicas(running.peers(), name, self._spec(name, leaving), on_progress=self.console.print)
 
     def _empty(self) -> None:
         self._move(self.running, frozenset(self.registered()))
@@ -146,7 +146,7 @@ class Scaling:
 
     def _down_to(self) -> None:
         with only_one():
-            let_go(open_stack(self.files), recorded_as(self.leaving))
+            allow_deletion(open_stack(self.files), recorded_as(self.leaving))
         lifecycle.deploy(self.files, self.console, emptied=self.leaving)
 
 
@@ -164,6 +164,8 @@ def _words(plan: ReplicaPlan, called: dict[int, str]) -> Iterator[tuple[int, str
             yield step.shard, f"copy from {ends}"
 
 
-def _points(look: Look, shard: int) -> int:
-    counts = (s["points_count"] for view in look.answered for s in view["local_shards"] if s["shard_id"] == shard)
+def _points(observation: PlacementObservation, shard: int) -> int:
+    counts = (
+        s["points_count"] for view in observation.answered for s in view["local_shards"] if s["shard_id"] == shard
+    )
     return max(counts, default=0)

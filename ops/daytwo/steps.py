@@ -12,14 +12,14 @@ from ops.daytwo import progress_bars
 class Step:
     """What it says it does, and what does it."""
 
-    words: str
+    description: str
     do: Callable[[], object]
 
 
 def show(steps: Sequence[Step], console: Console) -> None:
     """The plan, a line for each step."""
     for number, step in enumerate(steps, start=1):
-        console.print(f"{number:2}. {step.words}")
+        console.print(f"{number:2}. {step.description}")
 
 
 def take(steps: Sequence[Step], console: Console) -> None:
@@ -27,7 +27,7 @@ def take(steps: Sequence[Step], console: Console) -> None:
     with progress_bars.of_steps(console) as bar:
         task = bar.add_task("", total=len(steps))
         for step in steps:
-            bar.update(task, description=step.words)
+            bar.update(task, description=step.description)
             step.do()
-            bar.console.print(f"[green]done[/green] {step.words}")
+            bar.console.print(f"[green]done[/green] {step.description}")
             bar.advance(task)

@@ -68,7 +68,7 @@ def refuse_unreadable_copies(running: Running) -> None:
 def verify(running: Running, name: str, ledger: list[Entry] | None, console: Console) -> Verdict:
     """Read every copy through its own node; OperatorError when a copy cannot be read."""
     with plainly("verifying"):
-        running.goal(name)  # there must be one of that name
+        running.placement_spec(name)  # there must be one of that name
         refuse_unreadable_copies(running)
         look = _against_each_other if ledger is None else _against(ledger)
         verdict = look(running.nodes, name, console)

@@ -11,7 +11,7 @@ from ops.daytwo.running import Running
 from proof.targets.docker_stack import OwnStack
 from proof.timeouts import until
 from qdrant_admin.api import QdrantApi
-from qdrant_admin.cluster_view import look
+from qdrant_admin.cluster_view import observe_nodes
 
 Heal = Callable[[], None]
 Fault = Callable[[OwnStack], Heal]
@@ -27,7 +27,7 @@ def nodes(stack: OwnStack) -> list[QdrantApi]:
 
 def leader(stack: OwnStack) -> int:
     """The ordinal of the node that leads, as a majority has it."""
-    views = [view.cluster for view in look(nodes(stack))]
+    views = [view.cluster for view in observe_nodes(nodes(stack))]
     led_by = [view["raft_info"]["leader"] for view in views if view]
     chosen = max(set(led_by), key=led_by.count)
     return next(n for n, view in enumerate(views) if view and view["peer_id"] == chosen)
@@ -111,7 +111,7 @@ def wiped_node(choose: Choice) -> Fault:
         lost.disk.give_up()
 
         def heal() -> None:
-            until(f"{lost.disk.name} to show that its disk is lost", lambda: bool(lost.disk.trouble()), SHOWN_SECONDS)
+            until(f"{lost.disk.name} to show that its disk is lost", lambda: bool(lost.disk.diagnose()), SHOWN_SECONDS)
             steps.take(lost.steps(), stack.console)
 
         return heal

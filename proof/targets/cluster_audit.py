@@ -7,7 +7,7 @@ from typing import Any
 
 from proof.traffic.vectors import fingerprint, signs
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
-from qdrant_admin.cluster_view import active_peers, look, unsettled
+from qdrant_admin.cluster_view import active_peers, observe_nodes, unsettled
 from qdrant_admin.nodes import Nodes
 from qdrant_admin.points.client import NodePoints
 from qdrant_admin.points.collection_points import PointsApi
@@ -37,7 +37,7 @@ class Cluster:
     def degraded_reasons(self) -> list[str]:
         """Why this is not one settled cluster with every replica Active on its declared peers; empty when it is."""
         nodes = [QdrantApi(url, self.api_key, timeout_seconds=3) for url in self.node_urls]
-        views = look(nodes)
+        views = observe_nodes(nodes)
         if reasons := unsettled(views):
             return reasons
         return [

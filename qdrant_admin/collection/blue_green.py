@@ -13,10 +13,10 @@ from qdrant_admin.collection.reindexing import ReindexClient, Reindexed
 from qdrant_admin.nodes import Nodes
 from qdrant_admin.points.collection_points import PAGE, PointsApi
 from qdrant_admin.points.copying import Copied, Fill, Takeover
+from qdrant_admin.progress import ProgressCallback
 
 PAUSE_SECONDS = 0.5
 PASSES = 5  # at most: under writers there is always one point more, and the passes after the switch make it good
-ProgressCallback = Callable[[str], None]
 
 
 def replace(

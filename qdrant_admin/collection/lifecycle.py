@@ -1,7 +1,7 @@
 """The life of a declared collection: made or adopted, changed or replaced, watched, dropped; without Pulumi."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
@@ -10,12 +10,13 @@ from qdrant_admin.collection import blue_green
 from qdrant_admin.collection.generations import Generations, generations
 from qdrant_admin.collection.params import Declared, change, creation, incompatibilities, seen
 from qdrant_admin.nodes import Nodes
-from qdrant_admin.placement.moves import Goal, Timeouts, move_replicas
+from qdrant_admin.placement.moves import Timeouts, move_replicas
+from qdrant_admin.placement.plan import PlacementSpec
+from qdrant_admin.progress import ProgressCallback
 
 PAUSE_SECONDS = 0.5
 CHANGE_SECONDS = 60
 ATTEMPTS = 3
-ProgressCallback = Callable[[str], None]
 
 
 def bring(
@@ -124,7 +125,7 @@ def converge(
         nodes.with_retries(lambda node: node.update_collection(name, body, CHANGE_SECONDS))
     _make_indexes(nodes, name, declared["payload_indexes"], have["payload_indexes"], forget_indexes)
     timeouts = Timeouts(timeout_seconds=declared["timeout_seconds"], stalled_seconds=declared["stalled_seconds"])
-    move_replicas(nodes, name, Goal(factor=declared["replication_factor"]), timeouts, told)
+    move_replicas(nodes, name, PlacementSpec(factor=declared["replication_factor"]), timeouts, told)
 
 
 def _prepare(nodes: Nodes, declared: Declared, name: str, told: ProgressCallback) -> None:

@@ -11,7 +11,7 @@ from qdrant_admin.placement.plan import Drop, ReplicaPlan, Step
 
 
 @dataclass(frozen=True, kw_only=True)
-class Look:
+class PlacementObservation:
     """`peers` are the cluster's members; `views` are by URL, None from a node that does not say."""
 
     name: str
@@ -46,7 +46,7 @@ class Look:
         return bool(self.answered) and all(replicas(view) == self.placed for view in self.answered)
 
     def progress(self) -> Any:
-        """Something that differs from that of an earlier look as long as anything moves."""
+        """Something that differs from that of an earlier observation as long as anything moves."""
         grown = [
             (view["peer_id"], shard["shard_id"], shard.get("points_count"))
             for view in self.answered
@@ -70,7 +70,7 @@ class Look:
             return True
         return all(active_peers(view, step.shard) & self.peers - {step.peer} for view in self.answered)
 
-    def left(self, plan: ReplicaPlan) -> list[str]:
+    def remaining(self, plan: ReplicaPlan) -> list[str]:
         """Why the replicas are not yet where the plan wants them, seen from every node; empty when they are."""
         return [*self._left(plan)]
 
@@ -84,11 +84,11 @@ class Look:
             yield f"shard {transfer['shard_id']} is being copied from peer {transfer['from']} to {transfer['to']}"
         for shard, peer in sorted(self.recovering):
             yield f"shard {shard} is {self.placed[shard][peer]} on peer {peer}"
-        yield from (f"still to {words(step)}" for step in plan.steps)
+        yield from (f"still to {describe(step)}" for step in plan.steps)
         yield from (*plan.waiting, *plan.unmet)
 
 
-def words(step: Step) -> str:
+def describe(step: Step) -> str:
     """A step as one would say it."""
     if isinstance(step, Drop):
         return f"drop shard {step.shard} from peer {step.peer}"
@@ -99,7 +99,7 @@ def _parts(step: Step) -> set[int]:
     return {step.peer} if isinstance(step, Drop) else {step.from_peer, step.to_peer}
 
 
-def take_look(nodes: Nodes, name: str) -> Look:
+def observe_placement(nodes: Nodes, name: str) -> PlacementObservation:
     """Ask for the members of the cluster, and every node for its view of the collection."""
     peers = nodes.first(lambda node: node.cluster())["peers"]
-    return Look(name=name, peers=frozenset(map(int, peers)), views=nodes.views(name))
+    return PlacementObservation(name=name, peers=frozenset(map(int, peers)), views=nodes.views(name))

@@ -31,16 +31,16 @@ Step = Replicate | Drop
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class PlacementSpec:
     """How many copies each shard should have, and where they may stand.
 
-    `peers` are the members of the cluster, `leaving` those of them to be emptied. `stuck` are replicas (shard, peer)
-    that do not recover by themselves; every other one that is not Active is left to Qdrant, which brings it back. With
-    `rebalance`, sound replicas move as well until no peer holds two more than another.
+    `peers` are the members of the cluster, as observed; `leaving` are those of them to be emptied. `stuck` are replicas
+    (shard, peer) that do not recover by themselves; every other one that is not Active is left to Qdrant, which
+    recovers it. With `rebalance`, Active replicas move as well until no peer holds two more than another.
     """
 
     factor: int
-    peers: frozenset[int]
+    peers: frozenset[int] = frozenset()
     leaving: frozenset[int] = frozenset()
     stuck: frozenset[tuple[int, int]] = frozenset()
     rebalance: bool = False
@@ -96,7 +96,7 @@ class _Choice:
         return max(0, serving - min(len(self.active), len(self.final)))
 
 
-def plan_replicas(placed: Placed, wanted: Wanted) -> ReplicaPlan:
+def plan_replicas(placed: Placed, wanted: PlacementSpec) -> ReplicaPlan:
     """The fewest transfers that give every shard its copies on distinct peers, the most endangered shard first.
 
     No step leaves a shard with fewer Active copies than it had or should have, whichever is less; where no peer may
@@ -124,7 +124,7 @@ def plan_replicas(placed: Placed, wanted: Wanted) -> ReplicaPlan:
     )
 
 
-def _lost(shard: int, replicas: Mapping[int, str], wanted: Wanted) -> frozenset[int]:
+def _lost(shard: int, replicas: Mapping[int, str], wanted: PlacementSpec) -> frozenset[int]:
     """The peers whose copy is nothing to build on: they are no more, or it does not recover."""
     stuck = {peer for peer, state in replicas.items() if state != "Active" and (shard, peer) in wanted.stuck}
     return frozenset(stuck | (replicas.keys() - wanted.peers))
@@ -153,7 +153,7 @@ def _waiting(shard: int, choice: _Choice) -> Iterator[str]:
         yield f"shard {shard} leaves peer {peer} when its copy on {recovering} has recovered"
 
 
-def _unmet(lost: list[int], wanted: Wanted) -> Iterator[str]:
+def _unmet(lost: list[int], wanted: PlacementSpec) -> Iterator[str]:
     if len(wanted.eligible) < wanted.factor:
         yield f"{wanted.factor} copies need as many peers, and only {len(wanted.eligible)} may hold any"
     for shard in lost:

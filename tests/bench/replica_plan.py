@@ -4,7 +4,7 @@ import random
 import statistics
 import time
 
-from qdrant_admin.placement.plan import Placed, Wanted, plan_replicas
+from qdrant_admin.placement.plan import Placed, PlacementSpec, plan_replicas
 
 COLLECTIONS, SHARDS, PEERS, FACTOR = 100, 12, 9, 3
 
@@ -22,7 +22,7 @@ def main() -> None:
         for _ in range(9):
             began = time.process_time()
             steps = sum(
-                len(plan_replicas(placed, Wanted(factor=FACTOR, peers=peers, rebalance=rebalance)).steps)
+                len(plan_replicas(placed, PlacementSpec(factor=FACTOR, peers=peers, rebalance=rebalance)).steps)
                 for placed in collections
             )
             seconds.append(time.process_time() - began)

@@ -7,7 +7,7 @@ import pytest
 
 from ops import deployment
 from ops.stack import open_stack, resources
-from providers.wire import whole
+from providers.wire import with_integers
 from qdrant_admin.api import QdrantApi
 from qdrant_admin.cluster_view import replicas
 from qdrant_admin.collection.lifecycle import bring
@@ -100,7 +100,7 @@ def test_other_shards_are_another_collection_behind_the_alias_and_nobody_notices
 
 
 def test_a_run_that_was_cut_off_at_the_switch_is_gone_on_with(stack: LiveStack) -> None:
-    wish = whole(state(stack)["outputs"]) | {"api_key": stack.outputs["qdrantApiKey"], "shard_number": 3}
+    wish = with_integers(state(stack)["outputs"]) | {"api_key": stack.outputs["qdrantApiKey"], "shard_number": 3}
 
     def cut_off(text: str) -> None:
         if "taking over" in text:

@@ -210,6 +210,6 @@ def test_a_node_whose_disk_is_lost_is_replaced_and_no_reader_notices(stack: Live
     assert len(set(running.views()[0].cluster["peers"]) - peers) == 1  # type: ignore[index]
     assert going.lost() == set()
     assert verify(running, stack.outputs["collection"], None, stack.console).findings == []
-    assert not lost.disk.trouble()
+    assert not lost.disk.diagnose()
     founding = stack.container("qdrant-1").exec_run(["test", "-e", "/qdrant/storage/may-found"])
     assert founding.exit_code == 1, "a node that was emptied may not found a cluster"

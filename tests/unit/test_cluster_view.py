@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from qdrant_admin.cluster_view import NodeView, founded_size, physical_factor, unsettled
-from qdrant_admin.settling import _reasons_at_first_start, _reasons_later
+from qdrant_admin.settling import unsettled_at_first_start, unsettled_members
 
 PEERS = (11, 12, 13)
 
@@ -53,7 +53,7 @@ def test_one_node_that_differs_unsettles_the_cluster(spoil: dict[str, Any], reas
     assert any(reason in found for found in unsettled(views))
 
 
-def test_a_silent_node_unsettles_the_cluster() -> None:
+def test_a_node_that_does_not_answer_unsettles_the_cluster() -> None:
     views = settled_views()
     views[1] = NodeView(url="n12", cluster=None, collections={})
     assert unsettled(views) == ["n12 does not answer"]
@@ -78,25 +78,25 @@ def test_a_transfer_under_way_unsettles_the_cluster() -> None:
     assert any("transfer" in found for found in unsettled(views))
 
 
-def test_the_first_node_of_a_cluster_that_lived_before_need_not_wait_for_a_majority() -> None:
+def test_the_first_node_of_an_existing_cluster_does_not_wait_for_a_majority() -> None:
     alone = [NodeView(url="n11", cluster=cluster(11, leader=None), collections={})]
     assert founded_size(alone) == 3
-    assert _reasons_at_first_start(alone) == []
+    assert unsettled_at_first_start(alone) == []
 
 
 def test_the_first_node_of_a_new_cluster_must_lead_itself() -> None:
     alone = [NodeView(url="n11", cluster=cluster(11, peers=(11,), leader=None), collections={})]
-    assert _reasons_at_first_start(alone) != []
+    assert unsettled_at_first_start(alone) != []
 
 
 def test_nodes_that_never_joined_are_not_waited_for_but_joined_ones_are() -> None:
     two = [NodeView(url=f"n{p}", cluster=cluster(p, peers=(11, 12)), collections={}) for p in (11, 12)]
     never = NodeView(url="n13", cluster=None, collections={})
-    assert _reasons_later([*two, never]) == []
-    assert _reasons_later([*settled_views()[:2], never]) == ["n13 does not answer"]
+    assert unsettled_members([*two, never]) == []
+    assert unsettled_members([*settled_views()[:2], never]) == ["n13 does not answer"]
 
 
-def test_a_collection_is_as_replicated_as_its_worst_shard_in_the_gloomiest_view() -> None:
+def test_a_collection_is_as_replicated_as_the_lowest_count_that_any_node_reports() -> None:
     views: dict[str, Any] = {f"n{p}": collection(p) for p in PEERS}
     assert physical_factor(views) == 2
     views["n13"] = collection(13, {(1, 13): "Initializing"})
@@ -109,7 +109,7 @@ def test_more_replicas_than_declared_are_no_better_than_fewer() -> None:
     assert physical_factor(views, declared=3) == 2
 
 
-def test_a_node_that_refuses_the_key_is_not_called_silent() -> None:
+def test_a_node_that_refuses_the_key_is_reported_with_its_answer() -> None:
     views = settled_views()
-    views[1] = NodeView(url="n12", cluster=None, collections={}, trouble="answers HTTP 401: no")
+    views[1] = NodeView(url="n12", cluster=None, collections={}, failure="answers HTTP 401: no")
     assert unsettled(views) == ["n12 answers HTTP 401: no"]

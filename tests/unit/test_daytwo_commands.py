@@ -13,7 +13,7 @@ from access.kubernetes import kube
 from cli import daytwo as commands
 from cli import entry
 from cli.__main__ import app
-from ops.daytwo.protection import let_go
+from ops.daytwo.protection import allow_deletion
 from ops.daytwo.verify import read_ledger
 from ops.paths import ROOT
 from ops.stack import OperatorError
@@ -30,7 +30,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeContents]:
         fake.add("docs", 30)
         found = {"qdrantNodeUrls": fake.urls, "qdrantApiKey": KEY, "collection": "docs"}
         monkeypatch.setattr(commands, "files_of", lambda _: None)
-        monkeypatch.setattr(commands, "found_of", lambda _: found)
+        monkeypatch.setattr(commands, "outputs_of", lambda _: found)
         yield fake
 
 
@@ -97,7 +97,7 @@ def test_only_what_is_given_up_is_let_go() -> None:
 
     state = SimpleNamespace(deployment={"resources": [resource("qdrant-2"), resource("qdrant-3")]})
     taken: list[Any] = []
-    let_go(SimpleNamespace(export_stack=lambda: state, import_stack=taken.append), ["qdrant-3"])  # type: ignore[arg-type]
+    allow_deletion(SimpleNamespace(export_stack=lambda: state, import_stack=taken.append), ["qdrant-3"])  # type: ignore[arg-type]
     kept, gone = taken[0].deployment["resources"]
     assert (kept["protect"], "resourceHooks" in kept) == (True, True)
     assert (gone["protect"], "resourceHooks" in gone) == (False, False)

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain, cycle, repeat
@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from access.kong import Sighting, Timeouts, look, watch
+from access.kong import RouteObservation, await_lasting, await_refused, observe_route
 from providers.guarded import GuardedProvider
+from tests.unit.fake_time import FakeTime
 
 Answer = tuple[int, Any, dict[str, str]]
 REFUSED: Answer = (401, {"message": "Unauthorized"}, {})
@@ -36,7 +37,7 @@ def kong(answers: Iterator[Answer]) -> Iterator[tuple[str, list[Any]]]:
             self.wfile.write(json.dumps(body).encode())
 
         def log_message(self, *_: Any) -> None:
-            """Nobody reads it."""
+            """Not read."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
@@ -47,89 +48,76 @@ def kong(answers: Iterator[Answer]) -> Iterator[tuple[str, list[Any]]]:
         server.server_close()
 
 
-class Clock:
-    """Time that passes only while somebody waits."""
+def refused_for(span_seconds: float, observations: Iterator[RouteObservation]) -> tuple[int, float]:
+    """How many observations it took, and how many seconds."""
+    time, taken = FakeTime(), 0
 
-    def __init__(self) -> None:
-        self.seconds = 0.0
+    def observe() -> RouteObservation:
+        nonlocal taken
+        taken += 1
+        return next(observations)
 
-    def now(self) -> float:
-        return self.seconds
-
-    def pause(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
-def monitoring_targets(sightings: Iterator[Sighting], timeouts: Timeouts) -> tuple[int, float]:
-    """How many looks it took, and how long."""
-    clock, looks = Clock(), 0
-
-    def see() -> Sighting:
-        nonlocal looks
-        looks += 1
-        return next(sightings)
-
-    watch(see, lambda seen: seen.refused, timeouts, clock.now, clock.pause)
-    return looks, clock.seconds
+    await_lasting(observe, lambda found: found.refused, span_seconds, expected="a refusal", clock=time.clock)
+    return taken, time.seconds
 
 
-def seen(answer: Answer) -> Sighting:
+def observed(answer: Answer) -> RouteObservation:
     status, body, headers = answer
-    return Sighting(status, str(body.get("message", body)), bool(headers))
+    return RouteObservation(status, str(body.get("message", body)), bool(headers))
 
 
 def test_the_gate_opens_after_refusals_that_outlast_a_workers_timer() -> None:
-    looks, seconds = monitoring_targets(repeat(seen(REFUSED)), Timeouts(span_seconds=11, looks=20))
-    assert looks >= 20
+    taken, seconds = refused_for(11, repeat(observed(REFUSED)))
+    assert taken >= 20
     assert seconds >= 11
 
 
-def test_one_open_worker_starts_the_watch_again() -> None:
-    sightings = chain(repeat(seen(REFUSED), 19), [seen(OPEN)], repeat(seen(REFUSED)))
-    looks, _ = monitoring_targets(sightings, Timeouts(span_seconds=2, looks=20))
-    assert looks >= 19 + 1 + 20
+def test_one_open_worker_starts_the_count_again() -> None:
+    observations = chain(repeat(observed(REFUSED), 19), [observed(OPEN)], repeat(observed(REFUSED)))
+    taken, _ = refused_for(2, observations)
+    assert taken >= 19 + 1 + 20
 
 
-def test_a_flood_makes_the_watch_longer_and_not_void() -> None:
-    flood = Sighting(429, "The upstream server responded with 429")
-    looks, _ = monitoring_targets(cycle([flood, flood, seen(REFUSED)]), Timeouts(span_seconds=2, looks=20))
-    assert looks >= 3 * 20
+def test_a_flood_makes_the_wait_longer_and_does_not_reset_it() -> None:
+    flood = RouteObservation(429, "The upstream server responded with 429")
+    taken, _ = refused_for(2, cycle([flood, flood, observed(REFUSED)]))
+    assert taken >= 3 * 20
 
 
 @pytest.mark.parametrize(
-    "sightings",
+    "observations",
     [
-        cycle([seen(REFUSED)] * 9 + [seen(OPEN)]),  # one worker of ten never loads the plugin
-        repeat(seen(REFUSED_BEHIND)),
-        repeat(seen(UNROUTED)),
-        repeat(Sighting(401, "No credentials found for given 'kid'")),
-        repeat(Sighting(None, "connection refused")),
-        repeat(Sighting(429, "The upstream server responded with 429")),
-        cycle([seen(REFUSED)] * 9 + [Sighting(429, "API rate limit exceeded")]),  # jwt let the tenth pass
+        cycle([observed(REFUSED)] * 9 + [observed(OPEN)]),  # one worker of ten never loads the plugin
+        repeat(observed(REFUSED_BEHIND)),
+        repeat(observed(UNROUTED)),
+        repeat(RouteObservation(401, "No credentials found for given 'kid'")),
+        repeat(RouteObservation(None, "connection refused")),
+        repeat(RouteObservation(429, "The upstream server responded with 429")),
+        cycle([observed(REFUSED)] * 9 + [RouteObservation(429, "API rate limit exceeded")]),  # jwt let the tenth pass
     ],
 )
-def test_the_gate_stays_shut_for_anything_but_kongs_own_refusal(sightings: Iterator[Sighting]) -> None:
-    with pytest.raises(TimeoutError, match="waited 60 s, last saw"):
-        monitoring_targets(sightings, Timeouts(span_seconds=3))
+def test_the_gate_stays_shut_for_anything_but_kongs_own_refusal(observations: Iterator[RouteObservation]) -> None:
+    with pytest.raises(TimeoutError, match="expected a refusal within 60 s, found"):
+        refused_for(3, observations)
 
 
-def test_kongs_refusal_is_distinguished_from_the_services() -> None:
+def test_a_refusal_by_kong_differs_from_one_by_the_service() -> None:
     with kong(iter([REFUSED, REFUSED_BEHIND, UNROUTED])) as (url, _):
-        sightings = [look(url, "/", {}) for _ in range(3)]
-    assert [(sighting.refused, sighting.unrouted) for sighting in sightings] == [
+        observations = [observe_route(url, "/", {}) for _ in range(3)]
+    assert [(observation.refused, observation.unrouted) for observation in observations] == [
         (True, False),
         (False, False),
         (False, True),
     ]
-    assert "from the service behind Kong" in str(sightings[1])
+    assert "from the service behind Kong" in str(observations[1])
 
 
-def test_a_silent_gateway_serves_nothing() -> None:
+def test_a_gateway_that_does_not_answer_serves_nothing() -> None:
     with kong(repeat(REFUSED)) as (url, _):
         pass
-    sighting = look(url, "/", {})
-    assert (sighting.status, sighting.unrouted, sighting.refused) == (None, True, False)
-    assert url in str(sighting)
+    observation = observe_route(url, "/", {})
+    assert (observation.status, observation.unrouted, observation.refused) == (None, True, False)
+    assert url in str(observation)
 
 
 def gate(url: str, **changes: Any) -> dict[str, Any]:
@@ -145,7 +133,7 @@ def gate(url: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def test_each_look_is_a_new_connection_that_asks_for_the_canary() -> None:
+def test_each_observation_is_a_new_connection_to_the_canary_route() -> None:
     with kong(repeat(REFUSED)) as (url, got):
         GuardedProvider().create(gate(url))
     assert len({address for _, _, address in got}) == len(got) >= 20
@@ -162,14 +150,10 @@ def test_the_secret_is_not_among_the_outputs() -> None:
         assert not GuardedProvider().diff("id", out, gate(url)).changes
 
 
-def test_an_open_service_is_an_error_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
-    impatient: Callable[..., None] = lambda see, wanted, timeouts: watch(  # noqa: E731
-        see, wanted, Timeouts(span_seconds=0.05, timeout_seconds=0.1)
-    )
-    monkeypatch.setattr("access.kong.watch", impatient)
+def test_an_open_service_is_an_error_that_says_what_to_do() -> None:
     with kong(repeat(OPEN)) as (url, _), pytest.raises(TimeoutError) as refusal:
-        GuardedProvider().create(gate(url))
-    for words in ("'rag-service'", url, "last saw 404", "/plugins", "same command again"):
+        await_refused(gate(url), FakeTime().clock)
+    for words in ("'rag-service'", url, "found 404", "/plugins", "same command again"):
         assert words in str(refusal.value)
 
 
@@ -177,7 +161,7 @@ def test_an_open_service_is_an_error_with_advice(monkeypatch: pytest.MonkeyPatch
     "change",
     [{"guards": {"service": "id-1", "plugins": ["id-9"]}}, {"public_paths": ["/new"]}, {"proxy_urls": ["http://b"]}],
 )
-def test_other_guards_are_looked_at_again(change: dict[str, Any]) -> None:
+def test_other_guards_are_observed_again(change: dict[str, Any]) -> None:
     assert GuardedProvider().diff("id", gate("http://a"), gate("http://a", **change)).changes
     assert not GuardedProvider().diff("id", gate("http://a"), gate("http://a", canary_secret="new")).changes
 

@@ -131,7 +131,7 @@ def end_often(cluster: Cluster) -> None:
 )
 def test_what_cannot_come_back_by_itself_is_said(cluster: Cluster, lose: Callable[[Cluster], None], said: str) -> None:
     lose(cluster)
-    assert disk(cluster).trouble() == said
+    assert disk(cluster).diagnose() == said
 
 
 def no_pod(cluster: Cluster) -> None:
@@ -157,7 +157,7 @@ def movable(cluster: Cluster) -> None:
 @pytest.mark.parametrize("happen", [no_pod, restarted, restarting, unasked, movable])
 def test_what_may_come_back_is_not_lost(cluster: Cluster, happen: Callable[[Cluster], None]) -> None:
     happen(cluster)
-    assert disk(cluster).trouble() == ""
+    assert disk(cluster).diagnose() == ""
 
 
 def test_a_disk_is_given_up_with_the_pod_that_uses_it(cluster: Cluster) -> None:

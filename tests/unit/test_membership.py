@@ -40,7 +40,7 @@ class Disk(DockerDisk):
 
     wrong: str = ""
 
-    def trouble(self) -> str:
+    def diagnose(self) -> str:
         return self.wrong
 
 
@@ -67,7 +67,7 @@ def scaling(fake: FakeContents, nodes: int, disk: Callable[..., NodeDisk] = Disk
 
 
 def words(planned: list[Step]) -> list[str]:
-    return [step.words for step in planned]
+    return [step.description for step in planned]
 
 
 def test_members_are_known_by_the_address_they_are_registered_at(fake: FakeContents) -> None:
@@ -76,7 +76,7 @@ def test_members_are_known_by_the_address_they_are_registered_at(fake: FakeConte
 
 def test_a_dead_node_is_forgotten_when_the_others_have_a_leader(fake: FakeContents) -> None:
     fake.deaf, fake.leaderless_looks, fake.removals_refused = {1}, 8, [500, 500]
-    Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
+    Membership(running=fake.running, staying=(0, 2)).remove_peers({1}, force=True)
     assert fake.removals == [(PEERS[1], True)]
 
 
@@ -86,7 +86,7 @@ def test_a_peer_that_is_never_forgotten_ends_in_qdrants_words(
     monkeypatch.setattr(membership, "TIMEOUT_SECONDS", 0.2)
     fake.deaf, fake.removals_refused = {1}, [500] * 10_000
     with pytest.raises(OperatorError, match="leader is not established"):
-        Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
+        Membership(running=fake.running, staying=(0, 2)).remove_peers({1}, force=True)
 
 
 def test_nobody_is_forgotten_while_the_others_have_no_leader(
@@ -95,13 +95,13 @@ def test_nobody_is_forgotten_while_the_others_have_no_leader(
     monkeypatch.setattr(membership, "TIMEOUT_SECONDS", 0.2)
     fake.deaf, fake.leaderless_looks = {1}, 10_000
     with pytest.raises(OperatorError, match="expected a leader of the nodes that stay"):
-        Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
+        Membership(running=fake.running, staying=(0, 2)).remove_peers({1}, force=True)
     assert fake.removals == []
 
 
 def test_a_leader_may_be_among_those_that_go_alive(fake: FakeContents) -> None:
     fake.collections.clear()
-    Membership(running=fake.running, staying=(1, 2)).forget({0}, force=False)  # node 0 leads
+    Membership(running=fake.running, staying=(1, 2)).remove_peers({0}, force=False)  # node 0 leads
     assert fake.removals == [(PEERS[0], False)]
 
 
@@ -148,7 +148,7 @@ def test_copies_that_are_counted_on_are_waited_for_until_they_are_given_up(
     all_of_it(state)
     clock.at_sleep = lambda: all_of_it("Dead") if len(clock.slept) == 3 else None
     fake.deaf = {1}
-    Membership(running=fake.running, staying=(0, 2)).await_given_up({1})
+    Membership(running=fake.running, staying=(0, 2)).await_unused({1})
     assert clock.slept == [1, 1, 1, membership.LAST_CALL_SECONDS]
 
 
@@ -159,28 +159,28 @@ def test_a_node_that_does_not_say_may_count_on_them(fake: FakeContents, clock: C
             on.update({node: "Dead" for node in on if node == 1})
 
     fake.deaf, clock.at_sleep = {0, 1, 2}, speak_again
-    Membership(running=fake.running, staying=(0, 2)).await_given_up({1})
+    Membership(running=fake.running, staying=(0, 2)).await_unused({1})
     assert clock.slept == [1, membership.LAST_CALL_SECONDS]
 
 
 def test_copies_that_nobody_calls_are_not_waited_for_for_ever(fake: FakeContents, clock: Clock) -> None:
     fake.deaf = {1}
-    Membership(running=fake.running, staying=(0, 2)).await_given_up({1})
+    Membership(running=fake.running, staying=(0, 2)).await_unused({1})
     assert clock.monotonic() == membership.UNUSED_SECONDS + membership.LAST_CALL_SECONDS
 
 
 def test_whoever_is_forgotten_already_is_not_waited_for(fake: FakeContents, clock: Clock) -> None:
     fake.deaf = {1}
     others = Membership(running=fake.running, staying=(0, 2))
-    others.forget({1}, force=True)
+    others.remove_peers({1}, force=True)
     clock.slept.clear()
-    others.await_given_up({1})
+    others.await_unused({1})
     assert clock.slept == []
 
 
 def test_without_force_a_peer_that_holds_shards_stays(fake: FakeContents) -> None:
     with pytest.raises(QdrantError, match="there are shards on it"):
-        Membership(running=fake.running, staying=(0, 1)).forget({2}, force=False)
+        Membership(running=fake.running, staying=(0, 1)).remove_peers({2}, force=False)
     assert fake.removals == []
 
 
@@ -225,7 +225,7 @@ def test_a_run_that_was_cut_off_after_the_node_joined_goes_on_with_its_copies(fa
 
 def test_a_run_that_was_cut_off_after_the_node_was_forgotten_goes_on(fake: FakeContents) -> None:
     fake.deaf = {1}
-    Membership(running=fake.running, staying=(0, 2)).forget({1}, force=True)
+    Membership(running=fake.running, staying=(0, 2)).remove_peers({1}, force=True)
     assert len(replacement(fake, wrong="").steps()) == 10
 
 
@@ -276,7 +276,7 @@ def test_fewer_nodes_than_copies_are_refused(fake: FakeContents) -> None:
 
 def test_a_run_that_was_cut_off_after_the_nodes_were_forgotten_asks_them_nothing(fake: FakeContents) -> None:
     fake.collections.clear()
-    Membership(running=fake.running, staying=(0, 1)).forget({2}, force=False)
+    Membership(running=fake.running, staying=(0, 1)).remove_peers({2}, force=False)
     fake.deaf = {2}
     assert words(scaling(fake, 2).steps())[0].startswith("end qdrant-2")
 

@@ -1,24 +1,11 @@
-"""Waiting: what ends it, what it says, and that no test of it takes time."""
+"""Waiting: what ends it, and what its error reports."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 
-from access.polling import Clock, NotYet, PollTimeout, poll, require, require_none
-
-
-class FakeTime:
-    """A clock that only a pause moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(now=lambda: self.seconds, sleep=self._sleep)
-
-    def _sleep(self, seconds: float) -> None:
-        self.seconds += seconds
+from access.polling import NotYet, PollTimeout, poll, require, require_none
+from tests.unit.fake_time import FakeTime
 
 
 def probe_of(*results: object) -> Callable[[], object]:
@@ -48,7 +35,7 @@ def test_one_failure_starts_the_count_of_consecutive_successes_again() -> None:
     assert time.seconds == 2.0
 
 
-def test_a_timeout_says_what_was_expected_what_was_found_and_what_to_do() -> None:
+def test_a_timeout_reports_what_was_expected_what_was_found_and_what_to_do() -> None:
     with pytest.raises(PollTimeout, match=r"^expected a pod within 3 s, found 2 of 3. Run it again$") as caught:
         poll(probe_of(NotYet("2 of 3")), 3, expected="a pod", advice="Run it again", clock=FakeTime().clock)
     assert caught.value.found == "2 of 3"
@@ -72,8 +59,8 @@ def test_the_probe_runs_once_more_after_the_time_is_over() -> None:
     assert poll(slow, 60, expected="x", clock=time.clock) == "done"
 
 
-def test_a_requirement_that_holds_is_silent_and_one_that_does_not_says_what_was_found() -> None:
-    require(True, "never said")
+def test_a_requirement_that_holds_raises_nothing_and_one_that_does_not_reports_what_was_found() -> None:
+    require(True, "never raised")
     require_none([])
     with pytest.raises(NotYet, match=r"^nothing$"):
         require(0, "nothing")

@@ -14,8 +14,8 @@ from providers.guarded import GuardedProvider
 from providers.one_shot import OneShotProvider
 from providers.settled import SettledProvider
 from providers.wire import ALIAS as COLLECTION_ALIAS
-from providers.wire import API_KEY, NODE_URLS, whole
-from qdrant_admin import nodes, settling
+from providers.wire import API_KEY, NODE_URLS, with_integers
+from qdrant_admin import nodes
 from qdrant_admin.api import NodeUnreachable
 from qdrant_admin.collection import lifecycle as collection_life
 from qdrant_admin.placement import moves as replica_moves
@@ -27,7 +27,7 @@ NOBODY = {"url": "http://127.0.0.1:1", "user": "operator", "password": "s3cret-o
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    for module in (collection_life, nodes, replica_moves, settling):
+    for module in (collection_life, nodes, replica_moves):
         monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
     with running_cluster() as cluster:
         yield cluster
@@ -64,7 +64,7 @@ SEEN = collection_inputs(["http://a"], physical_replication_factor=2, adopted=Fa
 def test_whole_numbers_are_whole_again_and_nothing_else_changes() -> None:
     props = {"size": 384.0, "span": 0.5, "on": True, "name": "docs", "urls": ["u"], "none": None, "already": 6}
     props |= {"hnsw": {"m": 32.0}, "many": [1.0]}
-    restored = whole(props)
+    restored = with_integers(props)
     assert restored == props
     assert [type(restored["hnsw"]["m"]), type(restored["many"][0])] == [int, int]
     assert [type(restored[key]) for key in ("size", "span", "on", "already")] == [int, float, bool, int]

@@ -5,24 +5,25 @@ from collections.abc import Iterator
 import pytest
 
 from qdrant_admin.nodes import Nodes
-from qdrant_admin.placement import moves as replica_moves
-from qdrant_admin.placement.moves import Goal, MovesStopped, Timeouts, move_replicas, plan_for
-from qdrant_admin.placement.observation import take_look
+from qdrant_admin.placement.moves import MovesStopped, move_replicas, plan_for
+from qdrant_admin.placement.observation import observe_placement
+from qdrant_admin.placement.plan import PlacementSpec
 from tests.unit.fake_qdrant import ENDLESS, FAILED, KEY, NAME, PEERS, FakeCluster, running_cluster
-
-HURRIED = Timeouts(timeout_seconds=120, stalled_seconds=0.3)
+from tests.unit.fake_time import FakeTime
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    monkeypatch.setattr(replica_moves, "PAUSE_SECONDS", 0.01)
+def cluster() -> Iterator[FakeCluster]:
     with running_cluster() as cluster:
         yield cluster
 
 
 def move(cluster: FakeCluster, factor: int = 2, leaving: frozenset[int] = frozenset()) -> int:
-    nodes = Nodes.at(cluster.urls, KEY)
-    return move_replicas(nodes, NAME, Goal(factor=factor, leaving=leaving), HURRIED)
+    return move_replicas(nodes(cluster), NAME, PlacementSpec(factor=factor, leaving=leaving))
+
+
+def nodes(cluster: FakeCluster) -> Nodes:
+    return Nodes.at(cluster.urls, KEY, FakeTime().clock)
 
 
 def placed(cluster: FakeCluster) -> dict[int, dict[int, str]]:
@@ -38,14 +39,14 @@ def asked(cluster: FakeCluster) -> list[str]:
     return [next(iter(body)) for _, _, body in cluster.changes]
 
 
-def test_what_stands_as_wanted_is_not_touched(cluster: FakeCluster) -> None:
+def test_a_collection_placed_as_specified_is_not_touched(cluster: FakeCluster) -> None:
     cluster.add()
     assert move(cluster) == 0
     assert cluster.changes == []
 
 
 @pytest.mark.parametrize(("there", "wanted"), [(1, 2), (1, 3), (2, 3), (3, 2), (3, 1)])
-def test_copies_are_made_and_dropped_until_there_are_as_many_as_wanted(
+def test_copies_are_made_and_dropped_until_there_are_as_many_as_specified(
     cluster: FakeCluster, there: int, wanted: int
 ) -> None:
     cluster.add(physical=there)
@@ -53,7 +54,7 @@ def test_copies_are_made_and_dropped_until_there_are_as_many_as_wanted(
     assert copies(cluster) == [wanted, wanted]
 
 
-def test_a_peer_is_emptied_without_a_shard_ever_standing_on_fewer_peers(cluster: FakeCluster) -> None:
+def test_a_peer_is_emptied_without_a_shard_ever_having_fewer_copies(cluster: FakeCluster) -> None:
     cluster.add()
     move(cluster, leaving=frozenset({PEERS[1]}))
     assert copies(cluster) == [2, 2]
@@ -61,12 +62,12 @@ def test_a_peer_is_emptied_without_a_shard_ever_standing_on_fewer_peers(cluster:
     assert asked(cluster) == ["replicate_shard"] * 2 + ["drop_replica"] * 2
 
 
-def test_each_step_is_told(cluster: FakeCluster) -> None:
+def test_each_step_is_reported(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
-    told: list[str] = []
-    move_replicas(Nodes.at(cluster.urls, KEY), NAME, Goal(factor=2), HURRIED, told.append)
-    assert len(told) == 2
-    assert told[0].startswith(f"{NAME}: copy shard 0 from peer")
+    reported: list[str] = []
+    move_replicas(nodes(cluster), NAME, PlacementSpec(factor=2), on_progress=reported.append)
+    assert len(reported) == 2
+    assert reported[0].startswith(f"{NAME}: copy shard 0 from peer")
 
 
 def test_a_new_leader_in_the_middle_is_waited_for(cluster: FakeCluster) -> None:
@@ -76,21 +77,21 @@ def test_a_new_leader_in_the_middle_is_waited_for(cluster: FakeCluster) -> None:
     assert copies(cluster) == [2, 2]
 
 
-def test_a_move_whose_answer_was_lost_is_not_made_twice(cluster: FakeCluster) -> None:
+def test_a_move_whose_response_was_lost_is_not_made_twice(cluster: FakeCluster) -> None:
     cluster.add(physical=3)
     cluster.moves_unheard = 1
-    move(cluster)  # the next node is asked, and says that there is no such copy: the look after it is what counts
+    move(cluster)  # the next node is asked, and reports no such copy: only the next observation counts
     assert copies(cluster) == [2, 2]
 
 
-def test_a_refusal_that_stays_is_told_in_qdrants_words(cluster: FakeCluster) -> None:
+def test_a_lasting_refusal_is_reported_in_qdrants_words(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
     cluster.moves_refused = [500] * 99
     with pytest.raises(MovesStopped, match=r"copy shard 0 .*leader is not established.* 3 times; .* goes on from here"):
         move(cluster)
 
 
-def test_a_transfer_that_never_ends_is_aborted_and_said(cluster: FakeCluster) -> None:
+def test_a_transfer_that_never_ends_is_aborted_and_reported(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
     cluster.transfer = ENDLESS
     with pytest.raises(MovesStopped, match=r"nothing has moved.*shard 0 is being copied .*aborted"):
@@ -99,21 +100,21 @@ def test_a_transfer_that_never_ends_is_aborted_and_said(cluster: FakeCluster) ->
     assert cluster.collections[NAME].transfers == []
 
 
-def test_an_aborted_transfer_is_made_good_by_the_next_run(cluster: FakeCluster) -> None:
-    test_a_transfer_that_never_ends_is_aborted_and_said(cluster)
+def test_the_next_run_repeats_an_aborted_transfer(cluster: FakeCluster) -> None:
+    test_a_transfer_that_never_ends_is_aborted_and_reported(cluster)
     cluster.transfer = "whole"
     move(cluster)
     assert copies(cluster) == [2, 2]
 
 
-def test_a_transfer_that_fails_every_time_is_said(cluster: FakeCluster) -> None:
+def test_a_transfer_that_fails_every_time_is_reported(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
     cluster.transfer = FAILED
     with pytest.raises(MovesStopped, match=r"copy shard 0 .* its copy did not become Active, 3 times"):
         move(cluster)
 
 
-def test_a_copy_that_recovers_is_waited_for_and_one_that_does_not_is_made_anew(cluster: FakeCluster) -> None:
+def test_a_recovering_copy_is_waited_for_and_a_stuck_one_is_made_anew(cluster: FakeCluster) -> None:
     cluster.add()
     placed(cluster)[0][PEERS[1]] = "Dead"
     cluster.looks_until_active = 9
@@ -123,7 +124,7 @@ def test_a_copy_that_recovers_is_waited_for_and_one_that_does_not_is_made_anew(c
     assert copies(cluster) == [2, 2]
 
 
-def test_a_silent_node_is_named_and_its_copies_are_let_be(cluster: FakeCluster) -> None:
+def test_a_node_that_does_not_answer_is_named_and_its_copies_are_kept(cluster: FakeCluster) -> None:
     cluster.add()
     before = {shard: dict(on) for shard, on in placed(cluster).items()}
     cluster.down = {2}
@@ -132,7 +133,7 @@ def test_a_silent_node_is_named_and_its_copies_are_let_be(cluster: FakeCluster) 
     assert placed(cluster) == before
 
 
-def test_the_last_copy_that_serves_is_never_dropped_whatever_one_node_believes(cluster: FakeCluster) -> None:
+def test_a_copy_that_one_node_takes_for_the_last_active_one_is_never_dropped(cluster: FakeCluster) -> None:
     cluster.add(physical=2)
     cluster.believed[2] = {0: {PEERS[0]: "Active", PEERS[1]: "Dead"}}
     with pytest.raises(MovesStopped, match="do not agree"):
@@ -140,29 +141,29 @@ def test_the_last_copy_that_serves_is_never_dropped_whatever_one_node_believes(c
     assert asked(cluster) == []
 
 
-def test_more_copies_than_peers_cannot_be_and_that_is_said(cluster: FakeCluster) -> None:
+def test_more_copies_than_peers_are_an_error(cluster: FakeCluster) -> None:
     cluster.add(physical=3)
     with pytest.raises(MovesStopped, match="4 copies need as many peers, and only 3"):
         move(cluster, 4)
 
 
-def test_an_interrupted_run_goes_on_where_it_was(cluster: FakeCluster) -> None:
+def test_the_next_run_resumes_an_interrupted_one(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
-    nodes, told = Nodes.at(cluster.urls, KEY), []
+    reported = []
 
     def interrupt(step: str) -> None:
-        told.append(step)
-        if len(told) == 2:
+        reported.append(step)
+        if len(reported) == 2:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        move_replicas(nodes, NAME, Goal(factor=2), HURRIED, interrupt)
+        move_replicas(nodes(cluster), NAME, PlacementSpec(factor=2), on_progress=interrupt)
     assert move(cluster) == 1
     assert copies(cluster) == [2, 2]
 
 
 def test_a_dry_run_shows_the_steps_and_takes_none(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
-    plan = plan_for(take_look(Nodes.at(cluster.urls, KEY), NAME), Goal(factor=3))
+    plan = plan_for(observe_placement(nodes(cluster), NAME), PlacementSpec(factor=3))
     assert len(plan.steps) == 4
     assert cluster.changes == []

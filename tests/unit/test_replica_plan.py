@@ -8,14 +8,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from qdrant_admin.placement.plan import Drop, Placed, ReplicaPlan, Replicate, Step, Wanted, plan_replicas
+from qdrant_admin.placement.plan import Drop, Placed, PlacementSpec, ReplicaPlan, Replicate, Step, plan_replicas
 
 STATES = ["Active", "Active", "Active", "Dead", "Partial", "Initializing"]
 Cluster = dict[int, dict[int, str]]
+Case = tuple[Placed, PlacementSpec]
 
 
 @st.composite
-def clusters(draw: st.DrawFn, peers: int = 6, shards: int = 6) -> tuple[Placed, Wanted]:
+def clusters(draw: st.DrawFn, peers: int = 6, shards: int = 6) -> Case:
     """Replicas anywhere in any state, on members, leaving peers and peers that are no more."""
     known = draw(st.integers(1, peers))
     members = frozenset(range(1, known + 1))
@@ -26,7 +27,7 @@ def clusters(draw: st.DrawFn, peers: int = 6, shards: int = 6) -> tuple[Placed, 
         )
     )
     replicas = [(shard, peer) for shard, on in placed.items() for peer in on]
-    wanted = Wanted(
+    wanted = PlacementSpec(
         factor=draw(st.integers(1, 4)),
         peers=members,
         leaving=frozenset(draw(st.sets(st.sampled_from(sorted(members)), max_size=known))),
@@ -51,7 +52,7 @@ def follow(placed: Placed, steps: tuple[Step, ...]) -> Iterator[Cluster]:
         yield {shard: dict(on) for shard, on in cluster.items()}
 
 
-def settle(placed: Placed, wanted: Wanted) -> Cluster:
+def settle(placed: Placed, wanted: PlacementSpec) -> Cluster:
     """What comes of planning until nothing is left to do, while Qdrant brings back what recovers by itself."""
     for _ in range(3):
         *_, placed = follow(placed, plan_replicas(placed, wanted).steps)
@@ -65,11 +66,11 @@ def active(on: dict[int, str]) -> int:
     return sum(state == "Active" for state in on.values())
 
 
-def with_a_source(placed: Placed, wanted: Wanted) -> set[int]:
+def with_a_source(placed: Placed, wanted: PlacementSpec) -> set[int]:
     return {n for n, on in placed.items() if any(p in wanted.peers and s == "Active" for p, s in on.items())}
 
 
-def to_place(placed: Placed, wanted: Wanted) -> set[int]:
+def to_place(placed: Placed, wanted: PlacementSpec) -> set[int]:
     return with_a_source(placed, wanted) if wanted.eligible else set()
 
 
@@ -77,7 +78,7 @@ def transfers(plan: ReplicaPlan) -> int:
     return sum(isinstance(step, Replicate) for step in plan.steps)
 
 
-def load_of(cluster: Cluster, wanted: Wanted, shards: set[int]) -> Counter[int]:
+def load_of(cluster: Cluster, wanted: PlacementSpec, shards: set[int]) -> Counter[int]:
     load = Counter(dict.fromkeys(wanted.eligible, 0))
     load.update(peer for shard in shards for peer in cluster[shard] if peer in wanted.eligible)
     return load
@@ -85,7 +86,7 @@ def load_of(cluster: Cluster, wanted: Wanted, shards: set[int]) -> Counter[int]:
 
 @given(clusters())
 def test_no_step_leaves_a_shard_with_fewer_active_copies_than_it_had_or_should_have(
-    case: tuple[Placed, Wanted],
+    case: Case,
 ) -> None:
     placed, wanted = case
     plan = plan_replicas(placed, wanted)
@@ -99,7 +100,9 @@ def test_no_step_leaves_a_shard_with_fewer_active_copies_than_it_had_or_should_h
 
 
 @given(clusters())
-def test_every_shard_that_can_be_copied_ends_with_its_copies_where_they_may_stand(case: tuple[Placed, Wanted]) -> None:
+def test_every_shard_that_can_be_copied_ends_with_its_copies_where_they_may_stand(
+    case: Case,
+) -> None:
     placed, wanted = case
     end = settle(placed, wanted)
     for shard, on in end.items():
@@ -111,7 +114,7 @@ def test_every_shard_that_can_be_copied_ends_with_its_copies_where_they_may_stan
 
 
 @given(clusters())
-def test_what_cannot_be_reached_is_said(case: tuple[Placed, Wanted]) -> None:
+def test_what_cannot_be_reached_is_said(case: Case) -> None:
     placed, wanted = case
     plan = plan_replicas(placed, wanted)
     hopeless = len(placed) - len(with_a_source(placed, wanted))
@@ -119,13 +122,13 @@ def test_what_cannot_be_reached_is_said(case: tuple[Placed, Wanted]) -> None:
 
 
 @given(clusters())
-def test_a_cluster_that_is_as_wanted_is_left_alone(case: tuple[Placed, Wanted]) -> None:
+def test_a_cluster_that_is_as_wanted_is_left_alone(case: Case) -> None:
     placed, wanted = case
     assert plan_replicas(settle(placed, wanted), wanted).steps == ()
 
 
 @given(clusters())
-def test_peers_end_even_when_sound_copies_may_move_and_else_it_is_said(case: tuple[Placed, Wanted]) -> None:
+def test_peers_end_even_when_sound_copies_may_move_and_else_it_is_said(case: Case) -> None:
     placed, wanted = case
     plan, end = plan_replicas(placed, wanted), settle(placed, wanted)
     load = load_of(end, wanted, to_place(placed, wanted)).values()
@@ -135,8 +138,10 @@ def test_peers_end_even_when_sound_copies_may_move_and_else_it_is_said(case: tup
 
 
 @given(clusters(peers=4, shards=3))
-@example(({0: {1: "Active"}, 1: {2: "Active"}}, Wanted(factor=2, peers=frozenset({1, 2, 3}))))
-def test_no_plan_with_as_few_transfers_is_more_even_and_no_even_one_has_fewer(case: tuple[Placed, Wanted]) -> None:
+@example(({0: {1: "Active"}, 1: {2: "Active"}}, PlacementSpec(factor=2, peers=frozenset({1, 2, 3}))))
+def test_no_plan_with_as_few_transfers_is_more_even_and_no_even_one_has_fewer(
+    case: Case,
+) -> None:
     """Against every placement there is."""
     placed, wanted = case
     shards = to_place(placed, wanted)
@@ -149,11 +154,13 @@ def test_no_plan_with_as_few_transfers_is_more_even_and_no_even_one_has_fewer(ca
     assert _cost({shard: tuple(end[shard]) for shard in shards}, sound, placed, wanted) == best
 
 
-def _sound(shard: int, on: Mapping[int, str], wanted: Wanted) -> set[int]:
+def _sound(shard: int, on: Mapping[int, str], wanted: PlacementSpec) -> set[int]:
     return {p for p, s in on.items() if p in wanted.peers and (s == "Active" or (shard, p) not in wanted.stuck)}
 
 
-def _cost(ends: dict[int, tuple[int, ...]], sound: dict[int, set[int]], placed: Placed, wanted: Wanted) -> list[int]:
+def _cost(
+    ends: dict[int, tuple[int, ...]], sound: dict[int, set[int]], placed: Placed, wanted: PlacementSpec
+) -> list[int]:
     """What matters, most important first: even (if asked for), transfers, serving copies given up, unevenness."""
     load = Counter(dict.fromkeys(wanted.eligible, 0))
     load.update(peer for on in ends.values() for peer in on)
@@ -166,19 +173,19 @@ def _cost(ends: dict[int, tuple[int, ...]], sound: dict[int, set[int]], placed: 
     return [int(wanted.rebalance and gap > 1), copied, given_up, squares]
 
 
-COUNTS_ON_A_COPY_THAT_RECOVERS: tuple[Placed, Wanted] = (
+COUNTS_ON_A_COPY_THAT_RECOVERS: Case = (
     {
         0: {1: "Active", 2: "Active", 3: "Active"},
         1: {1: "Active", 2: "Active", 3: "Active", 4: "Dead"},
         2: {1: "Active", 2: "Active"},
     },
-    Wanted(factor=1, peers=frozenset({1, 2, 3, 4}), leaving=frozenset({1}), rebalance=True),
+    PlacementSpec(factor=1, peers=frozenset({1, 2, 3, 4}), leaving=frozenset({1}), rebalance=True),
 )
 
 
 @given(clusters())
 @example(COUNTS_ON_A_COPY_THAT_RECOVERS)
-def test_planning_again_after_every_step_ends_as_soon(case: tuple[Placed, Wanted]) -> None:
+def test_planning_again_after_every_step_ends_as_soon(case: Case) -> None:
     placed, wanted = case
     plan = plan_replicas(placed, wanted)
     left = len(plan.steps)
@@ -193,8 +200,8 @@ def spread(shards: int, factor: int, peers: int) -> Cluster:
     return {n: {1 + (n * factor + c) % peers: "Active" for c in range(factor)} for n in range(shards)}
 
 
-def wanted(factor: int, peers: int = 3, **more: object) -> Wanted:
-    return Wanted(factor=factor, peers=frozenset(range(1, peers + 1)), **more)  # type: ignore[arg-type]
+def wanted(factor: int, peers: int = 3, **more: object) -> PlacementSpec:
+    return PlacementSpec(factor=factor, peers=frozenset(range(1, peers + 1)), **more)  # type: ignore[arg-type]
 
 
 def test_a_dead_copy_of_a_living_node_is_left_to_recover() -> None:

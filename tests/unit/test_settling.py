@@ -1,4 +1,4 @@
-"""The gate between two nodes opens for a cluster that stays settled, asks whom it must, and gives the traffic back."""
+"""The gate between two nodes opens for a cluster that stays settled, and gives the node its traffic back."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from qdrant_admin import settling
 from qdrant_admin.settling import wait_until_settled
 from tests.unit.fake_qdrant import KEY, Collection, FakeCluster, running_cluster
+from tests.unit.fake_time import FakeTime
 from tests.unit.served import Answer, Asked, served
 
 OPERATOR = "Basic b3BlcmF0b3I6c2VjcmV0"  # operator:secret
@@ -43,15 +43,14 @@ def balancer() -> Iterator[FakeBalancer]:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    monkeypatch.setattr(settling, "PAUSE_SECONDS", 0)
+def cluster() -> Iterator[FakeCluster]:
     with running_cluster() as cluster:
         cluster.add()
         yield cluster
 
 
 def gate(cluster: FakeCluster, balancer: FakeBalancer, ordinal: int = 2, **changes: Any) -> dict[str, Any]:
-    """The inputs of a ClusterSettled, with no patience at all."""
+    """The inputs of a ClusterSettled that does not wait."""
     return {
         "ordinal": ordinal,
         "node_urls": cluster.urls,
@@ -61,29 +60,30 @@ def gate(cluster: FakeCluster, balancer: FakeBalancer, ordinal: int = 2, **chang
     } | changes
 
 
-def test_three_calm_looks_in_a_row_open_the_gate_and_give_the_node_its_traffic(
+def settle(gate: dict[str, Any], **how: Any) -> None:
+    wait_until_settled(gate, clock=FakeTime().clock, **how)
+
+
+def test_three_settled_observations_in_a_row_open_the_gate_and_give_the_node_its_traffic(
     cluster: FakeCluster, balancer: FakeBalancer
 ) -> None:
-    wait_until_settled(gate(cluster, balancer, ordinal=1), first_start=False)
+    settle(gate(cluster, balancer, ordinal=1), first_start=False)
     assert cluster.looks == {0: 3, 1: 3, 2: 3}
     assert balancer.actions == {f"s=qdrant-1&action=ready&b={backend}" for backend in ("qdrant_http", "qdrant_grpc")}
 
 
 @pytest.mark.parametrize(("flaps", "looks"), [({3}, 6), ({1, 3, 5}, 8)])
-def test_a_flap_makes_the_count_begin_again(
+def test_a_flap_starts_the_count_again(
     cluster: FakeCluster, balancer: FakeBalancer, flaps: set[int], looks: int
 ) -> None:
     cluster.unsettled_looks = flaps
-    wait_until_settled(gate(cluster, balancer, timeout_seconds=30), first_start=False)
+    settle(gate(cluster, balancer, timeout_seconds=30), first_start=False)
     assert cluster.looks[0] == looks
 
 
-def test_one_look_would_not_have_seen_the_flap(
-    cluster: FakeCluster, balancer: FakeBalancer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settling, "LOOKS", 1)
+def test_one_observation_would_miss_the_flap(cluster: FakeCluster, balancer: FakeBalancer) -> None:
     cluster.unsettled_looks = {3}
-    wait_until_settled(gate(cluster, balancer), first_start=False)
+    settle(gate(cluster, balancer), first_start=False, observations=1)
     assert cluster.looks[0] == 1
 
 
@@ -96,23 +96,23 @@ def test_one_look_would_not_have_seen_the_flap(
         ({"collections": {"docs": DEAD}}, "docs: shard 0 is Dead on peer 12"),
     ],
 )
-def test_a_cluster_that_does_not_settle_is_told_by_its_reasons_and_gets_no_traffic(
+def test_a_cluster_that_does_not_settle_is_reported_with_its_reasons_and_its_node_gets_no_traffic(
     cluster: FakeCluster, balancer: FakeBalancer, spoil: dict[str, Any], reason: str
 ) -> None:
     for fact, value in spoil.items():
         setattr(cluster, fact, value)
-    with pytest.raises(TimeoutError, match=reason) as given_up:
-        wait_until_settled(gate(cluster, balancer), first_start=False)
-    assert "look at the nodes' logs, then run the same command again" in str(given_up.value)
+    with pytest.raises(TimeoutError, match=reason) as timeout:
+        settle(gate(cluster, balancer), first_start=False)
+    assert "look at the nodes' logs, then run the same command again" in str(timeout.value)
     assert balancer.actions == set()
 
 
 @pytest.mark.parametrize(("ordinal", "asked"), [(0, {0: 3, 1: 0, 2: 0}), (1, {0: 3, 1: 3, 2: 0})])
-def test_at_its_first_start_a_node_waits_for_nobody_behind_it(
+def test_at_its_first_start_a_node_does_not_wait_for_nodes_behind_it(
     cluster: FakeCluster, balancer: FakeBalancer, ordinal: int, asked: dict[int, int]
 ) -> None:
     cluster.joined = ordinal + 1
-    wait_until_settled(gate(cluster, balancer, ordinal), first_start=True)
+    settle(gate(cluster, balancer, ordinal), first_start=True)
     assert cluster.looks == asked
 
 
@@ -124,27 +124,27 @@ def test_at_its_first_start_a_node_must_have_joined(
     cluster.joined = ordinal
     cluster.down = {ordinal} if silent else set()
     with pytest.raises(TimeoutError):
-        wait_until_settled(gate(cluster, balancer, ordinal), first_start=True)
+        settle(gate(cluster, balancer, ordinal), first_start=True)
 
 
 def test_a_replaced_node_waits_for_all_that_ever_joined_and_for_no_others(
     cluster: FakeCluster, balancer: FakeBalancer
 ) -> None:
     cluster.joined, cluster.down = 2, {2}
-    wait_until_settled(gate(cluster, balancer, ordinal=0), first_start=False)
+    settle(gate(cluster, balancer, ordinal=0), first_start=False)
     cluster.down = {1, 2}
     with pytest.raises(TimeoutError, match=cluster.urls[1]):
-        wait_until_settled(gate(cluster, balancer, ordinal=0), first_start=False)
+        settle(gate(cluster, balancer, ordinal=0), first_start=False)
 
 
-def test_a_balancer_that_is_not_there_yet_is_no_hindrance(cluster: FakeCluster) -> None:
+def test_a_balancer_that_is_not_started_yet_is_skipped(cluster: FakeCluster) -> None:
     with served(FakeBalancer().answer) as url:
         pass
-    wait_until_settled(gate(cluster, FakeBalancer(url=url)), first_start=False)
+    settle(gate(cluster, FakeBalancer(url=url)), first_start=False)
 
 
-def test_a_balancer_that_refuses_is_not_passed_over(cluster: FakeCluster, balancer: FakeBalancer) -> None:
+def test_a_balancer_that_refuses_is_an_error(cluster: FakeCluster, balancer: FakeBalancer) -> None:
     closed = gate(cluster, balancer)
     closed["balancer"]["password"] = "wrong"
     with pytest.raises(RuntimeError, match="check its stats password"):
-        wait_until_settled(closed, first_start=False)
+        settle(closed, first_start=False)
