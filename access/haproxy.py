@@ -10,7 +10,7 @@ from access.kubernetes.tunnel import local
 
 
 class BalancerUnreachable(Exception):
-    """Nothing answers at the balancer's address: it sends no traffic to anyone either."""
+    """Nothing answers at the balancer's address: it sends traffic to no node either."""
 
 
 class BalancerApi:
