@@ -88,7 +88,7 @@ class QdrantApi:
         self.call("POST", path, {"actions": actions}, 2 * CONSENSUS_SECONDS)
 
     def replicate_shard(self, name: str, shard: int, from_peer: int, to_peer: int) -> None:
-        """Start copying a shard to a peer that has none of it; only the view of the collection shows whether it ended."""
+        """Start copying a shard to a peer that has none of it; only a later view shows whether it ended."""
         ends = {"shard_id": shard, "from_peer_id": from_peer, "to_peer_id": to_peer}
         self._move(name, {"replicate_shard": ends})
 

@@ -18,6 +18,8 @@ from ops.daytwo.steps import Step
 from ops.stack import OperatorError, StackFiles, only_one
 from qdrant_admin.placement.moves import move_replicas
 
+FORCE = "To replace it all the same: FORCE_LIVING=1"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Replacement:
@@ -50,8 +52,7 @@ class Replacement:
             if not force_living and registered and not self.disk.diagnose():
                 raise OperatorError(
                     f"expected a node whose disk is lost, found that {self.disk.name} only does not answer and nothing "
-                    "wrong with its disk: make up REFRESH=1 starts it, or says why it cannot. To give it up "
-                    "all the same: FORCE_LIVING=1"
+                    f"wrong with its disk: make up REFRESH=1 starts it, or reports why it cannot. {FORCE}"
                 )
             self._refuse_last_copies(set(registered))
         return [*self._empty_and_remove(), *self._join_and_copy()]
@@ -61,7 +62,7 @@ class Replacement:
         if not self.membership.observers.missing_copies():
             raise OperatorError(
                 f"expected a node whose disk is lost, found that {self.disk.name} lives and that no copy is missing. "
-                "If it is to be given up all the same: --force-living"
+                f"{FORCE}"
             )
         return self._copy()
 

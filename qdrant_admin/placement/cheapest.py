@@ -1,9 +1,9 @@
 """Which peers are to hold each shard's copies: a min-cost flow of copies to peers, by cancelling negative cycles; pure.
 
-The residual graph has the peers as nodes, and an edge for each copy that could move from one peer to another. A negative
-cycle is a set of moves that lowers the cost and leaves the load of every peer as it is; a node OUTSIDE, joined to every
-peer, makes cycles also of moves that change the load. A placement without a negative cycle has the least cost (M. Klein,
-"A primal method for minimal cost flows", 1967).
+The residual graph has the peers as nodes, and an edge for each copy that could move from one peer to another. A
+negative cycle is a set of moves that lowers the cost and leaves the load of every peer as it is; a node OUTSIDE, joined
+to every peer, makes cycles also of moves that change the load. A placement without a negative cycle has the least cost
+(M. Klein, "A primal method for minimal cost flows", 1967).
 
 A step towards the cheapest placement lowers its remaining cost by at least as much as that of any other placement. So
 it stays a cheapest one, and planning again after each step ends with one as good.
