@@ -1,4 +1,4 @@
-"""Running one container to its end on the local Docker engine; what a one-shot does, without Pulumi."""
+"""Running one container to its end on the local Docker engine; what `OneShot` does, without Pulumi."""
 
 import io
 import tarfile
@@ -9,11 +9,11 @@ import docker
 import requests
 
 TIMEOUT_SECONDS = 600
-LABEL = "rag-platform"  # on all that a stack makes; its value is the stack's prefix
+LABEL = "rag-platform"  # of every object of a stack; its value is the stack's prefix
 
 
 def of_stack(prefix: str) -> dict[str, str]:
-    """The engine's filter for what the stack of that prefix has made."""
+    """The engine's filter for the objects of the stack with that prefix."""
     return {"label": f"{LABEL}={prefix}"}
 
 
@@ -44,14 +44,14 @@ def await_end(container: Any, name: str) -> None:
     """Start it, and return when it exited 0; RuntimeError with the end of its log when it did not."""
     container.start()
     if status := _status(container):
-        said = container.logs(tail=10).decode(errors="replace").strip()
+        log = container.logs(tail=10).decode(errors="replace").strip()
         raise RuntimeError(
-            f"expected {name} to end with 0, found {status}: {said}. Mend what it says and run the same command again"
+            f"expected {name} to end with 0, found {status}: {log}. Mend that and run the same command again"
         )
 
 
 def _status(container: Any) -> int | str:
-    """The exit code, or what to say in its place when there is none after `PATIENCE_SECONDS`."""
+    """The exit code, or the reason why there is none."""
     try:
         return int(container.wait(timeout=TIMEOUT_SECONDS)["StatusCode"])
     except requests.RequestException:

@@ -2,15 +2,16 @@
 
 import csv
 import io
-import time
+from contextlib import suppress
 
 import requests
 
 from access.kubernetes.tunnel import local
+from access.polling import PollTimeout, poll, require
 
 
 class BalancerUnreachable(Exception):
-    """Nothing answers at the balancer's address: it sends no traffic to anyone either."""
+    """Nothing answers at the balancer's address: it sends traffic to no node either."""
 
 
 class BalancerApi:
@@ -24,9 +25,9 @@ class BalancerApi:
     def drain(self, server: str, timeout_seconds: float = 5) -> int:
         """Give the server no new request, let those under way end, then cut it off; returns how many were cut."""
         self._set(server, "drain")
-        deadline = time.monotonic() + timeout_seconds
-        while (busy := self._sessions(server)) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        with suppress(PollTimeout):
+            poll(lambda: self._require_idle(server), timeout_seconds, expected="no session", interval_seconds=0.1)
+        busy = self._sessions(server)
         self._set(server, "maint")
         self._set(server, "shutdown")
         return busy
@@ -38,6 +39,9 @@ class BalancerApi:
     def states(self, server: str) -> dict[str, str]:
         """Backend -> state of the server, as HAProxy names it (UP, DRAIN, MAINT, DOWN, …)."""
         return {row["# pxname"]: row["status"] for row in self._rows(server)}
+
+    def _require_idle(self, server: str) -> None:
+        require(not self._sessions(server), "sessions")
 
     def _sessions(self, server: str) -> int:
         return sum(int(row["scur"] or 0) for row in self._rows(server))

@@ -25,11 +25,11 @@ def replace_node(
     node: int,
     stack: Stack = "dev",
     *,
-    force_living: Annotated[bool, typer.Option(help="even if it lives, or its volume is whole")] = False,
+    force_living: Annotated[bool, typer.Option(help="even if it is alive, or its volume is intact")] = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Replace a node whose disk is lost, and make every copy again that it held."""
+    """Replace a node whose disk is lost, and create every copy again that it held."""
     files = files_of(stack)
     if not dry_run:
         confirm.ask(files.settings(), files.parts, "Replace a node of the stack in", agreed=yes)
@@ -42,12 +42,12 @@ def replace_node(
     planned = replacement.steps(force_living=force_living)
     _show_or_take(planned, "replacing the node", dry_run=dry_run)
     if not dry_run:
-        console.print(f"{disk.name} is a member again; every shard has all its copies, Active, from every node's view")
+        console.print(f"{disk.name} is a member again; every node reports all copies of every shard Active")
 
 
 @app.command()
 def scale(
-    nodes: Annotated[int | None, typer.Option(help="to see a plan; what is done, the stack file says")] = None,
+    nodes: Annotated[int | None, typer.Option(help="to see a plan; the stack file decides what is done")] = None,
     stack: Stack = "dev",
     *,
     dry_run: DryRun = False,

@@ -14,12 +14,12 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="show the plan and chang
 
 
 def files_of(stack: str) -> StackFiles:
-    """Its files, with the parts of this machine."""
+    """The files of the stack, with the parts of this machine."""
     parts = load_parts()
     use_parts(parts)
     return StackFiles(name=stack, parts=parts)
 
 
 def outputs_of(files: StackFiles) -> dict[str, Any]:
-    """Its outputs; OperatorError when it does not run."""
+    """The outputs of the stack; OperatorError when it does not run."""
     return outputs(open_stack(files))

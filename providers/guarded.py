@@ -43,8 +43,8 @@ class RouteGuard(Resource, module="providers", name="Guarded"):
     """A gate: a public route that depends on it is never served without its jwt plugin.
 
     Creating a plugin before a route is not enough: each worker of Kong loads routes and plugins on separate timers, and
-    one that has the route but not yet the plugin lets every call through. The canary is a route of the same service that
-    only the holder of a secret header can reach; a plugin that refuses there refuses on every route of the service.
+    one that has the route but not yet the plugin lets every call through. The canary is a route of the same service,
+    reached only with a secret header; a plugin that refuses there refuses on every route of the service.
     """
 
     def __init__(

@@ -9,7 +9,7 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider
 class JobOnceProvider(ResourceProvider):
     """Runs it and removes it; a failure leaves nothing in the state, so that the next `up` runs it again.
 
-    It is no Job resource of the cluster: one that a refresh finds gone would be made, and run, a second time.
+    It is no Job resource of the cluster: one that a refresh finds gone would be created, and run, a second time.
     """
 
     def create(self, props: dict[str, Any]) -> CreateResult:

@@ -11,7 +11,7 @@ REPEATS_ON = ("image", "command", "env")
 class OneShotProvider(ResourceProvider):
     """Runs it; a failure leaves nothing in the state, so that the next `up` runs it again.
 
-    (A published container resource takes a process that ended for a success, whatever it ended with.)
+    (A published container resource takes every process that ended for a success, whatever its exit code.)
     """
 
     def create(self, props: dict[str, Any]) -> CreateResult:
@@ -27,7 +27,7 @@ class OneShotProvider(ResourceProvider):
         return UpdateResult(outs=news)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """What is done once in the life of a stack is not done again, whatever changes."""
+        """One that runs `once` in the life of a stack is never run again."""
         return DiffResult(changes=not news["once"] and any(olds.get(key) != news[key] for key in REPEATS_ON))
 
 

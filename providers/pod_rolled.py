@@ -7,7 +7,7 @@ from pulumi.dynamic import CreateResult, DiffResult, Resource, ResourceProvider,
 
 
 class PodRolledProvider(ResourceProvider):
-    """Replaces the pod when its template changed; the work is in `access.kubernetes.pod_rolling`."""
+    """Replaces the pod when its template changed; the work is done by `access.kubernetes.pod_rolling`."""
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         outs = self._rolled(props)
@@ -32,7 +32,7 @@ class PodRolledProvider(ResourceProvider):
 
 
 class PodRolled(Resource, module="providers", name="PodRolled"):
-    """Pod `ordinal`, made anew whenever `template` (a digest) changes; `started` is the uid of the one that runs."""
+    """Pod `ordinal`, replaced whenever `template` (a digest) changes; `started` is the uid of the running one."""
 
     started: pulumi.Output[str]
 

@@ -19,7 +19,7 @@ class SettledProvider(ResourceProvider):
         return CreateResult(id_=f"settled-{gate['ordinal']}", outs=props)
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        """The node was replaced: every node of the cluster must be well before the next one is touched."""
+        """The node was replaced: the whole cluster must have settled before the next one is touched."""
         from providers.wire import with_integers
         from qdrant_admin.settling import wait_until_settled
 
@@ -27,7 +27,7 @@ class SettledProvider(ResourceProvider):
         return UpdateResult(outs=news)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:
-        """Only another start of the node counts, so that a new time-out or key stirs nothing."""
+        """Only another start of the node is a change; a new time-out or key is none."""
         return DiffResult(changes=olds.get("started") != news.get("started"))
 
 

@@ -1,11 +1,11 @@
-"""Between the engine and a dynamic provider: what it does to inputs on their way, undone, and what it is told."""
+"""Between the engine and a dynamic provider: inputs as they were declared, and progress."""
 
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-# Where a cluster is that no state knows of yet: a resource that is imported brings its name and nothing else.
+# The address of a cluster that is in no state yet: a resource that is imported brings its name only.
 NODE_URLS, API_KEY, ALIAS = "RAG_QDRANT_NODE_URLS", "RAG_QDRANT_API_KEY", "RAG_COLLECTION_ALIAS"
 
 
@@ -19,7 +19,7 @@ def with_integers(value: Any) -> Any:
 
 
 def reachable(props: Mapping[str, Any]) -> dict[str, Any]:
-    """The same, with the way to the cluster out of the environment where the state has none; RuntimeError without."""
+    """The same, with the cluster's address from the environment where the state has none; RuntimeError without."""
     if props.get("node_urls"):
         return dict(props)
     missing = [name for name in (NODE_URLS, API_KEY, ALIAS) if not os.environ.get(name)]
@@ -32,7 +32,7 @@ def reachable(props: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def report(text: str) -> None:
-    """Progress, for whoever runs the engine: it shows what a provider writes here."""
+    """Progress: the engine shows what a provider writes to stderr."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -11,7 +11,7 @@ CONSENSUS_SECONDS = 30  # how long a change that all nodes must agree on may tak
 
 
 class QdrantError(Exception):
-    """The node answered, and the answer is no."""
+    """The node answered with an error."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"HTTP {status}: {message}")
@@ -52,7 +52,7 @@ class QdrantApi:
         return found
 
     def collection_cluster(self, name: str) -> dict[str, Any]:
-        """Where this node believes each replica of each shard to be, and in which state."""
+        """Where this node reports each replica of each shard, and in which state."""
         view: dict[str, Any] = self.call("GET", f"/collections/{name}/cluster")
         return view
 
@@ -74,7 +74,7 @@ class QdrantApi:
         self.call("PUT", path, {"field_name": field, "field_schema": schema}, timeout_seconds + 5)
 
     def delete_index(self, name: str, field: str, timeout_seconds: int) -> None:
-        """Give up the index of a payload field."""
+        """Delete the index of a payload field."""
         path = f"/collections/{name}/index/{quote(field, safe='')}?wait=true&timeout={timeout_seconds}"
         self.call("DELETE", path, None, timeout_seconds + 5)
 
@@ -83,31 +83,31 @@ class QdrantApi:
         return {each["alias_name"]: each["collection_name"] for each in self.call("GET", "/aliases")["aliases"]}
 
     def change_aliases(self, actions: list[dict[str, dict[str, str]]]) -> None:
-        """All of the actions or none of them, in one moment."""
+        """All of the actions or none of them, atomically."""
         path = f"/collections/aliases?timeout={CONSENSUS_SECONDS}"
         self.call("POST", path, {"actions": actions}, 2 * CONSENSUS_SECONDS)
 
     def replicate_shard(self, name: str, shard: int, from_peer: int, to_peer: int) -> None:
-        """Start copying a shard to a peer that has none of it; whether it ended, only its view tells."""
+        """Start copying a shard to a peer that has none of it; only a later view shows whether it ended."""
         ends = {"shard_id": shard, "from_peer_id": from_peer, "to_peer_id": to_peer}
         self._move(name, {"replicate_shard": ends})
 
     def abort_transfer(self, name: str, shard: int, from_peer: int, to_peer: int) -> None:
-        """Give up a transfer that is under way."""
+        """Abort a transfer that is under way."""
         ends = {"shard_id": shard, "from_peer_id": from_peer, "to_peer_id": to_peer}
         self._move(name, {"abort_transfer": ends})
 
     def drop_replica(self, name: str, shard: int, peer: int) -> None:
-        """Give up the replica of a shard on a peer; Qdrant refuses it for the last Active one."""
+        """Drop the replica of a shard on a peer; Qdrant refuses it for the last Active one."""
         self._move(name, {"drop_replica": {"shard_id": shard, "peer_id": peer}})
 
     def _move(self, name: str, operation: dict[str, Any]) -> None:
         self.call("POST", f"/collections/{name}/cluster?timeout={CONSENSUS_SECONDS}", operation, 2 * CONSENSUS_SECONDS)
 
     def remove_peer(self, peer: int, *, force: bool) -> None:
-        """Have the cluster forget a peer; without `force` Qdrant refuses as long as it holds shards.
+        """Remove a peer from the cluster; without `force` Qdrant refuses while the peer holds shards.
 
-        With it the copies that the peer held are forgotten too, and made nowhere else.
+        With it the copies on the peer are removed too, and created nowhere else.
         """
         forced = "true" if force else "false"
         path = f"/cluster/peer/{peer}?force={forced}&timeout={CONSENSUS_SECONDS}"

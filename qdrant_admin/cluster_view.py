@@ -1,4 +1,4 @@
-"""What the nodes of a cluster say of themselves, and what is missing until they agree; pure."""
+"""What the nodes of a cluster report of themselves, and what is missing until they agree."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
 
 @dataclass(frozen=True, kw_only=True)
 class NodeView:
-    """One node's answers; `cluster` is None when it gave none, and `failure` then says why."""
+    """What one node reports; `cluster` is None when it reports nothing, and `failure` is then the reason."""
 
     url: str
     cluster: Mapping[str, Any] | None
@@ -65,9 +65,9 @@ def active_peers(view: Mapping[str, Any], shard: int) -> set[int]:
 
 
 def physical_factor(views: Mapping[str, Mapping[str, Any] | None], declared: int = 0) -> int:
-    """Active replicas of the shard that is furthest from what is declared, in the gloomiest node's view.
+    """The lowest count of Active replicas that any node reports of any shard.
 
-    The fewest that any shard has; the most, when that is too many and none has too few.
+    The highest count, when that is more than `declared` and no shard has fewer.
     """
     counts = [len(active_peers(view, shard)) for view in views.values() if view for shard in replicas(view)]
     fewest, most = min(counts, default=0), max(counts, default=0)

@@ -1,4 +1,4 @@
-"""A plain client of snapshots: made on a node, brought here with a checksum, sent back, removed."""
+"""A plain client of snapshots: created on a node, downloaded with a checksum, uploaded, deleted."""
 
 import hashlib
 import secrets
@@ -11,11 +11,11 @@ import requests
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError, refusal
 
 CHUNK_BYTES = 1 << 20
-MAKING_SECONDS = 3600  # a node answers when the snapshot is whole, or has been taken over
+MAKING_SECONDS = 3600  # a node answers when the snapshot is complete, or has been recovered
 
 
 class SnapshotApi(QdrantApi):
-    """One node by its base URL; it makes snapshots of the shards it holds itself, and takes them over."""
+    """One node by its base URL; it creates snapshots of the shards it holds, and recovers from them."""
 
     def create_shard_snapshot(self, name: str, shard: int) -> dict[str, Any]:
         """Make a snapshot of the node's own copy of a shard: its `name`, `size` in bytes and `checksum` (SHA-256)."""
@@ -31,8 +31,8 @@ class SnapshotApi(QdrantApi):
         made: dict[str, Any] = self.call("POST", f"/collections/{name}/snapshots", None, MAKING_SECONDS)
         return made
 
-    def download(self, name: str, shard: int, snapshot: str, to: Path, heard: Callable[[int], None]) -> str:
-        """Write the snapshot to a file; returns its SHA-256. `heard` is told the bytes as they come."""
+    def download(self, name: str, shard: int, snapshot: str, to: Path, on_bytes: Callable[[int], None]) -> str:
+        """Write the snapshot to a file; returns its SHA-256. `on_bytes` gets the size of each chunk."""
         path = f"{self.url}/collections/{name}/shards/{shard}/snapshots/{snapshot}"
         digest = hashlib.sha256()
         try:
@@ -42,15 +42,15 @@ class SnapshotApi(QdrantApi):
                 for chunk in answer.iter_content(CHUNK_BYTES):
                     file.write(chunk)
                     digest.update(chunk)
-                    heard(len(chunk))
+                    on_bytes(len(chunk))
         except requests.RequestException as error:
             raise NodeUnreachable(f"{self.url} does not answer ({type(error).__name__})") from error
         return digest.hexdigest()
 
-    def upload(self, name: str, shard: int, file: Path, checksum: str, heard: Callable[[int], None]) -> None:
-        """Have the node take over a snapshot as the shard's contents; the shard's other copies follow it."""
+    def upload(self, name: str, shard: int, file: Path, checksum: str, on_bytes: Callable[[int], None]) -> None:
+        """Recover the shard from a snapshot; the shard's other copies follow it."""
         boundary = secrets.token_hex(16)
-        body = _Multipart(file, boundary, heard)
+        body = _Multipart(file, boundary, on_bytes)
         try:
             answer = self._session.post(
                 f"{self.url}/collections/{name}/shards/{shard}/snapshots/upload",
@@ -69,11 +69,11 @@ class SnapshotApi(QdrantApi):
 class _Multipart:
     """A file as the field `snapshot` of a form, in chunks: `requests` would read all of it into memory first."""
 
-    def __init__(self, file: Path, boundary: str, heard: Callable[[int], None]) -> None:
+    def __init__(self, file: Path, boundary: str, on_bytes: Callable[[int], None]) -> None:
         disposition = f'Content-Disposition: form-data; name="snapshot"; filename="{file.name}"'
         self._head = f"--{boundary}\r\n{disposition}\r\nContent-Type: application/octet-stream\r\n\r\n".encode()
         self._tail = f"\r\n--{boundary}--\r\n".encode()
-        self._file, self._heard = file, heard
+        self._file, self._on_bytes = file, on_bytes
 
     def __len__(self) -> int:
         return len(self._head) + self._file.stat().st_size + len(self._tail)
@@ -83,7 +83,7 @@ class _Multipart:
         with self._file.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
-                self._heard(len(chunk))
+                self._on_bytes(len(chunk))
         yield self._tail
 
 

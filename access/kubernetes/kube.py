@@ -1,4 +1,4 @@
-"""The cluster's API as providers use it, by the name of a kubeconfig's context; knows nothing of Pulumi."""
+"""The cluster's API by the name of a kubeconfig's context."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ class NoCluster(Exception):
 def api_client(context: str) -> Any:
     """A client for the context, or for the current one when it is empty; NoCluster when there is none."""
     try:
-        # Given by name, because the library looks at the environment only once, when it is loaded.
+        # Given by name, because the library reads the environment only once, on import.
         file = os.environ.get("KUBECONFIG") or None
         return config.new_client_from_config(config_file=file, context=context or None)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, TypeError) as error:

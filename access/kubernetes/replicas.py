@@ -18,12 +18,12 @@ def every(url: str) -> list[str]:
 
 
 def running_pods(context: str, namespace: str, workload: str) -> list[str]:
-    """The names of the workload's pods that run, sorted; none when there is no such workload yet."""
+    """The names of the workload's running pods, sorted; none when there is no such workload yet."""
     from access.kubernetes import kube
 
     found = kube.core(context).list_namespaced_pod(namespace, label_selector=f"{WORKLOAD}={workload}").items
-    return sorted(pod.metadata.name for pod in found if pod.status.phase == "Running" and not _leaves(pod))
+    return sorted(pod.metadata.name for pod in found if pod.status.phase == "Running" and not _is_deleted(pod))
 
 
-def _leaves(pod: object) -> bool:
+def _is_deleted(pod: object) -> bool:
     return bool(pod.metadata.deletion_timestamp)  # type: ignore[attr-defined]

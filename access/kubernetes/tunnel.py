@@ -16,8 +16,8 @@ _opening = Lock()
 def local(url: str, port: int = 0) -> str:
     """A plain address for `kube://context/namespace/name:port`, good as long as this process; others are plain already.
 
-    Each connection looks its pod up anew, so that a pod that was replaced is found again; one that cannot be reached is
-    a connection that breaks off. `port` is the number on this machine, 0 for any; OSError when it is taken.
+    Each connection finds its pod anew, so that one that was replaced is found again; where it cannot be reached, the
+    connection breaks off. `port` is the number on this machine, 0 for any; OSError when it is taken.
     """
     if urlsplit(url).scheme != SCHEME:
         return url
@@ -40,7 +40,7 @@ class Target:
         self._port = int(port)
 
     def connect(self) -> socket.socket:
-        """A connection to it; the client is made for this one alone, because it is bent for it."""
+        """A connection to it, by a client of its own, because `portforward` patches the client."""
         from kubernetes.stream import portforward
 
         from access.kubernetes import kube
@@ -59,14 +59,14 @@ def _serve(listener: socket.socket, target: Target) -> None:
 
 
 def _join(near: socket.socket, target: Target) -> None:
-    with contextlib.closing(near), contextlib.suppress(Exception):  # whatever it was, its client sees the break
+    with contextlib.closing(near), contextlib.suppress(Exception):  # its client sees that the connection breaks
         far = target.connect()
         with contextlib.closing(far):
             pump(near, far)
 
 
 def pump(near: socket.socket, far: socket.socket) -> None:
-    """Carry bytes both ways until one side has no more to say."""
+    """Carry bytes both ways until one side ends."""
     for end in (near, far):
         end.setblocking(True)
     while True:

@@ -1,4 +1,4 @@
-"""One node's container and volume on the local Docker engine: stopped, looked into, emptied, started."""
+"""One node's container and volume on the local Docker engine: diagnosed, given up, started."""
 
 import io
 import re
@@ -14,7 +14,7 @@ from ops.stack import OperatorError
 
 STORAGE = "/qdrant/storage"
 MEMBER = re.compile(rb'"term":\s*[1-9]')  # as in components/qdrant/start_node.sh: it has been part of a cluster
-RESTARTS = 3  # of a node that then still does not answer: its disk is no good
+RESTARTS = 3  # of a node that does not answer after them: its disk is unusable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class DockerDisk:
         return "" if self._was_member() else f"volume {self.name} holds no state of a member"
 
     def give_up(self) -> None:
-        """The volume is emptied, or made when there is none: nothing of a former member may come back."""
+        """The volume is emptied, or created when there is none: nothing of a former member may come back."""
         self.end()
         if not self._has_volume():
             self.engine.volumes.create(self.name)
@@ -84,16 +84,16 @@ class DockerDisk:
 
     def _was_member(self) -> bool:
         volumes = {self.name: {"bind": STORAGE, "mode": "ro"}}
-        looker = self.engine.containers.create(self._image(), ["true"], volumes=volumes, labels={LABEL: self.prefix})
+        reader = self.engine.containers.create(self._image(), ["true"], volumes=volumes, labels={LABEL: self.prefix})
         try:
-            chunks, _ = looker.get_archive(f"{STORAGE}/raft_state.json")
+            chunks, _ = reader.get_archive(f"{STORAGE}/raft_state.json")
             with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
                 state = archive.extractfile("raft_state.json")
                 return bool(state and MEMBER.search(state.read()))
         except NotFound:
             return False
         finally:
-            looker.remove(force=True)
+            reader.remove(force=True)
 
     def _image(self) -> str:
         """That of the node itself, or of another one of the stack."""

@@ -1,4 +1,4 @@
-"""One node's pod and claim in a Kubernetes cluster: looked into, given up, started."""
+"""One node's pod and claim in a Kubernetes cluster: diagnosed, given up, started."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from typing import Any, ClassVar
 
 from kubernetes.client import ApiException
 
+from access.kubernetes import kube
 from access.kubernetes.kube import is_gone, or_none, unless_replaced
 from access.kubernetes.pod_diagnosis import diagnose, is_ready
+from access.polling import SYSTEM_CLOCK, Clock, PollTimeout, poll, require
 from components.qdrant.cluster import NODES
-from ops.daytwo.running import await_true
-from ops.stack import OperatorError
 from platforms.kubernetes.spread import MACHINE
 from platforms.kubernetes.storage import claim_name, replica_name
 
-RESTARTS = 3  # of a node that then still is not ready: its disk is no good
+RESTARTS = 3  # of a node that is not ready after them: its disk is unusable
 NOTICE_SECONDS = 1
 GONE_SECONDS = 30  # after which a pod whose machine does not confirm its end is taken for ended
 RELEASED_SECONDS = 60  # for a claim, behind the last pod that used it
@@ -25,14 +25,15 @@ START_SECONDS = 300
 class KubernetesDisk:
     """See `ops.daytwo.node_disk.NodeDisk`.
 
-    The StatefulSet's controller makes pod and claim again as soon as they are gone. A node with an empty disk asks to
-    join, is refused while the cluster still knows a peer at its address, ends, and is started again after a while.
+    The StatefulSet's controller creates pod and claim again as soon as they are gone. A node with an empty disk asks to
+    join, is refused while the cluster still has a peer at its address, ends, and is restarted after a while.
     """
 
     stays_away: ClassVar[bool] = False
     core: Any
     namespace: str
     ordinal: int
+    clock: Clock = SYSTEM_CLOCK
 
     @property
     def name(self) -> str:
@@ -48,15 +49,15 @@ class KubernetesDisk:
             return f"claim {self.claim_name} is gone"
         if claim.status.phase == "Lost":
             return f"claim {self.claim_name} has lost its volume"
-        return self._machine_trouble(claim) or self._ending_trouble()
+        return self._diagnose_machine(claim) or self._diagnose_restarts()
 
     def end(self) -> None:
         """Another pod takes its place at once."""
         if pod := self._pod():
             self._delete_pod(pod, NOTICE_SECONDS)
             try:
-                _await_gone(self._pod, pod, self.name, GONE_SECONDS)
-            except OperatorError:  # its machine is off, and will not say that it has ended
+                self._await_gone(self._pod, pod, self.name, GONE_SECONDS)
+            except PollTimeout:  # its machine is off, and does not report its end
                 self._delete_pod(pod, 0)
 
     def give_up(self) -> None:
@@ -66,22 +67,31 @@ class KubernetesDisk:
             self._delete_claim(claim)  # it goes when no pod uses it any more
         self.end()
         if claim is not None:
-            _await_gone(self._claim, claim, f"claim {self.claim_name}", RELEASED_SECONDS)
+            self._await_gone(self._claim, claim, f"claim {self.claim_name}", RELEASED_SECONDS)
 
     def start(self) -> bool:
-        """It is started again and again already; this ends the pause before the next time."""
+        """It is restarted again and again already; this ends the pause before the next time."""
         pod = self._pod()
         if pod is not None and _pauses(pod):
             self._delete_pod(pod, NOTICE_SECONDS)
-        await_true(self._not_ready, f"{self.name} to be ready", START_SECONDS, "Mend it, and run the same again")
+        advice = "Mend it and run the same command again"
+        poll(self._require_ready, START_SECONDS, expected=f"{self.name} to be ready", advice=advice, clock=self.clock)
         return True
 
-    def _not_ready(self) -> list[str]:
-        pod = self.core.api_client.sanitize_for_serialization(self._pod())
-        return [] if is_ready(pod) else [diagnose(pod) or "that it is not yet; see kubectl logs"]
+    def _require_ready(self) -> None:
+        pod = kube.pod(self.core, self.name, self.namespace)
+        require(is_ready(pod), diagnose(pod) or "that it is not yet; see kubectl logs")
 
-    def _machine_trouble(self, claim: Any) -> str:
-        """A disk that is part of a machine goes with it; where this user may not ask, nothing is known of that."""
+    def _await_gone(self, read: Callable[[], Any | None], old: Any, name: str, seconds: float) -> None:
+        def gone() -> None:
+            now = read()
+            require(now is None or now.metadata.uid != old.metadata.uid, f"{name} still there")
+
+        advice = "See kubectl describe, then run the same command again"
+        poll(gone, seconds, expected=f"{name} to go", advice=advice, clock=self.clock)
+
+    def _diagnose_machine(self, claim: Any) -> str:
+        """A disk that is part of a machine goes with it; where this user may not list machines, none is missing."""
         if not claim.spec.volume_name:
             return ""
         try:
@@ -92,7 +102,7 @@ class KubernetesDisk:
         gone = needed and not needed & there
         return f"the machine of its volume is gone: {', '.join(sorted(needed))}" if gone else ""
 
-    def _ending_trouble(self) -> str:
+    def _diagnose_restarts(self) -> str:
         pod = self._pod()
         containers = (pod.status.container_statuses or []) if pod else []
         for container in containers:
@@ -113,14 +123,6 @@ class KubernetesDisk:
     def _delete_pod(self, pod: Any, notice_seconds: int) -> None:
         delete, body = self.core.delete_namespaced_pod, _this_one(pod) | {"gracePeriodSeconds": notice_seconds}
         unless_replaced(lambda: delete(self.name, self.namespace, body=body))
-
-
-def _await_gone(look: Callable[[], Any | None], old: Any, called: str, seconds: float) -> None:
-    def still_there() -> list[str]:
-        now = look()
-        return [f"{called} still there"] if now is not None and now.metadata.uid == old.metadata.uid else []
-
-    await_true(still_there, f"{called} to go", seconds, "See kubectl describe, then run the same command again")
 
 
 def _this_one(found: Any) -> dict[str, Any]:

@@ -1,25 +1,24 @@
-"""Who is a member of the cluster at a node's address, and the ways in and out; seen from the nodes that stay."""
+"""Which peers are members of the cluster at a node's address, and how they leave and join, as other nodes see it."""
 
-import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from urllib.parse import urlsplit
 
+from access.polling import SYSTEM_CLOCK, Clock, NotYet, PollTimeout, poll, require, require_none, summary
 from components.qdrant.haproxy import SERVER_PREFIX
-from ops.daytwo.running import PAUSE_SECONDS, Running, await_true
-from ops.stack import OperatorError
+from ops.daytwo.running import Running
 from qdrant_admin.api import NodeUnreachable, QdrantError
-from qdrant_admin.cluster_view import NodeView, replicas, unsettled
+from qdrant_admin.cluster_view import NodeView, active_peers, replicas, unsettled
 
 TIMEOUT_SECONDS = 180
-UNUSED_SECONDS = 30  # after which a silent copy that nobody gave up is taken for one that nobody calls
+UNUSED_SECONDS = 30  # after which a silent copy that is not yet Dead is taken for one that no client calls
 LAST_CALL_SECONDS = 10  # Qdrant tries three times: a call for a second, its health check for two, and pauses
-LOOKS = 3  # in a row that must find the cluster settled
+OBSERVATIONS = 3  # in a row that must find the cluster settled
 
 
 def peers_at(views: Sequence[NodeView], ordinals: Collection[int]) -> dict[int, int]:
-    """Peer id -> ordinal of the members that are registered at these nodes' addresses, in anybody's view."""
+    """Peer id -> ordinal of the members registered at these nodes' addresses, as any node reports them."""
     hosts = {f"{SERVER_PREFIX}{ordinal}": ordinal for ordinal in ordinals}
     return {
         int(peer): hosts[host]
@@ -30,8 +29,8 @@ def peers_at(views: Sequence[NodeView], ordinals: Collection[int]) -> dict[int, 
     }
 
 
-def _counted_on(views: Sequence[NodeView], ordinals: Collection[int]) -> bool:
-    """Whether a node still counts on a copy at these addresses, or does not say."""
+def _used(views: Sequence[NodeView], ordinals: Collection[int]) -> bool:
+    """Whether a node may still use a copy at these addresses: none that answers does, once it has marked it Dead."""
     gone = peers_at(views, ordinals)
     return any(view.cluster is None for view in views) or any(
         state != "Dead" and peer in gone
@@ -44,14 +43,15 @@ def _counted_on(views: Sequence[NodeView], ordinals: Collection[int]) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Membership:
-    """The cluster as the nodes see it that are there before, during and after a change."""
+    """The cluster as observed from the nodes that are members before, during and after a change."""
 
     running: Running
     staying: tuple[int, ...]  # ordinals
+    clock: Clock = SYSTEM_CLOCK
 
     @property
     def observers(self) -> Running:
-        """The cluster, seen from the nodes that stay."""
+        """The cluster by the nodes that stay."""
         return self.running.only(self.staying)
 
     def views(self) -> list[NodeView]:
@@ -59,82 +59,79 @@ class Membership:
 
     def only_copies(self, leaving: Collection[int]) -> list[str]:
         """Shards that have no Active copy but on these peers."""
-        view = self.views()[0]
         return [
             f"{name}, shard {shard}"
-            for name, collection in view.collections.items()
-            for shard, states in replicas(collection).items()
-            if not {peer for peer, state in states.items() if state == "Active"} - set(leaving)
+            for name, collection in self.views()[0].collections.items()
+            for shard in replicas(collection)
+            if not active_peers(collection, shard) - set(leaving)
         ]
 
     def await_leader(self, *, that_stays: bool = True) -> None:
-        """Return when the nodes that stay agree on a leader, without whom nobody can be removed.
+        """Return when the nodes that stay agree on a leader: without one no peer can be removed.
 
-        One that `that_stays`, when the others are dead: they may have been led by one of those, and not know it yet.
+        With `that_stays` it is one of them: when the others are dead, they may have been led by one of those, and not
+        have noticed yet.
         """
-        reasons = partial(self._without_leader, that_stays)
-        await_true(reasons, "a leader of the nodes that stay", TIMEOUT_SECONDS, "See make status")
+        expected = "a leader of the nodes that stay"
+        self._await(lambda: self._require_leader(that_stays), expected, advice="See make status")
 
-    def _without_leader(self, that_stays: bool) -> list[str]:
+    def _require_leader(self, that_stays: bool) -> None:
         views = self.views()
-        if silent := [f"{view.url} {view.failure}" for view in views if view.cluster is None]:
-            return silent
+        require_none([f"{view.url} {view.failure}" for view in views if view.cluster is None])
         members = {view.cluster["peer_id"] for view in views if view.cluster}
         leaders = {view.cluster["raft_info"]["leader"] for view in views if view.cluster}
-        found = len(leaders) == 1 and None not in leaders and (leaders <= members or not that_stays)
-        return [] if found else [f"leaders {sorted(map(str, leaders))}"]
+        agreed = len(leaders) == 1 and None not in leaders and (leaders <= members or not that_stays)
+        require(agreed, f"leaders {sorted(map(str, leaders))}")
 
     def await_unused(self, ordinals: Collection[int]) -> None:
-        """Wait until nothing hangs on the copies at these addresses: no node counts on them, and the last calls ended.
+        """Wait until no node uses the copies at these addresses, and the last calls of them have ended.
 
-        A write that is meant for a silent copy is tried again for seconds, and only then the copy is given up. To
-        forget the copy waits for such a write, and every read of the shard waits behind that. A copy that nobody calls
-        is never given up: `UNUSED_SECONDS` are all that is waited for one. A write that begins late in them is met.
+        Qdrant retries a write to a silent copy for seconds before it marks the copy Dead. To remove the copy waits for
+        such a write, and every read of the shard waits behind that. A copy that no client calls is never marked Dead:
+        it is waited for no longer than `UNUSED_SECONDS`. A write that begins late in them is met.
         """
-        deadline = time.monotonic() + UNUSED_SECONDS
-        while _counted_on(views := self.views(), ordinals) and time.monotonic() < deadline:
-            time.sleep(PAUSE_SECONDS)
-        if peers_at(views, ordinals):
-            time.sleep(LAST_CALL_SECONDS)
+
+        def unused() -> None:
+            require(not _used(self.views(), ordinals), "copies in use")
+
+        with suppress(PollTimeout):
+            poll(unused, UNUSED_SECONDS, expected="unused copies", clock=self.clock)
+        if peers_at(self.views(), ordinals):
+            self.clock.sleep(LAST_CALL_SECONDS)
 
     def remove_peers(self, ordinals: Collection[int], *, force: bool) -> None:
-        """Have the cluster forget who is registered at these addresses, and ask again until nobody knows them."""
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while known := peers_at(self.views(), ordinals):
-            self.await_leader(that_stays=force)
-            refusals = [self._refusal_to_forget(peer, force=force) for peer in known]
-            if time.monotonic() > deadline:
-                raise OperatorError(
-                    f"expected {sorted(known)} to be forgotten within {TIMEOUT_SECONDS} s, found: {refusals[0]}. "
-                    "See make status, then run the same command again"
-                )
+        """Remove the peers registered at these addresses, again and again until no node reports them any more."""
 
-    def _refusal_to_forget(self, peer: int, *, force: bool) -> str:
-        """What the node says; what became of it, only the next look tells."""
+        def removed() -> None:
+            if known := peers_at(self.views(), ordinals):
+                self.await_leader(that_stays=force)
+                raise NotYet(summary([self._removal_error(peer, force=force) for peer in known]))
+
+        names = ", ".join(f"{SERVER_PREFIX}{ordinal}" for ordinal in ordinals)
+        advice = "See make status, then run the same command again"
+        self._await(removed, f"{names} to be removed from the cluster", advice)
+
+    def _removal_error(self, peer: int, *, force: bool) -> str:
+        """The node's error, if any; only the next observation shows whether the peer is removed."""
         try:
             self.observers.nodes[0].remove_peer(peer, force=force)
         except (QdrantError, NodeUnreachable) as error:
             if isinstance(error, QdrantError) and error.status < 500 and not force:
                 raise  # it holds shards: only moving these helps
-            time.sleep(0.5)
             return str(error)
-        return "that it is still known"
+        return "it is still a member"
 
     def await_joined(self) -> None:
         """Return when all nodes, the new one too, are one cluster that has settled."""
-        await_true(lambda: unsettled(self.running.views()), "one settled cluster", TIMEOUT_SECONDS, "See make status")
+        self._await(lambda: require_none(unsettled(self.running.views())), "one settled cluster", "See make status")
 
     def await_recovery(self) -> None:
-        """Return when the nodes that stay are one settled cluster with every copy declared, several looks in a row."""
-        settled_looks = 0
+        """Return when the nodes that stay are one settled cluster with every copy declared, several times in a row."""
+        advice = "Run the same command again"
+        self._await(self._require_recovery, "every copy of every shard, Active", advice, consecutive=OBSERVATIONS)
 
-        def reasons() -> list[str]:
-            nonlocal settled_looks
-            left = self._not_whole()
-            settled_looks = 0 if left else settled_looks + 1
-            return left or ([] if settled_looks >= LOOKS else [f"settled for {settled_looks} looks only"])
+    def _require_recovery(self) -> None:
+        require_none(unsettled(self.views()) or self.observers.missing_copies())
 
-        await_true(reasons, "every copy of every shard, Active", TIMEOUT_SECONDS, "Run the same command again")
-
-    def _not_whole(self) -> list[str]:
-        return unsettled(self.views()) or self.observers.missing_copies()
+    def _await(self, probe: Callable[[], None], expected: str, advice: str, consecutive: int = 1) -> None:
+        poll(probe, TIMEOUT_SECONDS, expected=expected, advice=advice, consecutive=consecutive, clock=self.clock)

@@ -1,4 +1,4 @@
-"""A node of Qdrant where it runs, and the disk that makes it a member: what day two does to it on any platform."""
+"""A node of Qdrant where it runs, and the disk that makes it a member: what the day-two commands do to it."""
 
 from typing import Protocol
 
@@ -11,18 +11,18 @@ from settings import Settings
 
 
 class NodeDisk(Protocol):
-    """One node, by its ordinal. Nothing here asks Qdrant: whether the node may go, others have looked at."""
+    """One node, by its ordinal. Nothing here asks Qdrant: the caller has checked that the node may go."""
 
     @property
     def name(self) -> str:
-        """What its operator knows it by."""
+        """The name of its container or pod."""
 
     @property
     def ordinal(self) -> int: ...
 
     @property
     def stays_away(self) -> bool:
-        """Whether a node that is ended stays so until somebody starts it."""
+        """Whether a node that is ended stays so until it is started by hand."""
 
     def diagnose(self) -> str:
         """Why this node cannot come back by itself; empty when it might."""
@@ -31,7 +31,7 @@ class NodeDisk(Protocol):
         """End it at once: a gentle stop can lose acknowledged writes."""
 
     def give_up(self) -> None:
-        """End it and give it an empty disk, without the permission to found a cluster; its points here are gone."""
+        """End it and give it an empty disk, without the permission to found a cluster; its points are gone."""
 
     def start(self) -> bool:
         """Have it run again; False when `make up` has to make it first."""

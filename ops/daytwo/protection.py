@@ -1,4 +1,4 @@
-"""Letting go of resources that are given up on purpose: the program no longer has them, nor knows how they end."""
+"""Allowing the deletion of protected resources that the program no longer declares."""
 
 from collections.abc import Collection
 
@@ -8,8 +8,8 @@ from pulumi import automation
 def allow_deletion(stack: automation.Stack, names: Collection[str]) -> None:
     """Let the next `up` delete the resources of these names, if the program no longer has them.
 
-    Their protection goes; and so does the hook that drains a node before its end, which only a program that still has
-    the node would register: the engine would refuse to go on without it.
+    It removes their protection, and the hook that drains a node before its end: only a program that still declares
+    the node registers that hook, and the engine refuses to go on without it.
     """
     state = stack.export_stack()
     for resource in (state.deployment or {}).get("resources", []):

@@ -1,4 +1,4 @@
-"""Another number of nodes: out, the new ones get their share of the copies; in, those that go are emptied first."""
+"""Another number of nodes: new ones get their share of the copies, those that leave are emptied first."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from access.haproxy import BalancerApi
+from access.polling import summary
 from components.qdrant.haproxy import SERVER_PREFIX
 from ops import lifecycle
 from ops.balancer import out_of_traffic
@@ -40,15 +41,15 @@ class Scaling:
 
     @property
     def leaving(self) -> range:
-        """Ordinals of the nodes that go: the last ones."""
+        """Ordinals of the nodes that leave: the last ones."""
         return range(self.nodes, self.now)
 
     def registered(self) -> dict[int, int]:
-        """Peer id -> ordinal of the nodes that go and are members yet."""
+        """Peer id -> ordinal of the nodes that leave and are still members."""
         return peers_at(self.running.views()[: self.nodes], self.leaving)
 
     def table(self) -> Table:
-        """Which copy moves where, in which order, with how many points; the nodes that come have no peer id yet."""
+        """Which copy moves where, in which order, with how many points; the new nodes have no peer id yet."""
         table = Table("collection", "", "shard", "points", "step", title=f"{self.now} → {self.nodes} nodes")
         with plainly("planning"):
             leaving = self.registered()
@@ -59,8 +60,8 @@ class Scaling:
                 observation = observe_placement(running.peers(), name)
                 plan = self._plan(observation, frozenset(leaving))
                 self._refuse_unmet(name, plan)
-                for number, (shard, words) in enumerate(_words(plan, called), start=1):
-                    table.add_row(name, str(number), str(shard), str(_points(observation, shard)), words)
+                for number, (shard, description) in enumerate(_describe(plan, called), start=1):
+                    table.add_row(name, str(number), str(shard), str(_points(observation, shard)), description)
         return table
 
     def _plan(self, observation: PlacementObservation, leaving: frozenset[int]) -> ReplicaPlan:
@@ -73,7 +74,7 @@ class Scaling:
     def _refuse_unmet(self, name: str, plan: ReplicaPlan) -> None:
         if plan.unmet:
             raise OperatorError(
-                f"expected {self.nodes} nodes to be enough for {name}, found: {'; '.join(plan.unmet)}. Nothing was "
+                f"expected {self.nodes} nodes to be enough for {name}, found {summary(plan.unmet)}. Nothing was "
                 "changed; lower its replication factor first, or keep more nodes"
             )
 
@@ -83,23 +84,23 @@ class Scaling:
             return [
                 Step(f"make up with {self.nodes} nodes: every node is changed, one after another", self._up),
                 Step("give the new nodes their share of the copies", self._rebalance),
-                Step("see every copy Active, from every node", self._await_whole),
+                Step("see every copy Active, from every node", self._await_recovery),
             ]
         if self.nodes < self.now:
             return self._inwards()
         return [  # an interrupted run, or nodes that a plain make up has added
             Step("give every node its share of the copies", self._rebalance),
-            Step("see every copy Active, from every node", self._await_whole),
+            Step("see every copy Active, from every node", self._await_recovery),
         ]
 
     def _inwards(self) -> list[Step]:
-        """An interrupted run may have had the nodes forgotten already: then they are not asked any more."""
+        """An interrupted run may have removed the peers already: then nothing more is asked of them."""
         names = ", ".join(f"{SERVER_PREFIX}{n}" for n in self.leaving)
         return [
             *(self._out_of_the_cluster(names) if self.registered() else []),
             *self._out_of_the_way(names),
             Step(f"make up with {self.nodes} nodes, which deletes the disks of {names}", self._down_to),
-            Step("see every copy Active, from every node that stays", self._await_whole),
+            Step("see every copy Active, from every node that stays", self._await_recovery),
         ]
 
     def _out_of_the_cluster(self, names: str) -> list[Step]:
@@ -108,17 +109,17 @@ class Scaling:
             Step(f"move all copies away from {names}", self._empty),
             Step(f"take {names} out of traffic", self._drain),
             Step(
-                f"have the cluster forget {names}, which it refuses while they hold a shard",
+                f"remove {names} from the cluster, which it refuses while they hold a shard",
                 partial(staying.remove_peers, self.leaving, force=False),
             ),
         ]
 
     def _out_of_the_way(self, names: str) -> list[Step]:
-        """Of no use where they are started again at once: there `up` ends them before it touches any other node."""
+        """No use where they are restarted at once: there `up` ends them before it touches any other node."""
         disks = [self.disks(ordinal) for ordinal in self.leaving]
         if not all(disk.stays_away for disk in disks):
             return []
-        return [Step(f"end {names}: they must not go on as if they were members", lambda: _end(disks))]
+        return [Step(f"end {names}: they must not act as members any more", lambda: _end(disks))]
 
     def _move(self, running: Running, leaving: frozenset[int]) -> None:
         for name in sorted(running.living()[0].collections()):
@@ -131,10 +132,10 @@ class Scaling:
         self._move(self._current(), frozenset())
 
     def _current(self) -> Running:
-        """The cluster as it is after `up`, with the nodes that came and without those that went."""
+        """The cluster as it is after `up`, with the new nodes and without those that left."""
         return Running.of(outputs(open_stack(self.files)))
 
-    def _await_whole(self) -> None:
+    def _await_recovery(self) -> None:
         running = self._current()
         Membership(running=running, staying=tuple(range(len(running.node_urls)))).await_recovery()
 
@@ -155,7 +156,7 @@ def _end(disks: Iterable[NodeDisk]) -> None:
         disk.end()
 
 
-def _words(plan: ReplicaPlan, called: dict[int, str]) -> Iterator[tuple[int, str]]:
+def _describe(plan: ReplicaPlan, called: dict[int, str]) -> Iterator[tuple[int, str]]:
     for step in plan.steps:
         if isinstance(step, Drop):
             yield step.shard, f"drop from {called.get(step.peer, step.peer)}"

@@ -10,7 +10,7 @@ from ops.daytwo import progress_bars
 
 @dataclass(frozen=True)
 class Step:
-    """What it says it does, and what does it."""
+    """What it does, in words, and the function that does it."""
 
     description: str
     do: Callable[[], object]

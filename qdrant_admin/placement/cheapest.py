@@ -1,12 +1,12 @@
-"""Which peers each shard's copies should stand on: a cheapest flow of copies to peers, by cancelling cycles; pure.
+"""Which peers are to hold each shard's copies: a min-cost flow of copies to peers, by cancelling negative cycles; pure.
 
-Moving a copy of some shard from one peer to another is an edge between them. Moves pay in cycles, and in chains that
-take a copy from one peer and give another one more; a node beyond the peers makes cycles of those too. A placement that
-no cycle makes cheaper is a cheapest one (M. Klein, "A primal method for minimal cost flows", 1967), so cancelling them
-is all there is to it.
+The residual graph has the peers as nodes, and an edge for each copy that could move from one peer to another. A
+negative cycle is a set of moves that lowers the cost and leaves the load of every peer as it is; a node OUTSIDE, joined
+to every peer, makes cycles also of moves that change the load. A placement without a negative cycle has the least cost
+(M. Klein, "A primal method for minimal cost flows", 1967).
 
-A step towards a cheapest placement makes what is left to it cheaper by as much as for any other, or more: it is still a
-cheapest one after that step, and planning again goes on towards as good a one.
+A step towards the cheapest placement lowers its remaining cost by at least as much as that of any other placement. So
+it stays a cheapest one, and planning again after each step ends with one as good.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,23 +16,23 @@ from itertools import pairwise
 Ends = dict[int, set[int]]  # shard -> the peers that are to hold it
 Load = dict[int, int]  # peer -> copies on it
 Move = tuple[int, int, int]  # a copy of the shard, from a peer, to another
-_Node = int | None  # a peer, or beyond them
-_BEYOND = None  # no number, which some peer could have
+_Node = int | None  # a peer, or OUTSIDE
+_OUTSIDE = None  # no number, because every number may be a peer id
 
 
 @dataclass(frozen=True, kw_only=True)
 class Copies:
-    """What there is of one shard: where it serves, and where a copy recovers by itself."""
+    """One shard: the peers where it is Active, and those where a copy recovers by itself."""
 
     active: frozenset[int]
     recovering: frozenset[int]
 
 
 def cheapest_ends(shards: Mapping[int, Copies], peers: frozenset[int], copies: int, *, even_first: bool) -> Ends:
-    """So many `copies` of every shard on distinct `peers`, at the least cost; there is a peer.
+    """Shard -> the `peers` (at least one) that are to hold its `copies`, at the least cost.
 
-    What counts, the most important first: transfers, serving copies given up for one that recovers, uneven peers, and
-    copies on peers with high numbers. With `even_first`, uneven peers count before all else.
+    What costs, the dearest first: transfers, Active copies dropped for a recovering one, uneven loads, and copies on
+    peers with high ids. With `even_first`, uneven loads are the dearest.
     """
     price = _Price(shards, peers, copies, even_first=even_first)
     load = dict.fromkeys(sorted(peers), 0)
@@ -42,7 +42,7 @@ def cheapest_ends(shards: Mapping[int, Copies], peers: frozenset[int], copies: i
         ends[shard] = set(cheapest[:copies])
         for peer in ends[shard]:
             load[peer] += 1
-    while moves := _moves_that_pay(ends, load, price):
+    while moves := _cheaper_moves(ends, load, price):
         for shard, from_peer, to_peer in moves:
             ends[shard] ^= {from_peer, to_peer}
             load[from_peer] -= 1
@@ -51,12 +51,12 @@ def cheapest_ends(shards: Mapping[int, Copies], peers: frozenset[int], copies: i
 
 
 def gap(load: Load) -> int:
-    """How many copies more the fullest peer has than the emptiest."""
+    """How many copies more the fullest peer has than the emptiest one."""
     return max(load.values()) - min(load.values())
 
 
 class _Price:
-    """Whole numbers that weigh one aim against another as their order says: one unit outweighs all of the next."""
+    """The costs as integers: one unit of an aim costs more than all that the next aim can add up to."""
 
     def __init__(self, shards: Mapping[int, Copies], peers: frozenset[int], copies: int, *, even_first: bool) -> None:
         total = copies * len(shards)
@@ -79,12 +79,12 @@ class _Price:
         }
 
     def of_one_more(self, load: int) -> int:
-        """The sum of the squares of all loads is least when they are as even as can be; this is what one copy adds."""
+        """What one more copy adds to the sum of the squares of all loads, which is least when they are most even."""
         return self._uneven * (2 * load + 1)
 
 
-def _moves_that_pay(ends: Ends, load: Load, price: _Price) -> list[Move]:
-    """Some moves that together make the placement cheaper; none if there are none."""
+def _cheaper_moves(ends: Ends, load: Load, price: _Price) -> list[Move]:
+    """The moves of a negative cycle; none if there is none."""
     cheapest: dict[tuple[_Node, _Node], tuple[int, Move]] = {}
     for shard, held in ends.items():
         cost = price.of_copy[shard]
@@ -94,13 +94,13 @@ def _moves_that_pay(ends: Ends, load: Load, price: _Price) -> list[Move]:
                 cheapest[peer, other] = min(priced, cheapest.get((peer, other), priced))
     costs = {edge: cost for edge, (cost, _) in cheapest.items()}
     for peer, count in load.items():
-        costs[_BEYOND, peer] = -price.of_one_more(count - 1)
-        costs[peer, _BEYOND] = price.of_one_more(count)
-    return [cheapest[edge][1] for edge in _cycle_below_zero(costs) if edge in cheapest]
+        costs[_OUTSIDE, peer] = -price.of_one_more(count - 1)
+        costs[peer, _OUTSIDE] = price.of_one_more(count)
+    return [cheapest[edge][1] for edge in _negative_cycle(costs) if edge in cheapest]
 
 
-def _cycle_below_zero(costs: Mapping[tuple[_Node, _Node], int]) -> Iterator[tuple[_Node, _Node]]:
-    """The edges of a cycle whose costs add up to less than nothing, by Bellman and Ford; none if there is no such."""
+def _negative_cycle(costs: Mapping[tuple[_Node, _Node], int]) -> Iterator[tuple[_Node, _Node]]:
+    """The edges of a cycle with a negative sum of costs, by Bellman and Ford; none if there is none."""
     nodes = {node for edge in costs for node in edge}
     distance, before = dict.fromkeys(nodes, 0), dict[_Node, _Node]()
     nearer: list[_Node] = []
@@ -113,7 +113,7 @@ def _cycle_below_zero(costs: Mapping[tuple[_Node, _Node], int]) -> Iterator[tupl
         if not nearer:
             return
     node = nearer[-1]
-    for _ in nodes:  # still getting nearer after as many rounds as nodes: so far back that it is on the cycle
+    for _ in nodes:  # shorter after as many rounds as nodes: so many steps back lie on the cycle
         node = before[node]
     cycle = [node, before[node]]
     while cycle[-1] != node:

@@ -21,7 +21,7 @@ ADVICE = "see that all nodes are up (make status), then run the same command aga
 
 
 class MovesStopped(RuntimeError):
-    """The replicas are not where they should be; what was reached stays, and running it again goes on from there."""
+    """The replicas are not where the spec puts them; what was reached stays, and the next run goes on from there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ def move_replicas(
     timeouts: Timeouts | None = None,
     on_progress: ProgressCallback = lambda _: None,
 ) -> int:
-    """Move until every shard stands, Active, where it should, seen from every node; returns how many steps it took.
+    """Move until every node reports every shard Active where the spec puts it; returns how many steps it took.
 
     MovesStopped when that cannot be, when a step fails again and again, or when nothing moves any more; a transfer
     that does not move is aborted first. `on_progress` gets a line for each step.

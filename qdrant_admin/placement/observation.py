@@ -1,4 +1,4 @@
-"""What all nodes of a cluster say of one collection at one moment."""
+"""What all nodes of a cluster report of one collection at one moment."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from qdrant_admin.placement.plan import Drop, ReplicaPlan, Step
 
 @dataclass(frozen=True, kw_only=True)
 class PlacementObservation:
-    """`peers` are the cluster's members; `views` are by URL, None from a node that does not say."""
+    """`peers` are the cluster's members; `views` are by URL, None from a node that does not answer."""
 
     name: str
     peers: frozenset[int]
@@ -24,7 +24,7 @@ class PlacementObservation:
 
     @property
     def silent(self) -> frozenset[int]:
-        """Members that did not say."""
+        """Members that did not answer."""
         return self.peers - {view["peer_id"] for view in self.answered}
 
     @property
@@ -42,7 +42,7 @@ class PlacementObservation:
 
     @property
     def agreed(self) -> bool:
-        """Whether all nodes that answer see the same replicas in the same states."""
+        """Whether all nodes that answer report the same replicas in the same states."""
         return bool(self.answered) and all(replicas(view) == self.placed for view in self.answered)
 
     def progress(self) -> Any:
@@ -59,7 +59,7 @@ class PlacementObservation:
     def next_step(self, plan: ReplicaPlan) -> Step | None:
         """The first step that can be taken now; none while a transfer is under way or the nodes do not agree.
 
-        No silent node has a part in it, and a drop leaves its shard served in everybody's view.
+        No silent node has a part in it, and after a drop every node still reports an Active copy of the shard.
         """
         if self.transfers or not self.agreed:
             return None
@@ -71,7 +71,7 @@ class PlacementObservation:
         return all(active_peers(view, step.shard) & self.peers - {step.peer} for view in self.answered)
 
     def remaining(self, plan: ReplicaPlan) -> list[str]:
-        """Why the replicas are not yet where the plan wants them, seen from every node; empty when they are."""
+        """Why the replicas are not yet where the plan puts them, by any node; empty when they are."""
         return [*self._left(plan)]
 
     def _left(self, plan: ReplicaPlan) -> Iterator[str]:
@@ -89,7 +89,7 @@ class PlacementObservation:
 
 
 def describe(step: Step) -> str:
-    """A step as one would say it."""
+    """A step in words."""
     if isinstance(step, Drop):
         return f"drop shard {step.shard} from peer {step.peer}"
     return f"copy shard {step.shard} from peer {step.from_peer} to peer {step.to_peer}"

@@ -1,4 +1,4 @@
-"""Which replicas to make and which to drop, in which order, so that every shard has its copies; pure."""
+"""Which replicas to create and which to drop, in which order, so that every shard has its copies; pure."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ class Replicate:
 
 @dataclass(frozen=True, kw_only=True)
 class Drop:
-    """Give up the replica of a shard on a peer."""
+    """Drop the replica of a shard on a peer."""
 
     shard: int
     peer: int
@@ -58,7 +58,7 @@ class PlacementSpec:
 class ReplicaPlan:
     """Steps in order, and what they do not lead to.
 
-    `waiting` goes by itself: copies that may go only when another one has recovered; plan again then. `unmet` does not.
+    `waiting`: copies that may be dropped only when another one has recovered; plan again then. `unmet`: never reached.
     """
 
     steps: tuple[Step, ...]
@@ -69,7 +69,7 @@ class ReplicaPlan:
 
 @dataclass(frozen=True, kw_only=True)
 class _Choice:
-    """What becomes of one shard: what there is of it, what of that is lost, and the peers that are to hold it."""
+    """One shard: the peers that hold a copy, by its state, and those that are to hold one in the end."""
 
     lost: frozenset[int]
     active: frozenset[int]
@@ -86,12 +86,12 @@ class _Choice:
 
     @property
     def surplus(self) -> list[int]:
-        """Serving copies to give up."""
+        """Active copies to drop."""
         return sorted(self.active - self.final)
 
     @property
     def spare(self) -> int:
-        """How many of them may go before a copy that still recovers serves in their place."""
+        """How many of them may be dropped before a recovering copy is Active in their place."""
         serving = len(self.active) + len(self.new)
         return max(0, serving - min(len(self.active), len(self.final)))
 
@@ -125,7 +125,7 @@ def plan_replicas(placed: Placed, wanted: PlacementSpec) -> ReplicaPlan:
 
 
 def _lost(shard: int, replicas: Mapping[int, str], wanted: PlacementSpec) -> frozenset[int]:
-    """The peers whose copy is nothing to build on: they are no more, or it does not recover."""
+    """The peers whose copy does not count: they are no members any more, or it does not recover."""
     stuck = {peer for peer, state in replicas.items() if state != "Active" and (shard, peer) in wanted.stuck}
     return frozenset(stuck | (replicas.keys() - wanted.peers))
 
@@ -136,10 +136,10 @@ def _copies(replicas: Mapping[int, str], lost: frozenset[int]) -> Copies:
 
 
 def _steps(shard: int, choice: _Choice) -> Iterator[Step]:
-    """What is lost makes room, what is new is copied, and only then goes what is too much."""
+    """Lost copies are dropped to make room, new ones are created, and only then surplus ones are dropped."""
     for peer in sorted(choice.lost):
         yield Drop(shard=shard, peer=peer)
-    source = min(choice.active - choice.final or choice.active)  # a peer that is left anyway serves nobody for long
+    source = min(choice.active - choice.final or choice.active)  # rather a copy that is dropped afterwards
     for peer in choice.new:
         yield Replicate(shard=shard, from_peer=source, to_peer=peer)
     recovering = sorted(choice.recovering - choice.final)
@@ -164,4 +164,4 @@ def _uneven(load: Load) -> str:
     if gap(load) <= 1:
         return ""
     carried = ", ".join(f"{count} on {peer}" for peer, count in sorted(load.items()))
-    return f"copies stay uneven ({carried}): sound ones are not moved unless asked to"
+    return f"copies stay uneven ({carried}): Active ones are moved only by a rebalance"

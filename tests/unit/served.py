@@ -1,4 +1,4 @@
-"""An HTTP server of this process that answers as a function says: what every fake neighbour here stands on."""
+"""An HTTP server in this process whose responses a function decides: every fake server of the tests uses it."""
 
 import json
 import threading
@@ -60,7 +60,7 @@ def served(answer: Callable[[Asked], Answer]) -> Iterator[str]:
             self.wfile.write((given.body if isinstance(given.body, str) else json.dumps(given.body)).encode())
 
         def log_message(self, *_: Any) -> None:
-            """Nobody reads it."""
+            """Not read."""
 
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         setattr(Handler, f"do_{method}", Handler.do_GET)

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from kubernetes.client import ApiException
 
-from ops.daytwo import kubernetes_disk, running
 from ops.daytwo.kubernetes_disk import KubernetesDisk
-from ops.stack import OperatorError
+from tests.unit.fake_time import FakeTime
 
 CLAIM, POD = "data-qdrant-1", "qdrant-1"
 
@@ -31,7 +30,7 @@ def volume(*machines: str) -> Any:
 
 
 class Cluster:
-    """What a cluster answers, and what it is asked to delete; its controller makes again what goes, as it does."""
+    """What a cluster answers, and what it is asked to delete; its controller creates deleted objects again."""
 
     def __init__(self) -> None:
         self.claim: Any = Object(
@@ -88,15 +87,12 @@ def sent(known: Any) -> Any:
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
-    monkeypatch.setattr(running, "PAUSE_SECONDS", 0)
-    for timeouts in ("GONE_SECONDS", "RELEASED_SECONDS", "START_SECONDS"):
-        monkeypatch.setattr(kubernetes_disk, timeouts, 0.05)
+def cluster() -> Cluster:
     return Cluster()
 
 
 def disk(cluster: Cluster) -> KubernetesDisk:
-    return KubernetesDisk(core=cluster, namespace="rag", ordinal=1)
+    return KubernetesDisk(core=cluster, namespace="rag", ordinal=1, clock=FakeTime().clock)
 
 
 def lose_claim(cluster: Cluster) -> None:
@@ -120,7 +116,7 @@ def end_often(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lose", "said"),
+    ("lose", "diagnosis"),
     [
         (lose_claim, "claim data-qdrant-1 is gone"),
         (lose_phase, "claim data-qdrant-1 has lost its volume"),
@@ -129,9 +125,11 @@ def end_often(cluster: Cluster) -> None:
         (end_often, "qdrant-1 has ended 3 times by itself"),
     ],
 )
-def test_what_cannot_come_back_by_itself_is_said(cluster: Cluster, lose: Callable[[Cluster], None], said: str) -> None:
+def test_a_node_that_cannot_come_back_by_itself_has_a_diagnosis(
+    cluster: Cluster, lose: Callable[[Cluster], None], diagnosis: str
+) -> None:
     lose(cluster)
-    assert disk(cluster).diagnose() == said
+    assert disk(cluster).diagnose() == diagnosis
 
 
 def no_pod(cluster: Cluster) -> None:
@@ -155,7 +153,7 @@ def movable(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("happen", [no_pod, restarted, restarting, unasked, movable])
-def test_what_may_come_back_is_not_lost(cluster: Cluster, happen: Callable[[Cluster], None]) -> None:
+def test_a_node_that_may_come_back_has_none(cluster: Cluster, happen: Callable[[Cluster], None]) -> None:
     happen(cluster)
     assert disk(cluster).diagnose() == ""
 
@@ -171,9 +169,9 @@ def test_a_pod_whose_machine_is_off_is_taken_for_ended(cluster: Cluster) -> None
     assert cluster.deleted == [(POD, "pod", 1), (POD, "pod", 0)]
 
 
-def test_a_claim_that_does_not_go_is_said(cluster: Cluster) -> None:
+def test_a_claim_that_is_not_deleted_is_an_error(cluster: Cluster) -> None:
     cluster.stuck = {CLAIM}
-    with pytest.raises(OperatorError, match="expected claim data-qdrant-1 to go within"):
+    with pytest.raises(TimeoutError, match="expected claim data-qdrant-1 to go within"):
         disk(cluster).give_up()
 
 
@@ -183,18 +181,18 @@ def test_a_claim_that_is_gone_already_takes_nothing_with_it_but_its_pod(cluster:
     assert cluster.deleted == [(POD, "pod", 1)]
 
 
-def test_a_node_that_pauses_is_started_now(cluster: Cluster) -> None:
+def test_the_pause_before_a_restart_is_ended(cluster: Cluster) -> None:
     cluster.pod = pod(ready=False, pauses=True)
     assert disk(cluster).start()
     assert cluster.deleted == [(POD, "pod", 1)]
 
 
-def test_a_node_that_has_joined_meanwhile_is_let_be(cluster: Cluster) -> None:
+def test_a_node_that_has_joined_meanwhile_is_not_restarted(cluster: Cluster) -> None:
     assert disk(cluster).start()
     assert cluster.deleted == []
 
 
-def test_a_node_that_does_not_get_ready_is_said(cluster: Cluster) -> None:
+def test_a_node_that_does_not_get_ready_is_an_error(cluster: Cluster) -> None:
     cluster.pod = pod(ready=False)
-    with pytest.raises(OperatorError, match="expected qdrant-1 to be ready within"):
+    with pytest.raises(TimeoutError, match="expected qdrant-1 to be ready within"):
         disk(cluster).start()

@@ -1,4 +1,4 @@
-"""Who leaves the cluster, and when: never with the last copy of a shard, never a node that only sleeps."""
+"""Which node leaves the cluster, and when: never with the last copy of a shard, never one that is only stopped."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from ops import lifecycle
-from ops.daytwo import membership, running
+from ops.daytwo import membership
 from ops.daytwo.docker_disk import DockerDisk
 from ops.daytwo.kubernetes_disk import KubernetesDisk
 from ops.daytwo.membership import Membership, peers_at
@@ -20,15 +20,14 @@ from ops.recorded_nodes import recorded_nodes
 from ops.stack import OperatorError
 from qdrant_admin.api import QdrantError
 from tests.unit.fake_contents import PEERS, FakeContents, contents
+from tests.unit.fake_time import FakeTime
 
 NAME = "docs"
 QUIET = Console(quiet=True)
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeContents]:
-    monkeypatch.setattr(running, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr("time.sleep", lambda _: None)
+def fake() -> Iterator[FakeContents]:
     with contents() as fake:
         fake.add(NAME, 20, shards=3)
         yield fake
@@ -36,7 +35,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeContents]:
 
 @dataclass(frozen=True, kw_only=True)
 class Disk(DockerDisk):
-    """A node's disk of which a test says what is wrong with it."""
+    """A node's disk with the diagnosis that a test gives it."""
 
     wrong: str = ""
 
@@ -66,136 +65,123 @@ def scaling(fake: FakeContents, nodes: int, disk: Callable[..., NodeDisk] = Disk
     )
 
 
-def words(planned: list[Step]) -> list[str]:
+def members(fake: FakeContents, *staying: int, time: FakeTime | None = None) -> Membership:
+    return Membership(running=fake.running, staying=staying, clock=(time or FakeTime()).clock)
+
+
+def descriptions(planned: list[Step]) -> list[str]:
     return [step.description for step in planned]
 
 
-def test_members_are_known_by_the_address_they_are_registered_at(fake: FakeContents) -> None:
+def test_members_are_known_by_their_registered_address(fake: FakeContents) -> None:
     assert peers_at(fake.running.views(), {1, 2}) == {PEERS[1]: 1, PEERS[2]: 2}
 
 
-def test_a_dead_node_is_forgotten_when_the_others_have_a_leader(fake: FakeContents) -> None:
+def test_a_dead_peer_is_removed_when_the_others_have_a_leader(fake: FakeContents) -> None:
     fake.deaf, fake.leaderless_looks, fake.removals_refused = {1}, 8, [500, 500]
-    Membership(running=fake.running, staying=(0, 2)).remove_peers({1}, force=True)
+    members(fake, 0, 2).remove_peers({1}, force=True)
     assert fake.removals == [(PEERS[1], True)]
 
 
-def test_a_peer_that_is_never_forgotten_ends_in_qdrants_words(
-    fake: FakeContents, monkeypatch: pytest.MonkeyPatch
+def test_a_peer_that_cannot_be_removed_is_reported_in_qdrants_words(
+    fake: FakeContents,
 ) -> None:
-    monkeypatch.setattr(membership, "TIMEOUT_SECONDS", 0.2)
     fake.deaf, fake.removals_refused = {1}, [500] * 10_000
-    with pytest.raises(OperatorError, match="leader is not established"):
-        Membership(running=fake.running, staying=(0, 2)).remove_peers({1}, force=True)
+    with pytest.raises(TimeoutError, match=r"expected qdrant-1 to be removed .*leader is not established"):
+        members(fake, 0, 2).remove_peers({1}, force=True)
 
 
-def test_nobody_is_forgotten_while_the_others_have_no_leader(
-    fake: FakeContents, monkeypatch: pytest.MonkeyPatch
+def test_no_peer_is_removed_while_the_others_have_no_leader(
+    fake: FakeContents,
 ) -> None:
-    monkeypatch.setattr(membership, "TIMEOUT_SECONDS", 0.2)
     fake.deaf, fake.leaderless_looks = {1}, 10_000
-    with pytest.raises(OperatorError, match="expected a leader of the nodes that stay"):
-        Membership(running=fake.running, staying=(0, 2)).remove_peers({1}, force=True)
+    with pytest.raises(TimeoutError, match="expected a leader of the nodes that stay"):
+        members(fake, 0, 2).remove_peers({1}, force=True)
     assert fake.removals == []
 
 
-def test_a_leader_may_be_among_those_that_go_alive(fake: FakeContents) -> None:
+def test_a_living_leader_may_be_removed(fake: FakeContents) -> None:
     fake.collections.clear()
-    Membership(running=fake.running, staying=(1, 2)).remove_peers({0}, force=False)  # node 0 leads
+    members(fake, 1, 2).remove_peers({0}, force=False)  # node 0 leads
     assert fake.removals == [(PEERS[0], False)]
 
 
-def test_a_dead_leader_that_is_not_missed_yet_is_waited_for(
-    fake: FakeContents, monkeypatch: pytest.MonkeyPatch
+def test_a_dead_leader_that_the_others_still_follow_is_waited_for(
+    fake: FakeContents,
 ) -> None:
-    monkeypatch.setattr(membership, "TIMEOUT_SECONDS", 0.2)
-    with pytest.raises(OperatorError, match="expected a leader of the nodes that stay"):
-        Membership(running=fake.running, staying=(1, 2)).await_leader()
+    with pytest.raises(TimeoutError, match="expected a leader of the nodes that stay"):
+        members(fake, 1, 2).await_leader()
 
 
-class Clock:
-    """Time that passes only while somebody sleeps."""
+class Pauses(FakeTime):
+    """A clock that records its pauses; something may happen in each."""
 
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-        self.at_sleep: Callable[[], None] = lambda: None
+    def __init__(self, happen: Callable[[int], None] = lambda _: None) -> None:
+        super().__init__()
+        self.slept, self._happen = list[float](), happen
 
-    def monotonic(self) -> float:
-        return sum(self.slept)
-
-    def sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> None:
+        super()._sleep(seconds)
         self.slept.append(seconds)
-        self.at_sleep()
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(membership, "time", clock)
-    monkeypatch.setattr(membership, "PAUSE_SECONDS", 1)
-    return clock
+        self._happen(len(self.slept))
 
 
 @pytest.mark.parametrize("state", ["Active", "Partial"])
-def test_copies_that_are_counted_on_are_waited_for_until_they_are_given_up(
-    fake: FakeContents, clock: Clock, state: str
-) -> None:
+def test_copies_in_use_are_waited_for_until_they_are_dead(fake: FakeContents, state: str) -> None:
     held = fake.collections[NAME]
 
     def all_of_it(state: str) -> None:
         held.states = [{node: state if node == 1 else other for node, other in on.items()} for on in held.states]
 
     all_of_it(state)
-    clock.at_sleep = lambda: all_of_it("Dead") if len(clock.slept) == 3 else None
+    time = Pauses(lambda pauses: all_of_it("Dead") if pauses == 3 else None)
     fake.deaf = {1}
-    Membership(running=fake.running, staying=(0, 2)).await_unused({1})
-    assert clock.slept == [1, 1, 1, membership.LAST_CALL_SECONDS]
+    members(fake, 0, 2, time=time).await_unused({1})
+    assert time.slept == [0.5, 0.5, 0.5, membership.LAST_CALL_SECONDS]
 
 
-def test_a_node_that_does_not_say_may_count_on_them(fake: FakeContents, clock: Clock) -> None:
-    def speak_again() -> None:
+def test_a_node_that_does_not_answer_may_use_them(fake: FakeContents) -> None:
+    def answer_again(_: int) -> None:
         fake.deaf = {1}
         for on in fake.collections[NAME].states:
             on.update({node: "Dead" for node in on if node == 1})
 
-    fake.deaf, clock.at_sleep = {0, 1, 2}, speak_again
-    Membership(running=fake.running, staying=(0, 2)).await_unused({1})
-    assert clock.slept == [1, membership.LAST_CALL_SECONDS]
+    fake.deaf, time = {0, 1, 2}, Pauses(answer_again)
+    members(fake, 0, 2, time=time).await_unused({1})
+    assert time.slept == [0.5, membership.LAST_CALL_SECONDS]
 
 
-def test_copies_that_nobody_calls_are_not_waited_for_for_ever(fake: FakeContents, clock: Clock) -> None:
-    fake.deaf = {1}
-    Membership(running=fake.running, staying=(0, 2)).await_unused({1})
-    assert clock.monotonic() == membership.UNUSED_SECONDS + membership.LAST_CALL_SECONDS
+def test_copies_that_no_client_calls_are_not_waited_for_for_ever(fake: FakeContents) -> None:
+    fake.deaf, time = {1}, FakeTime()
+    members(fake, 0, 2, time=time).await_unused({1})
+    assert time.seconds == membership.UNUSED_SECONDS + 0.5 + membership.LAST_CALL_SECONDS
 
 
-def test_whoever_is_forgotten_already_is_not_waited_for(fake: FakeContents, clock: Clock) -> None:
-    fake.deaf = {1}
-    others = Membership(running=fake.running, staying=(0, 2))
-    others.remove_peers({1}, force=True)
-    clock.slept.clear()
-    others.await_unused({1})
-    assert clock.slept == []
+def test_a_peer_that_is_removed_already_is_not_waited_for(fake: FakeContents) -> None:
+    fake.deaf, time = {1}, FakeTime()
+    members(fake, 0, 2).remove_peers({1}, force=True)
+    members(fake, 0, 2, time=time).await_unused({1})
+    assert time.seconds == 0
 
 
 def test_without_force_a_peer_that_holds_shards_stays(fake: FakeContents) -> None:
     with pytest.raises(QdrantError, match="there are shards on it"):
-        Membership(running=fake.running, staying=(0, 1)).remove_peers({2}, force=False)
+        members(fake, 0, 1).remove_peers({2}, force=False)
     assert fake.removals == []
 
 
-def test_a_lost_node_is_emptied_before_it_is_forgotten_and_has_traffic_only_with_its_copies(
+def test_a_lost_node_is_emptied_before_it_is_removed_and_has_traffic_only_with_its_copies(
     fake: FakeContents,
 ) -> None:
-    """Emptied afterwards, it might be a member again by then: on Kubernetes it is started again all the time."""
+    """Emptied afterwards, it might be a member again by then: Kubernetes restarts it all the time."""
     fake.deaf = {1}
-    planned = words(replacement(fake).steps())
+    planned = descriptions(replacement(fake).steps())
     order = [
         "out of traffic",
         "end rag-qdrant-1 and give it an empty disk",
         "a leader",
-        "nothing hangs",
-        "forget",
+        "no node uses",
+        "remove",
         "start",
         "voter",
         "copies of docs",
@@ -204,7 +190,7 @@ def test_a_lost_node_is_emptied_before_it_is_forgotten_and_has_traffic_only_with
     assert [next(step for step in planned if each in step) for each in order] == planned
 
 
-def test_a_node_that_lives_is_not_replaced_unless_it_is_given_up(fake: FakeContents) -> None:
+def test_a_living_node_is_not_replaced_unless_forced(fake: FakeContents) -> None:
     with pytest.raises(OperatorError, match="lives and that no copy is missing"):
         replacement(fake).steps()
     assert len(replacement(fake).steps(force_living=True)) == 10
@@ -216,43 +202,43 @@ def test_a_node_that_was_only_stopped_is_not_replaced(fake: FakeContents) -> Non
         replacement(fake, wrong="").steps()
 
 
-def test_a_run_that_was_cut_off_after_the_node_joined_goes_on_with_its_copies(fake: FakeContents) -> None:
+def test_the_next_run_resumes_one_that_was_interrupted_after_the_join(fake: FakeContents) -> None:
     del fake.collections[NAME].copies[0][1], fake.collections[NAME].states[0][1]
-    planned = words(replacement(fake).steps())
+    planned = descriptions(replacement(fake).steps())
     assert planned[0] == "make the missing copies of docs"
     assert not [step for step in planned if "empty" in step]
 
 
-def test_a_run_that_was_cut_off_after_the_node_was_forgotten_goes_on(fake: FakeContents) -> None:
+def test_the_next_run_resumes_one_that_was_interrupted_after_the_removal(fake: FakeContents) -> None:
     fake.deaf = {1}
-    Membership(running=fake.running, staying=(0, 2)).remove_peers({1}, force=True)
+    members(fake, 0, 2).remove_peers({1}, force=True)
     assert len(replacement(fake, wrong="").steps()) == 10
 
 
-def test_the_last_copy_of_a_shard_is_never_forgotten(fake: FakeContents) -> None:
+def test_the_last_copy_of_a_shard_is_never_removed(fake: FakeContents) -> None:
     fake.collections[NAME].states[0] = {0: "Dead", 1: "Active"}
     fake.deaf = {1}
     with pytest.raises(OperatorError, match="found none of docs, shard 0: with this node they would be gone"):
         replacement(fake).steps(force_living=True)
 
 
-def test_a_plan_out_moves_copies_to_the_nodes_that_come_and_changes_nothing(fake: FakeContents) -> None:
+def test_a_plan_for_more_nodes_moves_copies_to_the_new_ones_and_changes_nothing(fake: FakeContents) -> None:
     planned = scaling(fake, 5)
     moves = list(planned.table().columns[4].cells)
     assert any("to qdrant-3" in str(move) for move in moves)
     assert any("to qdrant-4" in str(move) for move in moves)
-    assert words(planned.steps())[0].startswith("make up with 5 nodes")
+    assert descriptions(planned.steps())[0].startswith("make up with 5 nodes")
     assert fake.asked == []
 
 
-def test_nodes_that_go_are_emptied_before_they_are_forgotten_and_forgotten_before_they_end(fake: FakeContents) -> None:
+def test_leaving_nodes_are_emptied_before_they_are_removed_and_removed_before_they_end(fake: FakeContents) -> None:
     for held in fake.collections.values():
         held.config["params"]["replication_factor"] = 1
-    planned = words(scaling(fake, 1).steps())
+    planned = descriptions(scaling(fake, 1).steps())
     order = [
         "move all copies away",
         "out of traffic",
-        "forget",
+        "remove",
         "end qdrant-1, qdrant-2",
         "make up with 1",
         "see every",
@@ -260,11 +246,11 @@ def test_nodes_that_go_are_emptied_before_they_are_forgotten_and_forgotten_befor
     assert [next(step for step in planned if each in step) for each in order] == planned
 
 
-def test_nodes_that_are_started_again_at_once_are_left_to_up(fake: FakeContents) -> None:
+def test_nodes_that_are_restarted_at_once_are_ended_by_up(fake: FakeContents) -> None:
     for held in fake.collections.values():
         held.config["params"]["replication_factor"] = 1
-    planned = words(scaling(fake, 1, KubernetesDisk).steps())
-    assert [step for step in planned if "forget qdrant-1, qdrant-2" in step]
+    planned = descriptions(scaling(fake, 1, KubernetesDisk).steps())
+    assert [step for step in planned if "remove qdrant-1, qdrant-2" in step]
     assert not [step for step in planned if step.startswith("end ")]
 
 
@@ -274,11 +260,11 @@ def test_fewer_nodes_than_copies_are_refused(fake: FakeContents) -> None:
     assert fake.asked == []
 
 
-def test_a_run_that_was_cut_off_after_the_nodes_were_forgotten_asks_them_nothing(fake: FakeContents) -> None:
+def test_the_next_run_asks_nothing_of_nodes_that_are_removed_already(fake: FakeContents) -> None:
     fake.collections.clear()
-    Membership(running=fake.running, staying=(0, 1)).remove_peers({2}, force=False)
+    members(fake, 0, 1).remove_peers({2}, force=False)
     fake.deaf = {2}
-    assert words(scaling(fake, 2).steps())[0].startswith("end qdrant-2")
+    assert descriptions(scaling(fake, 2).steps())[0].startswith("end qdrant-2")
 
 
 def resource(name: str, kind: str = "docker:index/volume:Volume") -> dict[str, Any]:
@@ -292,7 +278,7 @@ def resource(name: str, kind: str = "docker:index/volume:Volume") -> dict[str, A
         (["qdrant", "data-qdrant-3", "qdrant-rolled-4", "data-postgres-5"], {3}),
     ],
 )
-def test_nodes_are_seen_in_the_state_by_themselves_and_by_their_disks(recorded: list[str], nodes: set[int]) -> None:
+def test_nodes_are_found_in_the_state_by_themselves_and_by_their_disks(recorded: list[str], nodes: set[int]) -> None:
     assert recorded_nodes([resource(name) for name in recorded]) == nodes
 
 

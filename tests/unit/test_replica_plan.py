@@ -1,4 +1,4 @@
-"""The planner's promises, over clusters that nobody would think of; each step followed on a model of the cluster."""
+"""The planner's promises, over generated clusters; each step is followed on a model of the cluster."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ Case = tuple[Placed, PlacementSpec]
 
 @st.composite
 def clusters(draw: st.DrawFn, peers: int = 6, shards: int = 6) -> Case:
-    """Replicas anywhere in any state, on members, leaving peers and peers that are no more."""
+    """Replicas anywhere in any state, on members, leaving peers and peers that are no members any more."""
     known = draw(st.integers(1, peers))
     members = frozenset(range(1, known + 1))
     state = st.sampled_from(STATES)
@@ -53,7 +53,7 @@ def follow(placed: Placed, steps: tuple[Step, ...]) -> Iterator[Cluster]:
 
 
 def settle(placed: Placed, wanted: PlacementSpec) -> Cluster:
-    """What comes of planning until nothing is left to do, while Qdrant brings back what recovers by itself."""
+    """The cluster after planning until no step is left, while Qdrant recovers what recovers by itself."""
     for _ in range(3):
         *_, placed = follow(placed, plan_replicas(placed, wanted).steps)
         gone = placed.keys() - to_place(placed, wanted)
@@ -114,7 +114,7 @@ def test_every_shard_that_can_be_copied_ends_with_its_copies_where_they_may_stan
 
 
 @given(clusters())
-def test_what_cannot_be_reached_is_said(case: Case) -> None:
+def test_what_cannot_be_reached_is_reported(case: Case) -> None:
     placed, wanted = case
     plan = plan_replicas(placed, wanted)
     hopeless = len(placed) - len(with_a_source(placed, wanted))
@@ -122,13 +122,13 @@ def test_what_cannot_be_reached_is_said(case: Case) -> None:
 
 
 @given(clusters())
-def test_a_cluster_that_is_as_wanted_is_left_alone(case: Case) -> None:
+def test_a_cluster_placed_as_specified_is_left_alone(case: Case) -> None:
     placed, wanted = case
     assert plan_replicas(settle(placed, wanted), wanted).steps == ()
 
 
 @given(clusters())
-def test_peers_end_even_when_sound_copies_may_move_and_else_it_is_said(case: Case) -> None:
+def test_loads_end_even_after_a_rebalance_and_are_else_reported_as_uneven(case: Case) -> None:
     placed, wanted = case
     plan, end = plan_replicas(placed, wanted), settle(placed, wanted)
     load = load_of(end, wanted, to_place(placed, wanted)).values()
@@ -214,7 +214,7 @@ def test_a_copy_that_is_stuck_is_made_anew() -> None:
     assert plan.steps == (Drop(shard=0, peer=2), Replicate(shard=0, from_peer=1, to_peer=2))
 
 
-def test_a_copy_that_recovers_goes_before_one_that_serves() -> None:
+def test_a_recovering_copy_is_dropped_before_an_active_one() -> None:
     assert plan_replicas({0: {1: "Dead", 2: "Active"}}, wanted(1)).steps == (Drop(shard=0, peer=1),)
 
 
@@ -225,7 +225,7 @@ def test_a_shard_without_an_active_copy_is_not_touched_and_named() -> None:
 
 
 @pytest.mark.parametrize("peers", [1, 2, 3])
-def test_where_no_peer_may_hold_any_nothing_is_done_and_it_is_said(peers: int) -> None:
+def test_without_an_eligible_peer_nothing_is_done_and_it_is_reported(peers: int) -> None:
     placed = {0: dict.fromkeys(range(1, peers + 1), "Active")}
     plan = plan_replicas(placed, wanted(2, peers=peers, leaving=frozenset(range(1, peers + 1))))
     assert plan.steps + plan.waiting == ()

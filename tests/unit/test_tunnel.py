@@ -11,7 +11,7 @@ from access.kubernetes import replicas, tunnel
 from access.kubernetes.tunnel import local
 
 
-def test_a_plain_address_stays_what_it_is() -> None:
+def test_a_plain_address_is_returned_unchanged() -> None:
     assert local("http://127.0.0.1:6333") == "http://127.0.0.1:6333"
     assert replicas.every("http://127.0.0.1:8404") == ["http://127.0.0.1:8404"]
 
