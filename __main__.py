@@ -68,7 +68,7 @@ collection = ReplicatedCollection(
     ingest_url=locate_ingest(rag_args),
     ingest_token=service_token,
     embedder=settings.rag.embedder,
-    guarded=settings.stack.protect_data,
+    deletion_protected=settings.stack.protect_data,
     # A destroyed stack keeps its volumes, and with them the collection: the next one adopts it.
     opts=ResourceOptions(
         parent=qdrant,

@@ -1,8 +1,11 @@
-"""The inputs of a ReplicatedCollection for the tests' cluster, with hardly any patience."""
+"""The inputs of a ReplicatedCollection for the tests' cluster, with short time-outs, as props and typed."""
 
 from typing import Any
 
+from qdrant_admin.cluster_access import ClusterAccess
+from qdrant_admin.collection.spec import CollectionSpec
 from tests.unit.fake_qdrant import ALIAS, KEY, NAME, FakeCluster
+from tests.unit.fake_time import FakeTime
 
 
 def declared(cluster: FakeCluster, **changes: Any) -> dict[str, Any]:
@@ -30,3 +33,8 @@ def declared(cluster: FakeCluster, **changes: Any) -> dict[str, Any]:
         "timeout_seconds": 10,
         "stalled_seconds": 0.2,
     } | changes
+
+
+def typed(cluster: FakeCluster, **changes: Any) -> tuple[CollectionSpec, ClusterAccess]:
+    props = declared(cluster, **changes)
+    return CollectionSpec.from_props(props), ClusterAccess.from_props(props, FakeTime().clock)
