@@ -36,8 +36,8 @@ class ClusterAccess:
 
     def peers(self) -> Nodes:
         """All nodes, of which any can be asked for a change."""
-        return Nodes(self.nodes)
+        return Nodes(self.nodes, self.clock)
 
     def points(self, name: str) -> Points:
         """The points of a collection, through whichever node answers."""
-        return Points(self.nodes, name, clock=self.clock)
+        return Points(self.peers(), name)

@@ -1,6 +1,7 @@
 """Moving a collection from one Qdrant into the cluster: copied until both are equal, then cut over by alias."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -12,6 +13,7 @@ from ops.daytwo.running import Running, plainly
 from ops.stack import OperatorError
 from qdrant_admin.collection.config import index_schemas, recreation_body
 from qdrant_admin.collection.settings import CollectionSettings
+from qdrant_admin.nodes import Nodes
 from qdrant_admin.points.client import Id, NodePoints, Points
 from qdrant_admin.points.equality import TOLERANCE
 from qdrant_admin.points.synchronisation import Copied, Pass, Route, missing, synchronise
@@ -116,13 +118,14 @@ def migrate(running: Running, planned: Migration, api_key: str, console: Console
             journal.snapshot = str(made["name"])
         journal.write()
         _create_target(running, planned)
-        target = Points(running.living(), journal.target, clock=running.clock)
+        living = running.living()
+        target = Points(Nodes(living, running.clock), journal.target)
         route = Route(source=planned.source.points(journal.source, running.clock), target=target, fill=Copied(target))
-        verified = _same(route, _follow(route, running.clock, console))
-        running.living()[0].point_aliases({journal.alias: journal.target})
+        verified = _same(living, route, _follow(route, running.clock, console))
+        living[0].point_aliases({journal.alias: journal.target})
         journal.cut_over = True
         journal.write()
-        return f"{verified}\n{_cut_over(journal, [point['id'] for point in missing(route)])}"
+        return f"{verified}\n{_cut_over(journal, [each.id for each in missing(route)])}"
 
 
 def _create_target(running: Running, planned: Migration) -> None:
@@ -157,10 +160,10 @@ def _shown(route: Route, console: Console) -> Pass:
         return synchronise(route, lambda _: bar.advance(task))
 
 
-def _same(route: Route, last: Pass) -> str:
+def _same(nodes: Sequence[NodePoints], route: Route, last: Pass) -> str:
     """The exact counts from every node against the source's; what the last pass compared, in words."""
     expected = route.source.count()
-    counts = {node.url: node.points(route.target.name).count() for node in route.target.nodes}
+    counts = {node.url: node.points(route.target.name).count() for node in nodes}
     if {expected, last.source.points, last.target.points} != set(counts.values()):
         raise OperatorError(
             f"expected {expected} points, found {', '.join(f'{n} on {url}' for url, n in counts.items())}. "

@@ -8,12 +8,11 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from access.polling import Clock
 from ops.daytwo import progress_bars
 from ops.daytwo.running import Running, plainly
 from ops.stack import OperatorError
 from qdrant_admin.cluster_view import unsettled
-from qdrant_admin.points.client import NodePoints
+from qdrant_admin.points.client import Points
 from qdrant_admin.points.comparison import Entry, Finding, check_ledger, compare_replicas
 from qdrant_admin.points.equality import Checksum
 
@@ -72,32 +71,32 @@ def verify(running: Running, name: str, ledger: list[Entry] | None, console: Con
         running.goal(name)  # there must be one of that name
         require_readable_copies(running)
         compare = _against_each_other if ledger is None else _against(ledger)
-        verdict = compare(running.nodes, name, console, running.clock)
+        verdict = compare([node.points(name, running.clock) for node in running.nodes], console)
         require_readable_copies(running)  # one that died meanwhile was not read to its end
     return verdict
 
 
-def _against(ledger: list[Entry]) -> Callable[[list[NodePoints], str, Console, Clock], Verdict]:
-    def compare(nodes: list[NodePoints], name: str, console: Console, clock: Clock) -> Verdict:
+def _against(ledger: list[Entry]) -> Callable[[list[Points], Console], Verdict]:
+    def compare(copies: list[Points], console: Console) -> Verdict:
         with progress_bars.of_points(console) as bar:
             task = bar.add_task("acknowledged points looked up", total=len({entry.id for entry in ledger}))
-            findings = check_ledger(nodes, name, ledger, lambda checked: bar.advance(task, checked), clock)
+            findings = check_ledger(copies, ledger, lambda checked: bar.advance(task, checked))
         return Verdict(
-            examined=f"{len(ledger)} acknowledged points through each of {len(nodes)} nodes", findings=findings
+            examined=f"{len(ledger)} acknowledged points through each of {len(copies)} nodes", findings=findings
         )
 
     return compare
 
 
-def _against_each_other(nodes: list[NodePoints], name: str, console: Console, clock: Clock) -> Verdict:
+def _against_each_other(copies: list[Points], console: Console) -> Verdict:
     checksum = Checksum()
     with progress_bars.of_points(console) as bar:
-        task = bar.add_task("points compared on all nodes", total=nodes[0].points(name).count())
+        task = bar.add_task("points compared on all nodes", total=copies[0].count())
 
         def on_point(point: dict[str, object]) -> None:
             checksum.add(point)
             bar.advance(task)
 
-        findings = compare_replicas(nodes, name, on_point, clock)
-    examined = f"{checksum.points} points (checksum {checksum}) through each of {len(nodes)} nodes"
+        findings = compare_replicas(copies, on_point)
+    examined = f"{checksum.points} points (checksum {checksum}) through each of {len(copies)} nodes"
     return Verdict(examined=examined, findings=findings)

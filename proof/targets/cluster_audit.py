@@ -9,6 +9,7 @@ from access.polling import SYSTEM_CLOCK, Clock
 from proof.traffic.vectors import fingerprint, signs
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
 from qdrant_admin.cluster_view import active_peers, look, unsettled
+from qdrant_admin.nodes import Nodes
 from qdrant_admin.points.client import NodePoints, Points
 from qdrant_admin.points.comparison import Entry, check_ledger
 from qdrant_admin.points.equality import MISSING
@@ -31,7 +32,7 @@ class Cluster:
     @property
     def points(self) -> Points:
         """The collection's points, through whichever node answers."""
-        return Points([NodePoints(url, self.api_key) for url in self.node_urls], self.collection)
+        return Points(Nodes.at(self.node_urls, self.api_key), self.collection)
 
     def degraded_reasons(self) -> list[str]:
         """Why this is not one settled cluster with every replica Active on its declared peers; empty when it is."""
@@ -83,8 +84,8 @@ def audit(cluster: Cluster, entries: Mapping[int, str], clock: Clock = SYSTEM_CL
     ledger = [_entry(point, mark, cluster.dimensions) for point, mark in entries.items()]
     for url in cluster.node_urls:
         try:
-            node = NodePoints(url, cluster.api_key)
-            findings = check_ledger([node], cluster.collection, ledger, clock=clock)
+            copy = NodePoints(url, cluster.api_key).points(cluster.collection, clock)
+            findings = check_ledger([copy], ledger)
         except (NodeUnreachable, QdrantError):
             missing[url] = sorted(entries)
             continue

@@ -1,19 +1,17 @@
 """The points of one collection: pages in the order of ids, look-ups, counts, acknowledged writes."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
-import requests
 
-from access.kubernetes.tunnel import local
-from access.polling import SYSTEM_CLOCK, Clock, NotYet, PollTimeout, poll
-from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError, refusal
+from access.polling import SYSTEM_CLOCK, Clock
+from qdrant_admin.api import QdrantApi
+from qdrant_admin.nodes import Nodes
 
-T = TypeVar("T")
 Id = int | str
 Point = dict[str, Any]  # id, and as far as they were asked for vector and payload
 
@@ -29,11 +27,11 @@ class NodePoints(QdrantApi):
 
     def version(self) -> str:
         """The server's version, such as `1.19.2`."""
-        return str(orjson.loads(self.send("GET", "/"))["version"])
+        return str(orjson.loads(self.exchange("GET", "/"))["version"])
 
     def points(self, name: str, clock: Clock = SYSTEM_CLOCK) -> "Points":
         """The points of a collection, read and written through this node only."""
-        return Points([self], name, retry_seconds=ONE_NODE_SECONDS, clock=clock)
+        return Points(Nodes([self], clock), name, ONE_NODE_SECONDS)
 
     def point_aliases(self, wanted: Mapping[str, str | None]) -> None:
         """Let aliases (name -> collection, or None for none) serve these collections, all in one request."""
@@ -49,42 +47,26 @@ class NodePoints(QdrantApi):
         if actions:
             self.change_aliases(actions)
 
-    def send(self, method: str, path: str, body: Any = None) -> bytes:
-        """The response's body, for large ones; NodeUnreachable or QdrantError."""
-        data = None if body is None else orjson.dumps(body)
-        headers = {"content-type": "application/json"}
-        try:
-            response = self._session.request(
-                method, local(self.url) + path, data=data, headers=headers, timeout=(2, BULK_SECONDS)
-            )
-        except requests.RequestException as error:
-            raise NodeUnreachable(f"{self.url} does not answer ({type(error).__name__})") from error
-        if response.status_code >= 400:
-            raise QdrantError(response.status_code, refusal(response))
-        return response.content
-
 
 class Points:
     """One collection's points through one node or several.
 
-    Reads go to one node as long as it answers, writes to all in turn. A call that fails with 5xx, or is not answered,
-    is repeated on the next node; NodeUnreachable after `retry_seconds`, QdrantError at once for 4xx.
+    Reads begin with the first node, writes with each in turn; a call that fails with 5xx, or is not answered, is
+    repeated on the next one. NodeUnreachable or QdrantError after `retry_seconds`, QdrantError at once for 4xx.
     """
 
-    def __init__(
-        self,
-        nodes: Sequence[NodePoints],
-        name: str,
-        *,
-        retry_seconds: float = RETRY_SECONDS,
-        clock: Clock = SYSTEM_CLOCK,
-    ) -> None:
+    def __init__(self, nodes: Nodes, name: str, retry_seconds: float = RETRY_SECONDS) -> None:
         self.nodes, self.name = nodes, name
-        self._path, self._retry_seconds, self._clock = f"/collections/{name}/points", retry_seconds, clock
-        self._reader, self._writes = 0, itertools.count()
+        self._path, self._retry_seconds, ring = f"/collections/{name}/points", retry_seconds, list(nodes)
+        self._turns = itertools.cycle(Nodes(ring[turn:] + ring[:turn], nodes.clock) for turn in range(len(ring)))
 
     def __iter__(self) -> Iterator[Point]:
         return self.scan()
+
+    @property
+    def place(self) -> str:
+        """Where they are read first."""
+        return next(iter(self.nodes)).url
 
     def scan(self, *, with_vector: bool = True) -> Iterator[Point]:
         """Every point with its payload, in the order of ids; the next page is fetched while one is read."""
@@ -118,7 +100,7 @@ class Points:
         self._write("POST", "/delete?wait=true", {"points": list(ids)})
 
     def _shards(self) -> int:
-        found = self._repeated(lambda: self._reading_node().collection(self.name))
+        found = self.nodes.with_retries(lambda node: node.collection(self.name), self._retry_seconds)
         return int(found["config"]["params"]["shard_number"]) if found else 1
 
     def _page(self, with_vector: bool, offset: Id | None, limit: int) -> tuple[int, dict[str, Any]]:
@@ -135,29 +117,15 @@ class Points:
         found = sorted(orjson.loads(content)["result"], key=lambda point: order(point["id"]))
         return len(content), page | {"points": found}
 
-    def _reading_node(self) -> NodePoints:
-        return self.nodes[self._reader % len(self.nodes)]
-
     def _read(self, path: str, body: Any) -> bytes:
-        return self._repeated(lambda: self._reading_node().send("POST", self._path + path, body))
+        return self._repeated(self.nodes, "POST", path, body)
 
     def _write(self, method: str, path: str, body: Any) -> None:
-        self._repeated(lambda: self.nodes[next(self._writes) % len(self.nodes)].send(method, self._path + path, body))
+        self._repeated(next(self._turns), method, path, body)
 
-    def _repeated(self, call: Callable[[], T]) -> T:
-        def attempt() -> T:
-            try:
-                return call()
-            except (NodeUnreachable, QdrantError) as error:
-                if isinstance(error, QdrantError) and error.status < 500:
-                    raise
-                self._reader += 1
-                raise NotYet(str(error)) from error
-
-        try:
-            return poll(attempt, self._retry_seconds, expected=f"an answer for {self.name}", clock=self._clock)
-        except PollTimeout as error:
-            raise NodeUnreachable(str(error)) from error
+    def _repeated(self, nodes: Nodes, method: str, path: str, body: Any) -> bytes:
+        path = self._path + path
+        return nodes.with_retries(lambda node: node.exchange(method, path, body, BULK_SECONDS), self._retry_seconds)
 
 
 def order(point_id: Id) -> tuple[bool, Id]:

@@ -9,17 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from access.polling import SYSTEM_CLOCK, Clock
-from qdrant_admin.points.client import Id, NodePoints, Point, order
-from qdrant_admin.points.equality import (
-    MISSING,
-    OTHER_VECTOR,
-    as_stored,
-    canonical,
-    fault,
-    same_vector,
-    vector_sha256,
-)
+from access.polling import Clock
+from qdrant_admin.points.client import Id, Point, Points, order
+from qdrant_admin.points.equality import MISSING, OTHER_VECTOR, as_stored, canonical, fault, same_vector
+from qdrant_admin.points.equality import vector_sha256 as sha256_of
 
 LOOKED_UP = 256  # points in one look-up
 LOOK_UPS = 5  # of what differs, before it is reported: a write under way reaches one replica before the other
@@ -44,7 +37,7 @@ class Entry:
         if found is None:
             return MISSING
         vector = found.get("vector")
-        if self.vector_sha256 and vector_sha256(vector) != self.vector_sha256:
+        if self.vector_sha256 and sha256_of(vector) != self.vector_sha256:
             return OTHER_VECTOR
         # The ledger has the vector as it was sent.
         right = self.vector is None or same_vector(self.vector, vector) or same_vector(as_stored(self.vector), vector)
@@ -89,48 +82,38 @@ def differences(places: Mapping[str, Iterable[Point]]) -> Iterator[Difference]:
                 heads[place] = next(streams[place], None)
 
 
-def compare_replicas(
-    nodes: Sequence[NodePoints],
-    name: str,
-    on_point: Callable[[Point], None] = lambda _: None,
-    clock: Clock = SYSTEM_CLOCK,
-) -> list[Finding]:
-    """Every lasting difference between what the nodes return; `on_point` gets each point of the first node."""
-    copies = {node.url: node.points(name, clock) for node in nodes}
-    places: dict[str, Iterable[Point]] = {**copies}
-    places[nodes[0].url] = passing_on(copies[nodes[0].url], on_point)
+def compare_replicas(copies: Sequence[Points], on_point: Callable[[Point], None] = lambda _: None) -> list[Finding]:
+    """Every lasting difference between what single nodes return; `on_point` gets each point of the first one."""
+    places: dict[str, Iterable[Point]] = {copy.place: copy for copy in copies}
+    places[copies[0].place] = passing_on(copies[0], on_point)
 
     def look_up(ids: list[Id]) -> list[Finding]:
-        found = {url: points.retrieve(ids) for url, points in copies.items()}
-        again = (Difference(id=i, found={url: points.get(i) for url, points in found.items()}) for i in ids)
+        found = {copy.place: copy.retrieve(ids) for copy in copies}
+        again = (Difference(id=i, found={place: points.get(i) for place, points in found.items()}) for i in ids)
         return [finding for difference in again for finding in difference.findings()]
 
-    return _lasting([difference.id for difference in differences(places)], look_up, clock)
+    return _lasting([difference.id for difference in differences(places)], look_up, copies[0].nodes.clock)
 
 
 def check_ledger(
-    nodes: Sequence[NodePoints],
-    name: str,
-    ledger: Sequence[Entry],
-    on_progress: Callable[[int], None] = lambda _: None,
-    clock: Clock = SYSTEM_CLOCK,
+    copies: Sequence[Points], ledger: Sequence[Entry], on_progress: Callable[[int], None] = lambda _: None
 ) -> list[Finding]:
     """Each acknowledged point that a node lastingly lacks or has otherwise; `on_progress` gets the number checked."""
     entries = {canonical(entry.id): entry for entry in ledger}
 
     def look_up(ids: list[Id]) -> list[Finding]:
         findings = []
-        for node in nodes:
-            found = node.points(name, clock).retrieve(ids, with_payload=False)
+        for copy in copies:
+            found = copy.retrieve(ids, with_payload=False)
             faults = {point: entries[point].fault(found.get(point)) for point in ids}
-            findings += [Finding(id=point, place=node.url, what=what) for point, what in faults.items() if what]
+            findings += [Finding(id=point, place=copy.place, what=what) for point, what in faults.items() if what]
         return findings
 
     suspects: list[Id] = []
     for ids in _portions(list(entries)):
         suspects += dict.fromkeys(finding.id for finding in look_up(ids))
         on_progress(len(ids))
-    return _lasting(suspects, look_up, clock)
+    return _lasting(suspects, look_up, copies[0].nodes.clock)
 
 
 def passing_on(points: Iterable[Point], on_point: Callable[[Point], None]) -> Iterator[Point]:

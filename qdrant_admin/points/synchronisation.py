@@ -5,15 +5,15 @@ one that starts after an interruption only what is missing. A pass that writes n
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol
 
 import orjson
 
-from qdrant_admin.points.client import MOST, Id, Point, Points, page_limit
+from qdrant_admin.points.client import MOST, Point, Points, page_limit
 from qdrant_admin.points.comparison import Difference, differences, passing_on
 from qdrant_admin.points.equality import Checksum, as_stored
 
@@ -84,6 +84,13 @@ class Route:
         """Where the target is not as the source, in the order of ids."""
         return differences({SOURCE: self.source_points(), TARGET: self.target_points()})
 
+    def carry_out(self, batch: Sequence[Difference]) -> None:
+        """Make the target equal to the source in these points."""
+        if points := [point for each in batch if (point := each.found[SOURCE])]:
+            self.fill.write(points)
+        if gone := [each.id for each in batch if each.found[SOURCE] is None]:
+            self.target.delete(gone)
+
 
 def synchronise(route: Route, on_point: Callable[[Point], None] = lambda _: None) -> Pass:
     """One pass; `on_point` gets each point of the source."""
@@ -97,84 +104,37 @@ def synchronise(route: Route, on_point: Callable[[Point], None] = lambda _: None
         SOURCE: passing_on(route.source_points(), add),
         TARGET: passing_on(route.target_points(), done.target.add),
     }
-    with writers(route) as to:
-        for difference in differences(places):
-            if point := difference.found[SOURCE]:
-                to.write(point)
-                done.written += 1
-            else:
-                to.remove(difference.id)
-                done.removed += 1
+    for batch in _carried_out(route, differences(places)):
+        written = sum(each.found[SOURCE] is not None for each in batch)
+        done.written, done.removed = done.written + written, done.removed + len(batch) - written
     return done
 
 
-def missing(route: Route) -> Iterator[Point]:
+def missing(route: Route) -> Iterator[Difference]:
     """The points that the source has and the target has not."""
-    for difference in route.differences():
-        if (point := difference.found[SOURCE]) and difference.found[TARGET] is None:
-            yield point
+    return (each for each in route.differences() if each.found[TARGET] is None)
 
 
 def copy_missing(route: Route) -> int:
     """Copy only the points that the target has not at all; how many there were."""
-    copied = 0
-    with writers(route) as to:
-        for point in missing(route):
-            to.write(point)
-            copied += 1
-    return copied
+    return sum(len(batch) for batch in _carried_out(route, missing(route)))
 
 
-class Writers:
-    """Writes batches, several at a time."""
-
-    def __init__(self, route: Route, pool: ThreadPoolExecutor) -> None:
-        self._route, self._pool, self._under_way = route, pool, deque[Future[None]]()
-        self._batch: list[Point] = []
-        self._removals: list[Id] = []
-        self._limit = MOST
-
-    def write(self, point: Point) -> None:
-        """Take a point; its batch is sent when it is full, which the size of its first point decides."""
-        if not self._batch:
-            self._limit = min(self._route.fill.batch, page_limit(len(orjson.dumps(point)), 1))
-        self._batch.append(point)
-        if len(self._batch) >= self._limit:
-            self._send_batch()
-
-    def remove(self, point: Id) -> None:
-        """Take the id of a point to delete."""
-        self._removals.append(point)
-        if len(self._removals) >= MOST:
-            self._send_removals()
-
-    def finish(self) -> None:
-        """Return when everything is acknowledged; the error of the first batch that is not."""
-        self._send_batch()
-        self._send_removals()
-        while self._under_way:
-            self._under_way.popleft().result()
-
-    def _send_batch(self) -> None:
-        if batch := self._batch:
-            self._batch = []
-            self._send(lambda: self._route.fill.write(batch))
-
-    def _send_removals(self) -> None:
-        if ids := self._removals:
-            self._removals = []
-            self._send(lambda: self._route.target.delete(ids))
-
-    def _send(self, work: Callable[[], None]) -> None:
-        if len(self._under_way) >= 2 * self._route.fill.writers:
-            self._under_way.popleft().result()
-        self._under_way.append(self._pool.submit(work))
-
-
-@contextmanager
-def writers(route: Route) -> Iterator[Writers]:
-    """Writers whose batches are all acknowledged when the block ends without an error."""
+def _carried_out(route: Route, found: Iterator[Difference]) -> Iterator[Sequence[Difference]]:
+    """Batches, several at a time; all are acknowledged when the last one was yielded. The first one's error ends it."""
+    under_way = deque[Future[None]]()
     with ThreadPoolExecutor(max_workers=route.fill.writers) as pool:
-        made = Writers(route, pool)
-        yield made
-        made.finish()
+        for batch in _batches(found, route.fill.batch):
+            if len(under_way) >= 2 * route.fill.writers:
+                under_way.popleft().result()
+            under_way.append(pool.submit(route.carry_out, batch))
+            yield batch
+        for each in under_way:
+            each.result()
+
+
+def _batches(found: Iterator[Difference], most: int) -> Iterator[list[Difference]]:
+    """As many as the size of a batch's first point allows."""
+    for first in found:
+        limit = min(most, page_limit(len(orjson.dumps(first.found[SOURCE] or first.found[TARGET])), 1))
+        yield [first, *islice(found, limit - 1)]

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from qdrant_admin import nodes
 from qdrant_admin.api import NodeUnreachable
 from qdrant_admin.collection import blue_green
 from qdrant_admin.collection.generations import draining_alias, successor
@@ -22,13 +21,11 @@ MARK = draining_alias(ALIAS)
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    for module in (replica_moves, nodes):
-        monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(replica_moves, "PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(client, "FIRST_PAGE", 4)
     for module in (client, synchronisation):
         monkeypatch.setattr(module, "page_limit", lambda *_: 4)
     monkeypatch.setattr(blue_green, "FEW", 0)
-    monkeypatch.setattr(nodes.Nodes.with_retries, "__defaults__", (0.3,))
     with running_cluster() as cluster:
         reconcile(*typed(cluster), lambda _: None)
         source(cluster).points.write(*(point(number) for number in range(10)))

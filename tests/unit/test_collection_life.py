@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from qdrant_admin import nodes
 from qdrant_admin.api import NodeUnreachable, QdrantError
 from qdrant_admin.collection.lifecycle import drop, observe, reconcile
 from qdrant_admin.placement import moves as replica_moves
@@ -25,9 +24,7 @@ from tests.unit.fake_qdrant import (
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    for module in (replica_moves, nodes):
-        monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(nodes.Nodes.with_retries, "__defaults__", (0.3,))
+    monkeypatch.setattr(replica_moves, "PAUSE_SECONDS", 0.01)
     with running_cluster() as cluster:
         yield cluster
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from access.polling import Clock
-from qdrant_admin.points.client import NodePoints
+from qdrant_admin.points.client import Points
 from qdrant_admin.points.comparison import Entry, check_ledger, compare_replicas
 from qdrant_admin.points.equality import Checksum, fault, same_vector, vector_sha256
 from tests.unit.fake_contents import FakeContents, contents, point
@@ -26,26 +26,26 @@ def fake() -> Iterator[FakeContents]:
 CLOCK = FakeTime().clock
 
 
-def nodes(fake: FakeContents) -> list[NodePoints]:
-    return fake.running.nodes
+def copies(fake: FakeContents, clock: Clock = CLOCK) -> list[Points]:
+    return [node.points(NAME, clock) for node in fake.running.nodes]
 
 
 def places(fake: FakeContents, clock: Clock = CLOCK) -> dict[int | str, set[str]]:
     """Point -> what was found where."""
     found: dict[int | str, set[str]] = {}
-    for finding in compare_replicas(nodes(fake), NAME, clock=clock):
+    for finding in compare_replicas(copies(fake, clock)):
         found.setdefault(finding.id, set()).add(f"{fake.urls.index(finding.place)} {finding.what}")
     return found
 
 
 def test_equal_copies_have_nothing_to_say(fake: FakeContents) -> None:
     heard = Checksum()
-    assert compare_replicas(nodes(fake), NAME, heard.add) == []
+    assert compare_replicas(copies(fake), heard.add) == []
     assert heard.points == 702
 
 
 def test_no_page_is_asked_for_that_would_be_compressed(fake: FakeContents) -> None:
-    assert compare_replicas(nodes(fake), NAME) == []
+    assert compare_replicas(copies(fake)) == []
     assert fake.encodings == {"identity"}
 
 
@@ -86,13 +86,13 @@ def test_a_ledger_of_what_is_there_is_right_whatever_its_lines_know(fake: FakeCo
     stored = [0.6, 0.8, 0.0, 0.0]
     ledger = [Entry(id=1), Entry(id=2, vector_sha256=vector_sha256(stored)), Entry(id=3, vector=stored)]
     ledger += [Entry(id=4, vector=[3.0, 4.0, 0.0, 0.0]), Entry(id=UUIDS[1].upper())]  # as they were sent
-    assert check_ledger(nodes(fake), NAME, ledger, clock=CLOCK) == []
+    assert check_ledger(copies(fake), ledger) == []
 
 
 def test_an_acknowledged_point_that_one_copy_lost_is_named_with_its_place(fake: FakeContents) -> None:
     node = fake.holder(NAME, 5)
     fake.lose(NAME, 5, node)
-    found = check_ledger(nodes(fake), NAME, [Entry(id=each) for each in range(300)], clock=CLOCK)
+    found = check_ledger(copies(fake), [Entry(id=each) for each in range(300)])
     assert {(finding.id, finding.what) for finding in found} == {(5, "missing")}
     assert fake.urls[node] in {finding.place for finding in found}
 
@@ -101,12 +101,12 @@ def test_an_acknowledged_point_that_one_copy_lost_is_named_with_its_place(fake: 
     "entry", [Entry(id=5, vector=[4.0, 3.0, 0.0, 0.0]), Entry(id=5, vector_sha256="0" * 64)], ids=["vector", "hash"]
 )
 def test_an_acknowledged_vector_that_is_another_now_is_found(fake: FakeContents, entry: Entry) -> None:
-    found = check_ledger(nodes(fake), NAME, [entry], clock=CLOCK)
+    found = check_ledger(copies(fake), [entry])
     assert [finding.what for finding in found] == ["another vector"] * 3
 
 
 def test_a_point_that_nobody_has_is_missing_everywhere(fake: FakeContents) -> None:
-    assert [f.what for f in check_ledger(nodes(fake), NAME, [Entry(id=10**9)], clock=CLOCK)] == ["missing"] * 3
+    assert [f.what for f in check_ledger(copies(fake), [Entry(id=10**9)])] == ["missing"] * 3
 
 
 @pytest.mark.parametrize(
