@@ -10,8 +10,7 @@ from qdrant_admin.collection.settings import CollectionSettings
 from qdrant_admin.collection.spec import CHANGEABLE, FIXED
 
 if TYPE_CHECKING:
-    from qdrant_admin.cluster_access import ClusterAccess
-    from qdrant_admin.collection.spec import CollectionSpec
+    from qdrant_admin.collection.lifecycle import Lifecycle
 
 DECLARED = ("name", "alias", *FIXED, *CHANGEABLE)
 # A later refresh or update reaches the cluster by what the state has.
@@ -26,9 +25,8 @@ class CollectionProvider(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         from providers.wire import python_minor, tell
-        from qdrant_admin.collection.lifecycle import reconcile
 
-        observed = reconcile(*_typed(props), tell)
+        observed = _lifecycle(props).reconcile()
         if observed["adopted"]:
             tell(f"adopted the collection {observed['physical_name']}, which was there already and fits")
         return CreateResult(id_=props["name"], outs={**props, **observed, "python": python_minor()})
@@ -36,11 +34,10 @@ class CollectionProvider(ResourceProvider):
     def read(self, id_: str, props: dict[str, Any]) -> ReadResult:
         """What is really there, as it would be declared, physical replication included; gone when the collection is."""
         from providers.wire import reachable, whole
-        from qdrant_admin.collection.lifecycle import observe
 
         known = {**reachable(whole(props)), "name": id_}
         known.pop(RACING, None)
-        observed = observe(*_typed(known))
+        observed = _lifecycle(known).observe()
         if observed is None:
             return ReadResult(id_="", outs={})
         found = {**known, **observed}
@@ -60,33 +57,33 @@ class CollectionProvider(ResourceProvider):
         )
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
-        from providers.wire import python_minor, tell
-        from qdrant_admin.collection.lifecycle import reconcile
+        from providers.wire import python_minor
 
         forget = frozenset(olds.get("payload_indexes") or ()) - frozenset(news["payload_indexes"])
-        observed = reconcile(*_typed(news), tell, forget_indexes=forget)
+        observed = _lifecycle(news).reconcile(forget_indexes=forget)
         return UpdateResult(outs={**news, **observed, "adopted": olds.get("adopted", False), "python": python_minor()})
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """RuntimeError while the state protects its data: protection is lifted by an `up` of its own before."""
-        from qdrant_admin.collection.lifecycle import drop
 
         if props.get(DELETION_PROTECTED):
             raise RuntimeError(
                 f"expected the data of {props['name']} to be given up before it is deleted, found it protected; set "
                 "protectData to false, run make up, and then delete again. Nothing was deleted"
             )
-        drop(*_typed(props))
+        _lifecycle(props).drop()
 
 
-def _typed(props: Mapping[str, Any]) -> "tuple[CollectionSpec, ClusterAccess]":
-    """The inputs as the engine hands them over, its floats turned to whole numbers again."""
-    from providers.wire import whole
+def _lifecycle(props: Mapping[str, Any]) -> "Lifecycle":
+    """Typed, from the inputs as the engine hands them over, with floats for whole numbers."""
+    from providers.wire import tell, whole
     from qdrant_admin.cluster_access import ClusterAccess
+    from qdrant_admin.collection.lifecycle import Lifecycle
     from qdrant_admin.collection.spec import CollectionSpec
 
     given = whole(props)
-    return CollectionSpec.from_props(given), ClusterAccess.from_props(given)
+    spec, access = CollectionSpec.from_props(given), ClusterAccess.from_props(given)
+    return Lifecycle(spec=spec, access=access, on_progress=tell)
 
 
 class ReplicatedCollection(Resource, module="providers", name="ReplicatedCollection"):

@@ -3,7 +3,9 @@
 from typing import Any
 
 from qdrant_admin.cluster_access import ClusterAccess
+from qdrant_admin.collection.lifecycle import Lifecycle
 from qdrant_admin.collection.spec import CollectionSpec
+from qdrant_admin.progress import ProgressCallback
 from tests.unit.fake_qdrant import ALIAS, KEY, NAME, FakeCluster
 from tests.unit.fake_time import FakeTime
 
@@ -35,6 +37,7 @@ def declared(cluster: FakeCluster, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def typed(cluster: FakeCluster, **changes: Any) -> tuple[CollectionSpec, ClusterAccess]:
+def lifecycle(cluster: FakeCluster, on_progress: ProgressCallback = lambda _: None, **changes: Any) -> Lifecycle:
     props = declared(cluster, **changes)
-    return CollectionSpec.from_props(props), ClusterAccess.from_props(props, FakeTime().clock)
+    spec, access = CollectionSpec.from_props(props), ClusterAccess.from_props(props, FakeTime().clock)
+    return Lifecycle(spec=spec, access=access, on_progress=on_progress)

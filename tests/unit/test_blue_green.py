@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from qdrant_admin import nodes
 from qdrant_admin.api import NodeUnreachable
 from qdrant_admin.collection import blue_green
 from qdrant_admin.collection.generations import draining_alias, successor
-from qdrant_admin.collection.lifecycle import observe, reconcile
 from qdrant_admin.placement import moves as replica_moves
 from qdrant_admin.points import client, synchronisation
-from tests.unit.declaring import typed
+from tests.unit.declaring import lifecycle
 from tests.unit.fake_points import Point
 from tests.unit.fake_qdrant import ALIAS, NAME, Collection, FakeCluster, running_cluster
 from tests.unit.served import Answer, Asked, Silence, served
@@ -27,7 +27,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
         monkeypatch.setattr(module, "page_limit", lambda *_: 4)
     monkeypatch.setattr(blue_green, "FEW", 0)
     with running_cluster() as cluster:
-        reconcile(*typed(cluster), lambda _: None)
+        lifecycle(cluster).reconcile()
         source(cluster).points.write(*(point(number) for number in range(10)))
         cluster.changes.clear()
         yield cluster
@@ -42,11 +42,11 @@ def source(cluster: FakeCluster) -> Collection:
 
 
 def target(cluster: FakeCluster, **changes: Any) -> Collection:
-    return cluster.collections[successor(typed(cluster, **(changes or {"shard_number": 3}))[0])]
+    return cluster.collections[successor(lifecycle(cluster, **(changes or {"shard_number": 3})).spec)]
 
 
 def reshard(cluster: FakeCluster, told: Callable[[str], None] = lambda _: None, **changes: Any) -> dict[str, Any]:
-    return reconcile(*typed(cluster, shard_number=3, **changes), told)
+    return lifecycle(cluster, told, shard_number=3, **changes).reconcile()
 
 
 def texts(found: Collection) -> dict[int, str]:
@@ -103,7 +103,7 @@ def test_the_alias_always_serves_one_of_them_and_the_new_one_only_when_it_is_who
 
     source(cluster).points.on_call = watch
     reshard(cluster)
-    assert {name for name, _ in served} == {NAME, successor(typed(cluster, shard_number=3)[0])}
+    assert {name for name, _ in served} == {NAME, successor(lifecycle(cluster, shard_number=3).spec)}
     assert {count for _, count in served} == {10}
     switching, unmarking = [body["actions"] for _, path, body in cluster.changes if path == "/collections/aliases"]
     assert [next(iter(action)) for action in switching] == ["delete_alias", "create_alias", "create_alias"]
@@ -203,7 +203,7 @@ def test_an_interrupted_run_is_gone_on_with(cluster: FakeCluster, stage: str) ->
         reshard(cluster, interrupt)
     if stage == "taking over":
         source(cluster).points.write(point(77))
-        seen = observe(*typed(cluster, shard_number=3))
+        seen = lifecycle(cluster, shard_number=3).observe()
         assert seen is not None
         assert seen["draining"], "a refresh shows that something is left to do"
     assert reshard(cluster)["physical_replication_factor"] == 2
@@ -223,7 +223,11 @@ def hooked(cluster: FakeCluster, on_call: Callable[[str], None]) -> None:
     cluster._create = make  # type: ignore[method-assign]
 
 
-def test_an_interrupted_copy_goes_on_and_what_is_there_is_not_brought_again(cluster: FakeCluster) -> None:
+def test_an_interrupted_copy_is_continued_and_what_is_there_is_not_written_again(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "PAUSE_SECONDS", 30)  # of the fake clock: few attempts
+
     def fail_after_a_page(call: str) -> None:
         if call == "PUT" and target(cluster).points.stored:
             raise Silence
@@ -296,8 +300,8 @@ def ingest(cluster: FakeCluster) -> Iterator[str]:
 
 
 def test_another_vector_size_is_embedded_anew(cluster: FakeCluster, ingest: str) -> None:
-    wish = {"vector_size": 8, "ingest_url": ingest, "ingest_token": "t0ken"}
-    seen = reconcile(*typed(cluster, **wish), lambda _: None)
+    wish: dict[str, Any] = {"vector_size": 8, "ingest_url": ingest, "ingest_token": "t0ken"}
+    seen = lifecycle(cluster, **wish).reconcile()
     assert seen["vector_size"] == 8
     found = target(cluster, vector_size=8)
     assert texts(found) == texts(source(cluster))
@@ -316,11 +320,11 @@ def test_vectors_that_nobody_can_make_are_refused_before_anything_is_made(
     cluster: FakeCluster, ingest: str, wish: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(RuntimeError, match=f"{words}.*nothing was changed"):
-        reconcile(*typed(cluster, **{"ingest_url": ingest, "ingest_token": "t0ken"} | wish), lambda _: None)
+        lifecycle(cluster, **{"ingest_url": ingest, "ingest_token": "t0ken"} | wish).reconcile()
     assert cluster.changes == []
 
 
 def test_an_ingest_role_that_is_away_is_said_before_anything_is_made(cluster: FakeCluster) -> None:
     with pytest.raises(RuntimeError, match=r"expected the ingest role at http://127.0.0.1:1"):
-        reconcile(*typed(cluster, vector_size=8, ingest_url="http://127.0.0.1:1"), lambda _: None)
+        lifecycle(cluster, vector_size=8, ingest_url="http://127.0.0.1:1").reconcile()
     assert cluster.changes == []
