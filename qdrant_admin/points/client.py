@@ -36,15 +36,9 @@ class NodePoints(QdrantApi):
     def point_aliases(self, wanted: Mapping[str, str | None]) -> None:
         """Let aliases (name -> collection, or None for none) serve these collections, all in one request."""
         there = self.aliases()
-        actions: list[dict[str, dict[str, str]]] = [
-            {"delete_alias": {"alias_name": alias}} for alias in wanted if alias in there
-        ]
-        actions += [
-            {"create_alias": {"alias_name": alias, "collection_name": target}}
-            for alias, target in wanted.items()
-            if target
-        ]
-        if actions:
+        drop = [{"delete_alias": {"alias_name": alias}} for alias in wanted if alias in there]
+        create = [{"create_alias": {"alias_name": alias, "collection_name": to}} for alias, to in wanted.items() if to]
+        if actions := [*drop, *create]:
             self.change_aliases(actions)
 
 
