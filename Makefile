@@ -40,13 +40,15 @@ gateway-yaml: .venv/ready  ## the gateway as declarative YAML
 backup: .venv/ready  ## make backup TO=folder
 	@$(if $(TO),,$(error expected a folder, found none: make backup TO=backups/today))$(CLI) backup --stack $(STACK) $(PLAN) -- "$(TO)"
 
-restore: .venv/ready  ## make restore FROM=folder [REPLACE=1] [INTO=name]
+restore: .venv/ready  ## make restore FROM=folder [COLLECTION=name] [REPLACE=1] [INTO=name]
 	@$(if $(FROM),,$(error expected a backup, found none: make restore FROM=backups/today))$(CLI) restore --stack $(STACK) \
-		$(PLAN) $(if $(REPLACE),--replace) $(if $(INTO),--into "$(INTO)") -- "$(FROM)"
+		$(PLAN) $(if $(COLLECTION),--collection "$(COLLECTION)") $(if $(REPLACE),--replace) \
+		$(if $(INTO),--into "$(INTO)") -- "$(FROM)"
 
 migrate: .venv/ready  ## make migrate FROM=http://host:6333 [KEY_FILE=file] [COLLECTION=name], or ROLLBACK=1
 	@$(CLI) migrate --stack $(STACK) $(PLAN) $(if $(FROM),--from "$(FROM)") $(if $(KEY_FILE),--from-key-file "$(KEY_FILE)") \
-		$(if $(COLLECTION),--collection "$(COLLECTION)") $(if $(REINDEX),--reindex) $(if $(ROLLBACK),--rollback)
+		$(if $(COLLECTION),--collection "$(COLLECTION)") $(if $(INTO),--into "$(INTO)") $(if $(REINDEX),--reindex) \
+		$(if $(TEXT_KEY),--text-key "$(TEXT_KEY)") $(if $(ROLLBACK),--rollback)
 
 replace-node: parts  ## make replace-node NODE=1: its disk is lost
 	@$(if $(NODE),,$(error expected a node, found none: make replace-node NODE=1))$(CLI) replace-node --stack $(STACK) \

@@ -64,7 +64,7 @@ collection = ReplicatedCollection(
     ingest_url=rag_args.ingest_url,
     ingest_token=service_token,
     embedder=settings.rag.embedder,
-    guarded=settings.stack.protect_data,
+    deletion_protected=settings.stack.protect_data,
     # A destroyed stack keeps its volumes, and with them the collection: the next one adopts it.
     opts=ResourceOptions(
         parent=qdrant,

@@ -1,4 +1,4 @@
-"""The commands that move points: each shows what it will do, does it, and says how that was verified."""
+"""The commands that move points: each shows its plan, carries it out, and prints how that was verified."""
 
 import os
 import time
@@ -75,7 +75,7 @@ def migrate(
     *,
     reindex: Annotated[bool, typer.Option(help="embed the texts anew instead of copying vectors")] = False,
     text_key: Annotated[str, typer.Option(help="with --reindex: the payload's key of the text")] = "text",
-    rollback: Annotated[bool, typer.Option(help="let the alias mean again what it meant before")] = False,
+    rollback: Annotated[bool, typer.Option(help="let the alias serve again what it served before")] = False,
     dry_run: DryRun = False,
 ) -> None:
     """Move a collection of another Qdrant into the cluster, and cut over by alias when both are the same."""
@@ -83,7 +83,7 @@ def migrate(
     found = outputs_of(files)
     running, declared = Running.of(found), files.settings().collection
     if rollback:
-        words = f"alias {declared.alias} would mean again what it meant"
+        words = f"alias {declared.alias} would serve again what it served before"
         console.print(words if dry_run else moving.roll_back(running, declared.alias))
         return
     key = _source_key(from_key_file)
@@ -108,7 +108,7 @@ def verify(
     *,
     dry_run: DryRun = False,
 ) -> None:
-    """Read every copy of every shard: exit code 1, and a table, when one lacks a point or has it otherwise."""
+    """Read every replica of every shard: exit code 1, and a table, when one lacks a point or has it otherwise."""
     found = outputs_of(files_of(stack))
     running, name = Running.of(found), collection or str(found["collection"])
     entries = verifying.read_ledger(ledger) if ledger else None
@@ -121,20 +121,20 @@ def verify(
         console.print(verdict.table())
         raise OperatorError(
             f"expected every copy of {name} to have every point, found {len(verdict.findings)} findings in "
-            f"{verdict.looked_at}. A copy that lacks points is made anew by dropping it and running make up; see "
+            f"{verdict.examined}. A copy that lacks points is made anew by dropping it and running make up; see "
             "docs/day-two.md"
         )
-    console.print(f"{name}: {verdict.looked_at}, nothing is missing or different")
+    console.print(f"{name}: {verdict.examined}, nothing is missing or different")
 
 
 def _url(given: str) -> str:
     if not given.startswith(("http://", "https://")):
-        raise OperatorError(f"expected the URL of the source after --from, found {given or 'none'}")
+        raise OperatorError(f"expected the URL of the source in FROM=, found {given or 'none'}")
     return given.rstrip("/")
 
 
 def _source_key(file: Path | None) -> str:
-    """From a file or the environment: what stands in a command line is seen by everybody on the machine."""
+    """From a file or the environment: every user of the machine can read a command line."""
     if file is None:
         return os.environ.get(SOURCE_KEY, "")
     try:
@@ -148,7 +148,7 @@ def _only_collection(source: NodePoints) -> str:
         names = source.collections()
     if len(names) != 1:
         raise OperatorError(
-            f"expected one collection on {source.url}, found {', '.join(names) or 'none'}; name it with --collection"
+            f"expected one collection on {source.url}, found {', '.join(names) or 'none'}; name it with COLLECTION="
         )
     return names[0]
 

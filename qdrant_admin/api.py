@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
+import orjson
 import requests
 
 from access.kubernetes.tunnel import local
@@ -115,15 +116,19 @@ class QdrantApi:
 
     def call(self, method: str, path: str, body: Any = None, timeout_seconds: float | None = None) -> Any:
         """The `result` of any request."""
+        return orjson.loads(self.exchange(method, path, body, timeout_seconds))["result"]
+
+    def exchange(self, method: str, path: str, body: Any = None, timeout_seconds: float | None = None) -> bytes:
+        """The whole body of the response to any request."""
+        data, headers = (None, {}) if body is None else (orjson.dumps(body), {"content-type": "application/json"})
+        timeout = (2, timeout_seconds or self._timeout)
         try:
-            answer = self._session.request(
-                method, local(self.url) + path, json=body, timeout=(2, timeout_seconds or self._timeout)
-            )
+            answer = self._session.request(method, local(self.url) + path, data=data, headers=headers, timeout=timeout)
         except requests.RequestException as error:
             raise NodeUnreachable(f"{self.url} does not answer ({type(error).__name__})") from error
         if answer.status_code >= 400:
             raise QdrantError(answer.status_code, refusal(answer))
-        return answer.json()["result"]
+        return answer.content
 
 
 def refusal(answer: requests.Response) -> str:

@@ -1,4 +1,4 @@
-"""Taking a backup: a snapshot of every shard from one of its copies, and the manifest when all of them are here."""
+"""Taking a backup: a snapshot of every shard from one of its replicas, and the manifest when all are downloaded."""
 
 import datetime
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ from ops.daytwo.manifest import MANIFEST, CollectionCopy, File, Manifest, Range,
 from ops.daytwo.running import Running, plainly, spread
 from ops.stack import OperatorError
 from qdrant_admin.api import NodeUnreachable, QdrantError
-from qdrant_admin.points.client import NodePoints, Point
+from qdrant_admin.points.client import Point, Points
 from qdrant_admin.points.equality import fault
 
-SAMPLED = 128  # points of each collection, kept in plain, to be found again after a restore
+SAMPLED = 128  # points of each collection, kept as JSON, to be compared after a restore
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def plan_backup(running: Running, wanted: Sequence[str]) -> Plan:
 
 
 def back_up(running: Running, plan: Plan, folder: Path, console: Console) -> Manifest:
-    """Take the backup into a folder that holds no whole one; what an interrupted run left there is taken again."""
+    """Take the backup into a folder that holds no complete one; what an interrupted run left there is taken again."""
     if (folder / MANIFEST).exists():
         raise OperatorError(f"expected a folder without a backup, found a whole one in {folder}; name another folder")
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,20 +73,21 @@ class _Taker:
         if found is None:
             raise OperatorError(f"expected collection {name}, found that it was deleted meanwhile; take another backup")
         (self._folder / name).mkdir(exist_ok=True)
-        before, early = node.count(name), list(islice(node.points(name), SAMPLED))
+        points = node.points(name)
+        before, early = points.count(), list(islice(points, SAMPLED))
         copies = [self._shard(name, shard, url) for shard, url in shards.items()]
         return CollectionCopy(
             name=name,
             config=found["config"],
             payload_schema=found["payload_schema"],
             aliases=tuple(self._running.aliases_of(name)),
-            points=Range.of(before, node.count(name)),
+            points=Range.of(before, points.count()),
             shards=tuple(copies),
-            sample=self._sample(node, name, early),
+            sample=self._sample(points, early),
         )
 
     def _shard(self, name: str, shard: int, url: str) -> ShardCopy:
-        """Made there, brought here, compared with what the node says of it, and removed there, whatever comes."""
+        """Created on the node, downloaded, compared with the node's checksum, and removed there in any case."""
         node, path = self._running.snapshots(url), self._folder / name / f"shard-{shard}.snapshot"
         before = _points_of(node.collection_cluster(name), shard)
         task = self._bar.add_task(f"{name}, shard {shard}", total=None)
@@ -105,10 +106,10 @@ class _Taker:
         after = _points_of(node.collection_cluster(name), shard)
         return ShardCopy(shard=shard, points=Range.of(before, after), snapshot=File.of(self._folder, path))
 
-    def _sample(self, node: NodePoints, name: str, early: list[Point]) -> File:
-        """The first points in the order of ids (their shards have nothing to do with it) that stayed as they were."""
-        late = node.retrieve(name, [point["id"] for point in early])
-        path = self._folder / name / "sample.json"
+    def _sample(self, points: Points, early: list[Point]) -> File:
+        """The first points in the order of ids, across shards, that did not change while the backup was taken."""
+        late = points.retrieve([point["id"] for point in early])
+        path = self._folder / points.name / "sample.json"
         path.write_bytes(orjson.dumps([point for point in early if not fault(point, late.get(point["id"]))]))
         return File.of(self._folder, path)
 
@@ -120,7 +121,7 @@ def _points_of(view: dict[str, object], shard: int) -> int:
 
 
 def summary(manifest: Manifest, folder: Path, seconds: float) -> str:
-    """What was done, in one line for each collection, and how fast."""
+    """One line for each collection, and the rate."""
     lines = [
         f"{copy.name}: {copy.points} points in {len(copy.shards)} shards, aliases: {', '.join(copy.aliases) or 'none'}"
         for copy in manifest.collections

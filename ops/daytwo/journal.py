@@ -1,4 +1,4 @@
-"""What is known of a migration when its run has ended, however it did."""
+"""What a migration leaves behind for the next run, and for a rollback."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -10,14 +10,14 @@ from ops.whole_file import write_whole
 
 @dataclass(kw_only=True)
 class Journal:
-    """Where a migration goes on after an interruption, and the way back; kept in a file of this checkout."""
+    """Where a migration continues after an interruption, and what a rollback restores; a file of this checkout."""
 
     source_url: str
     source: str
     target: str
     alias: str
     snapshot: str = ""
-    before: str | None = None  # what the alias meant before it was cut over
+    before: str | None = None  # what the alias served before it was cut over
     cut_over: bool = False
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""What a backup is made of: written last and at once, so that half a backup has none; secrets are never in it."""
+"""What a backup consists of: written last and atomically, so that half a backup has none; never with secrets."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ SHA256 = r"^[0-9a-f]{64}$"
 
 
 class Kept(BaseModel):
-    """Nothing that is not said, and nothing that changes."""
+    """Unknown fields are refused; frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -68,7 +68,7 @@ class ShardCopy(Kept):
 
 
 class CollectionCopy(Kept):
-    """One collection: all that is needed to make it again."""
+    """One collection: all that creating it again needs."""
 
     name: str
     config: dict[str, Any]
@@ -92,7 +92,7 @@ class Manifest(Kept):
     collections: tuple[CollectionCopy, ...]
 
     def write(self, folder: Path) -> Path:
-        """Whole or not at all, and on the disk when this returns."""
+        """Atomic, and on the disk when this returns."""
         path, fresh = folder / MANIFEST, folder / f".{MANIFEST}.{os.getpid()}"
         with fresh.open("w") as file:
             file.write(self.model_dump_json(indent=1))
@@ -126,5 +126,5 @@ class Manifest(Kept):
 
 
 def digest_of(folder: Path) -> str:
-    """What tells one backup from another."""
+    """Identifies a backup: SHA-256 of its manifest."""
     return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()

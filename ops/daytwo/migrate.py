@@ -1,20 +1,22 @@
-"""Moving a collection from one Qdrant into the cluster: copied until both are the same, then cut over by alias."""
+"""Moving a collection from one Qdrant into the cluster: copied until both are equal, then cut over by alias."""
 
 import hashlib
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 
+from access.polling import Clock, NotYet, poll, require
 from ops.daytwo import progress_bars
 from ops.daytwo.journal import Journal
 from ops.daytwo.running import Running, plainly
 from ops.stack import OperatorError
-from qdrant_admin.collection.recreation import creation_body, indexes
+from qdrant_admin.collection.config import index_schemas, recreation_body
 from qdrant_admin.collection.settings import CollectionSettings
-from qdrant_admin.points.client import Id, NodePoints
+from qdrant_admin.nodes import Nodes
+from qdrant_admin.points.client import Id, NodePoints, Points
 from qdrant_admin.points.equality import TOLERANCE
-from qdrant_admin.points.synchronisation import Pass, Route, left_behind, mend
+from qdrant_admin.points.synchronisation import Copied, Pass, Route, missing, synchronise
 from qdrant_admin.snapshots import SnapshotApi
 
 FOLLOW_SECONDS = 600  # how long the source may go on changing after it has been copied once
@@ -22,20 +24,20 @@ FOLLOW_SECONDS = 600  # how long the source may go on changing after it has been
 
 @dataclass(frozen=True, kw_only=True)
 class Migration:
-    """From where to where, checked."""
+    """The checked plan of one migration."""
 
     source: NodePoints
     journal: Journal
     config: dict[str, object]
     payload_schema: dict[str, object]
     points: int
-    body: dict[str, object]  # what makes the target
+    body: dict[str, object]  # of the request that creates the target
 
     def lines(self) -> list[str]:
         journal = self.journal
         return [
-            f"snapshot of {journal.source} on {journal.source_url}" + (", made already" if journal.snapshot else ""),
-            f"make {journal.target}: {self.body['shard_number']} shards, each {self.body['replication_factor']} times",
+            f"snapshot of {journal.source} on {journal.source_url}" + (", taken already" if journal.snapshot else ""),
+            f"create {journal.target}: {self.body['shard_number']} shards, factor {self.body['replication_factor']}",
             f"copy {self.points} points, then again what was written meanwhile, until a pass finds nothing",
             f"compare counts, and every point within {TOLERANCE:g} of its vector's largest component",
             f"alias {journal.alias}: from {journal.before or 'nothing'} to {journal.target}, in one call",
@@ -51,7 +53,7 @@ def plan_migration(
         if found is None:
             raise OperatorError(
                 f"expected a collection {name} on {source.url}, found {', '.join(source.collections()) or 'none'}; "
-                "name one with --collection"
+                "name one with COLLECTION="
             )
         _refuse_other_vectors(found["config"]["params"]["vectors"], declared)
         journal = _journal(running, source, name, declared.alias, target)
@@ -60,8 +62,8 @@ def plan_migration(
             journal=journal,
             config=found["config"],
             payload_schema=found["payload_schema"],
-            points=source.count(name),
-            body=creation_body(
+            points=source.points(name).count(),
+            body=recreation_body(
                 found["config"],
                 shard_number=declared.shard_number,
                 replication_factor=declared.replication_factor,
@@ -71,7 +73,7 @@ def plan_migration(
 
 
 def target_name(declared: CollectionSettings, source: NodePoints, name: str) -> str:
-    """As a generation of the declared collection is named, so that the next `up` knows whose it is."""
+    """Named as a generation of the declared collection, so that the next `up` recognises it."""
     origin = hashlib.blake2b(f"{source.url}/{name}".encode(), digest_size=4).hexdigest()
     return f"{declared.name}-{origin}"
 
@@ -81,19 +83,19 @@ def _refuse_other_vectors(vectors: dict[str, object], declared: CollectionSettin
     if found != wanted:
         raise OperatorError(
             f"expected vectors of {wanted[0]} dimensions and distance {wanted[1]}, as the stack searches with, found "
-            f"{found[0]} and {found[1]}: copies of them could not be searched. --reindex embeds the texts anew"
+            f"{found[0]} and {found[1]}: copies of them could not be searched. REINDEX=1 embeds the texts anew"
         )
 
 
 def _journal(running: Running, source: NodePoints, name: str, alias: str, target: str) -> Journal:
-    """That of the run that was interrupted, or a new one; OperatorError when the target is somebody else's."""
+    """That of the run that was interrupted, or a new one; OperatorError when another one created the target."""
     node, earlier = running.living()[0], Journal.read(alias)
     if alias in node.collections():
         raise OperatorError(f"expected {alias} to be an alias, found a collection of that name; it cannot be cut over")
     before = node.aliases().get(alias)
     if before == target:  # what is written to it now would be taken for what the source has deleted
         raise OperatorError(
-            f"expected {alias} to mean another collection, found {target}: it has been cut over already"
+            f"expected {alias} to serve another collection, found {target}: it has been cut over already"
         )
     ours = earlier and (earlier.source_url, earlier.source, earlier.target) == (source.url, name, target)
     if earlier and ours and not earlier.cut_over:
@@ -102,64 +104,66 @@ def _journal(running: Running, source: NodePoints, name: str, alias: str, target
     if target in node.collections():
         raise OperatorError(
             f"expected no collection {target}, found one that this migration did not begin, or one that was cut over "
-            "to and rolled back from; nothing was touched. Name another with --into"
+            "to and rolled back from; nothing was touched. Name another with INTO="
         )
     return Journal(source_url=source.url, source=name, target=target, alias=alias, before=before)
 
 
 def migrate(running: Running, planned: Migration, api_key: str, console: Console) -> str:
-    """Copy, compare, cut over; says what was verified. Interrupted, the same again goes on."""
+    """Copy, compare, cut over; returns what was verified. Interrupted, the same command continues."""
     journal = planned.journal
     with plainly("the migration"):
         if not journal.snapshot:
             made = SnapshotApi(journal.source_url, api_key).create_collection_snapshot(journal.source)
             journal.snapshot = str(made["name"])
         journal.write()
-        _make_target(running, planned)
-        route = Route(
-            source=planned.source, source_name=journal.source, nodes=running.living(), target_name=journal.target
-        )
-        verified = _same(route, _follow(route, console))
-        running.living()[0].point_aliases({journal.alias: journal.target})
+        _create_target(running, planned)
+        living = running.living()
+        target = Points(Nodes(living, running.clock), journal.target)
+        route = Route(source=planned.source.points(journal.source, running.clock), target=target, fill=Copied(target))
+        verified = _same(living, route, _follow(route, running.clock, console))
+        living[0].point_aliases({journal.alias: journal.target})
         journal.cut_over = True
         journal.write()
-        return f"{verified}\n{_cut_over(journal, left_behind(route))}"
+        return f"{verified}\n{_cut_over(journal, [each.id for each in missing(route)])}"
 
 
-def _make_target(running: Running, planned: Migration) -> None:
+def _create_target(running: Running, planned: Migration) -> None:
     node, target = running.living()[0], planned.journal.target
     if node.collection(target) is None:
         node.create_collection(target, planned.body, 60)
-    for field, schema in indexes(planned.payload_schema).items():
+    for field, schema in index_schemas(planned.payload_schema).items():
         node.create_index(target, field, schema, 60)
 
 
-def _follow(route: Route, console: Console) -> Pass:
-    """Pass after pass, until one has nothing to mend: the source rests, and the target is like it."""
-    deadline: float | None = None
-    while True:
+def _follow(route: Route, clock: Clock, console: Console) -> Pass:
+    """Pass after pass, until one has nothing to write: the source rests, and the target is equal to it."""
+
+    def at_rest() -> Pass:
         done = _shown(route, console)
-        if not done.mended:
-            return done
-        console.print(f"{done.source.points} points read: {done.written} written, {done.removed} removed")
-        deadline = deadline or time.monotonic() + FOLLOW_SECONDS
-        if time.monotonic() > deadline:
-            raise OperatorError(
-                f"expected {route.source_name} to come to rest, found {done.mended} points changed in the last pass. "
-                "Nothing was cut over; stop what writes to the source, then run the same command again"
-            )
+        if done.changed:
+            console.print(f"{done.source.points} points read: {done.written} written, {done.removed} removed")
+        require(not done.changed, f"{done.changed} points changed in the last pass")
+        return done
+
+    try:
+        return at_rest()
+    except NotYet:  # it has been copied once, however long that took
+        expected = f"{route.source.name} to come to rest"
+        advice = "Nothing was cut over; stop what writes to the source, then run the same command again"
+        return poll(at_rest, FOLLOW_SECONDS, expected=expected, advice=advice, clock=clock)
 
 
 def _shown(route: Route, console: Console) -> Pass:
     with progress_bars.of_points(console) as bar:
-        task = bar.add_task("points of the source read", total=route.source.count(route.source_name))
-        return mend(route, lambda _: bar.advance(task))
+        task = bar.add_task("points of the source read", total=route.source.count())
+        return synchronise(route, lambda _: bar.advance(task))
 
 
-def _same(route: Route, last: Pass) -> str:
+def _same(nodes: Sequence[NodePoints], route: Route, last: Pass) -> str:
     """The exact counts from every node against the source's; what the last pass compared, in words."""
-    expected = route.source.count(route.source_name)
-    counts = {node.url: node.count(route.target_name) for node in route.nodes}
+    expected = route.source.count()
+    counts = {node.url: node.points(route.target.name).count() for node in nodes}
     if {expected, last.source.points, last.target.points} != set(counts.values()):
         raise OperatorError(
             f"expected {expected} points, found {', '.join(f'{n} on {url}' for url, n in counts.items())}. "
@@ -171,33 +175,33 @@ def _same(route: Route, last: Pass) -> str:
 
 
 def _cut_over(journal: Journal, late: list[Id]) -> str:
-    lines = [f"alias {journal.alias} means {journal.target} now, and meant {journal.before or 'nothing'} before"]
+    lines = [f"alias {journal.alias} serves {journal.target} now, and served {journal.before or 'nothing'} before"]
     if late:
         lines.append(
             f"{len(late)} points came to the source after the last comparison, such as {late[0]}, and are not in the "
             "cluster: write them there again, and stop what still writes to the source"
         )
-    lines.append(f"the source was not changed; its snapshot there: {journal.snapshot}. The way back: --rollback")
+    lines.append(f"the source was not changed; its snapshot there: {journal.snapshot}. The way back: ROLLBACK=1")
     return "\n".join(lines)
 
 
 def roll_back(running: Running, alias: str) -> str:
-    """Let the alias mean again what it meant before the last migration; OperatorError when there is no way back."""
+    """Let the alias serve again what it served before the last migration; OperatorError when there is no way back."""
     journal = Journal.read(alias)
-    with plainly("going back"):
+    with plainly("rolling back"):
         node = running.living()[0]
-        meant = node.aliases().get(alias)
-        if journal is None or meant != journal.target:
+        served = node.aliases().get(alias)
+        if journal is None or served != journal.target:
             raise OperatorError(
-                f"expected {alias} to mean what a migration from this checkout made of it, found {meant or 'nothing'}; "
-                "there is nothing to go back from"
+                f"expected {alias} to serve what a migration from this checkout copied, found {served or 'nothing'}; "
+                "there is nothing to roll back from"
             )
         if journal.before is not None and journal.before not in node.collections():
-            raise OperatorError(f"expected {journal.before}, which {alias} meant before, found that it was deleted")
+            raise OperatorError(f"expected {journal.before}, which {alias} served before, found that it was deleted")
         journal.cut_over = True
         journal.write()
         node.point_aliases({alias: journal.before})
     return (
-        f"alias {alias} means {journal.before or 'nothing'} again. What was written since the cut-over is in "
+        f"alias {alias} serves {journal.before or 'nothing'} again. What was written since the cut-over is in "
         f"{journal.target} only, which stays; the source {journal.source_url} was not changed"
     )

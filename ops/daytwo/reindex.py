@@ -1,4 +1,4 @@
-"""Moving what cannot be copied: the texts of a collection, read from its payloads, indexed anew by the ingest role.
+"""Migrating what cannot be copied: the texts in a collection's payloads, indexed anew by the ingest role.
 
 Passages that overlap are joined as they are: a sentence at a seam may stand in a document twice.
 """
@@ -13,7 +13,7 @@ from qdrant_admin.points.client import Point
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """Under which keys of a payload the source of a passage, its title, its place in the source and its text stand."""
+    """The payload's keys of a passage's source, its title, its position in the source and its text."""
 
     source: str = "source"
     title: str = "title"
@@ -29,7 +29,7 @@ def documents(points: Iterable[Point], keys: Keys) -> list[Document]:
         if not isinstance(payload.get(keys.text), str):
             raise OperatorError(
                 f"expected text under the key {keys.text} in the payload of point {point['id']}, found "
-                f"{', '.join(payload) or 'no payload'}; name the key with --text-key, or index the files themselves"
+                f"{', '.join(payload) or 'no payload'}; name the key with TEXT_KEY=, or index the files themselves"
             )
         place = payload.get(keys.place)
         source = str(payload.get(keys.source) or point["id"])

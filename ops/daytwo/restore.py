@@ -1,4 +1,4 @@
-"""Restoring a backup: everything checked before anything is touched, aliases moved only when all is verified."""
+"""Restoring a backup: all is checked before anything is touched; aliases move only when all is verified."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from ops.daytwo.running import Running, await_true, plainly, spread
 from ops.paths import STATE
 from ops.stack import OperatorError
 from qdrant_admin.cluster_view import replicas
-from qdrant_admin.collection.recreation import creation_body, indexes, later_params
+from qdrant_admin.collection.config import index_schemas, later_params, recreation_body
 from qdrant_admin.placement.moves import move_replicas
 from qdrant_admin.points.equality import fault
 
@@ -37,7 +37,7 @@ class Restoration:
 
     @property
     def begun(self) -> Path:
-        """There while a restoration has begun and not ended; holds which backup it is of."""
+        """A file that exists while a restoration is unfinished; holds the digest of its backup."""
         return STATE / "restoring" / self.target
 
 
@@ -48,7 +48,9 @@ def plan_restore(
     manifest = Manifest.read(folder)
     copies = [manifest.collection(wanted)] if wanted else list(manifest.collections)
     if into and len(copies) != 1:
-        raise OperatorError(f"expected one collection to restore into {into}, found {len(copies)}; name it")
+        raise OperatorError(
+            f"expected one collection to restore into {into}, found {len(copies)}; name one: COLLECTION="
+        )
     broken = [reason for copy in copies for file in copy.files if (reason := file.broken(folder))]
     if broken:
         raise OperatorError("\n".join(["the backup is damaged; nothing was touched:", *broken]))
@@ -62,13 +64,13 @@ def plan_restore(
 
 def _planned(running: Running, copy: CollectionCopy, folder: Path, into: str | None, replace: bool) -> Restoration:
     digest, now = digest_of(folder), running.living()[0].aliases()
-    # Named as a generation of the declared collection is, so that the next `up` knows whose it is.
+    # Named as a generation of the declared collection, so that the next `up` recognises it.
     target = f"{FIRST_NAME.sub('', copy.name)}-{digest[:8]}" if replace else into or copy.name
     moving = {*copy.aliases, *running.aliases_of(copy.name)} if replace else set()
     if replace and not moving:
         raise OperatorError(
             f"expected an alias by which clients call {copy.name}, found none: without one it cannot be replaced "
-            "without an empty moment. Use --into, and let clients call the new name"
+            "without an empty moment. Use INTO=, and let clients call the new name"
         )
     free = set() if into or replace else {alias for alias in copy.aliases if now.get(alias) in (None, copy.name)}
     aliases = dict.fromkeys(sorted(moving | free), target)
@@ -91,19 +93,19 @@ def _reject_incompatible(running: Running, wanted: Restoration) -> None:
             f"{len(running.url_of_peer())}; start the others first, see make status"
         )
     if wanted.target in node.aliases():
-        raise OperatorError(f"expected {wanted.target} to be free, found an alias of that name; restore --into another")
+        raise OperatorError(f"expected {wanted.target} to be free, found an alias of that name; name another: INTO=")
     ours = wanted.begun.exists() and wanted.begun.read_text() == wanted.digest
     if node.collection(wanted.target) is not None and not ours:
         raise OperatorError(
-            f"expected no collection {wanted.target}, found one; nothing was touched. --into NAME restores beside it, "
-            "--replace restores beside it and then moves its aliases"
+            f"expected no collection {wanted.target}, found one; nothing was touched. INTO=name restores beside it, "
+            "REPLACE=1 restores beside it and then moves its aliases"
         )
 
 
 def restore(running: Running, wanted: Restoration, console: Console) -> str:
-    """Restore one collection; says what was verified. What an interrupted run of the same backup made is made anew."""
+    """Restore one collection; returns what was verified. What an interrupted run left is created anew."""
     with plainly(f"restoring {wanted.target}"):
-        _make(running, wanted)
+        _create(running, wanted)
         _fill(running, wanted, console)
         move_replicas(running.peers(), wanted.target, running.placement_spec(wanted.target), on_progress=console.print)
         verified = _verify(running, wanted)
@@ -112,22 +114,22 @@ def restore(running: Running, wanted: Restoration, console: Console) -> str:
     return verified
 
 
-def _make(running: Running, wanted: Restoration) -> None:
-    """The empty collection as it was declared; readers do not see it yet, unless it has the old one's own name."""
+def _create(running: Running, wanted: Restoration) -> None:
+    """The empty collection as it was; no alias serves it yet."""
     node, config = running.living()[0], wanted.copy.config
     wanted.begun.parent.mkdir(parents=True, exist_ok=True)
     wanted.begun.write_text(wanted.digest)
     if node.collection(wanted.target) is not None:
         node.delete_collection(wanted.target, 60)
-    node.create_collection(wanted.target, creation_body(config), 60)
+    node.create_collection(wanted.target, recreation_body(config), 60)
     if later := later_params(config):
         node.update_collection(wanted.target, {"params": later}, 60)
-    for field, schema in indexes(wanted.copy.payload_schema).items():
+    for field, schema in index_schemas(wanted.copy.payload_schema).items():
         node.create_index(wanted.target, field, schema, 60)
 
 
 def _fill(running: Running, wanted: Restoration, console: Console) -> None:
-    """Each shard to one of its holders, all nodes at once: the other copies follow it."""
+    """Upload each shard to one of its holders, to all nodes at once; Qdrant copies it to the other replicas."""
     holders = spread(running.holders(wanted.target))
     with progress_bars.of_bytes(console) as bar, ThreadPoolExecutor(max_workers=len(running.node_urls)) as pool:
 
@@ -140,7 +142,7 @@ def _fill(running: Running, wanted: Restoration, console: Console) -> None:
 
 
 def _verify(running: Running, wanted: Restoration) -> str:
-    """Counts of every copy of every shard, the exact count, and the sample as each node has it."""
+    """Counts of every replica of every shard, the exact count, and the sample as each node has it."""
     copy, expected = wanted.copy, {shard.shard: shard.points for shard in wanted.copy.shards}
 
     def wrong() -> list[str]:
@@ -153,13 +155,13 @@ def _verify(running: Running, wanted: Restoration) -> str:
         return found + [
             f"{node.url} counts {points}, not {copy.points}"
             for node in running.living()
-            if (points := node.count(wanted.target)) not in copy.points
+            if (points := node.points(wanted.target).count()) not in copy.points
         ]
 
-    await_true(wrong, f"{copy.points} points in {wanted.target}", VERIFY_SECONDS, UNTOUCHED)
+    await_true(wrong, f"{copy.points} points in {wanted.target}", VERIFY_SECONDS, UNTOUCHED, running.clock)
     sample = orjson.loads((wanted.folder / copy.sample.path).read_bytes())
     for node in running.living():
-        found = node.retrieve(wanted.target, [point["id"] for point in sample])
+        found = node.points(wanted.target).retrieve([point["id"] for point in sample])
         if bad := [point["id"] for point in sample if fault(point, found.get(point["id"]))]:
             raise OperatorError(
                 f"expected the {len(sample)} sampled points in {wanted.target} as they were, found {len(bad)} missing "

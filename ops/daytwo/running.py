@@ -1,17 +1,16 @@
-"""A cluster that runs: its nodes one by one, who of them is which peer, and what its collections are called."""
+"""A cluster that runs: its nodes one by one, which peer each of them is, and what its collections are called."""
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from access.polling import SYSTEM_CLOCK, Clock, PollTimeout, poll, require_none
 from ops.stack import OperatorError
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
+from qdrant_admin.cluster_access import ClusterAccess
 from qdrant_admin.cluster_view import NodeView, active_peers, observe_nodes
 from qdrant_admin.collection.generations import draining_alias
-from qdrant_admin.nodes import Nodes
 from qdrant_admin.placement.moves import MovesStopped, plan_for
 from qdrant_admin.placement.observation import observe_placement
 from qdrant_admin.placement.plan import PlacementSpec
@@ -22,21 +21,13 @@ PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Running:
-    """Nodes by their own addresses, in the order of their ordinals."""
-
-    node_urls: tuple[str, ...]
-    api_key: str = field(repr=False)
+class Running(ClusterAccess):
+    """The cluster of a stack that runs."""
 
     @classmethod
     def of(cls, outputs: Mapping[str, Any]) -> Self:
-        """The cluster of a stack, from its outputs."""
+        """From the outputs of the stack."""
         return cls(node_urls=tuple(outputs["qdrantNodeUrls"]), api_key=outputs["qdrantApiKey"])
-
-    @cached_property
-    def nodes(self) -> list[NodePoints]:
-        """A client of each node."""
-        return [NodePoints(url, self.api_key) for url in self.node_urls]
 
     def only(self, ordinals: Iterable[int]) -> Self:
         """The same cluster, seen from these nodes only."""
@@ -51,7 +42,7 @@ class Running:
         return reasons
 
     def aliases_of(self, name: str) -> list[str]:
-        """Names by which clients call the collection, without the mark of one that is just being left."""
+        """Names by which clients call the collection, without the mark of one that is being drained."""
         known = self.living()[0].aliases()
         marks = {draining_alias(alias) for alias in known}
         return sorted(alias for alias, of in known.items() if of == name and alias not in marks)
@@ -63,16 +54,12 @@ class Running:
             raise OperatorError(f"expected a collection {name}, found none; see make status")
         return PlacementSpec(factor=found["config"]["params"]["replication_factor"])
 
-    def peers(self) -> Nodes:
-        """All nodes, of which any can be asked for a change."""
-        return Nodes.at(self.node_urls, self.api_key)
-
     def snapshots(self, url: str) -> SnapshotApi:
         """A client of one node's snapshots."""
         return SnapshotApi(url, self.api_key)
 
     def views(self) -> list[NodeView]:
-        """What every node says now."""
+        """What every node reports now."""
         return observe_nodes([QdrantApi(url, self.api_key, timeout_seconds=5) for url in self.node_urls])
 
     def living(self) -> list[NodePoints]:
@@ -118,19 +105,29 @@ def spread(holders: Mapping[int, list[str]]) -> dict[int, str]:
     return dict(sorted(chosen.items()))
 
 
-def await_true(reasons: Callable[[], list[str]], expected: str, seconds: float, advice: str) -> None:
+def await_true(
+    reasons: Callable[[], list[str]], expected: str, seconds: float, advice: str, clock: Clock = SYSTEM_CLOCK
+) -> None:
     """Return when there is no reason left to wait; OperatorError with those that are left when the time is over."""
-    deadline = time.monotonic() + seconds
-    while left := reasons():
-        if time.monotonic() > deadline:
-            raise OperatorError(f"expected {expected} within {seconds:.0f} s, found: {'; '.join(left[:4])}. {advice}")
-        time.sleep(PAUSE_SECONDS)
+    try:
+        poll(
+            lambda: require_none(reasons()),
+            seconds,
+            expected=expected,
+            advice=advice,
+            interval_seconds=PAUSE_SECONDS,
+            clock=clock,
+        )
+    except PollTimeout as error:
+        raise OperatorError(str(error)) from error
 
 
 @contextmanager
 def plainly(doing: str) -> Iterator[None]:
-    """What a node refuses, or does not answer, in an operator's words."""
+    """Errors of nodes and time-outs become an OperatorError; a time-out has its own advice."""
     try:
         yield
-    except (QdrantError, NodeUnreachable, MovesStopped, TimeoutError) as error:
+    except (MovesStopped, TimeoutError) as error:
+        raise OperatorError(f"{doing} stopped: {error}") from error
+    except (QdrantError, NodeUnreachable) as error:
         raise OperatorError(f"{doing} stopped: {error}. Mend it and run the same command again") from error

@@ -12,7 +12,7 @@ from ops.daytwo import progress_bars
 from ops.daytwo.running import Running, plainly
 from ops.stack import OperatorError
 from qdrant_admin.cluster_view import unsettled
-from qdrant_admin.points.client import NodePoints
+from qdrant_admin.points.client import Points
 from qdrant_admin.points.comparison import Entry, Finding, check_ledger, compare_replicas
 from qdrant_admin.points.equality import Checksum
 
@@ -21,9 +21,9 @@ SHOWN = 20  # findings in the table
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What was looked at, and what is wrong with it."""
+    """What was examined, and what is wrong with it."""
 
-    looked_at: str
+    examined: str
     findings: list[Finding]
 
     def table(self) -> Table:
@@ -36,7 +36,7 @@ class Verdict:
 
 
 def read_ledger(path: Path) -> list[Entry]:
-    """The acknowledged points of a file in JSON Lines; OperatorError with the line that is none."""
+    """The acknowledged points of a file in JSON Lines; OperatorError with the first line that is malformed."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
@@ -56,8 +56,8 @@ def _entry(path: Path, number: int, line: bytes) -> Entry:
         ) from error
 
 
-def refuse_unreadable_copies(running: Running) -> None:
-    """A copy that is not Active, or whose node is silent, is not read by anybody: what it holds cannot be verified."""
+def require_readable_copies(running: Running) -> None:
+    """OperatorError when a replica is not Active or its node does not answer: what it holds cannot be verified."""
     if reasons := unsettled(running.views()) or running.missing_copies():
         raise OperatorError(
             f"expected every copy to be Active, on nodes that agree, so that each can be read; found: "
@@ -69,34 +69,34 @@ def verify(running: Running, name: str, ledger: list[Entry] | None, console: Con
     """Read every copy through its own node; OperatorError when a copy cannot be read."""
     with plainly("verifying"):
         running.placement_spec(name)  # there must be one of that name
-        refuse_unreadable_copies(running)
-        look = _against_each_other if ledger is None else _against(ledger)
-        verdict = look(running.nodes, name, console)
-        refuse_unreadable_copies(running)  # one that died meanwhile was not read to its end
+        require_readable_copies(running)
+        compare = _against_each_other if ledger is None else _against(ledger)
+        verdict = compare([node.points(name, running.clock) for node in running.nodes], console)
+        require_readable_copies(running)  # one that died meanwhile was not read to its end
     return verdict
 
 
-def _against(ledger: list[Entry]) -> Callable[[list[NodePoints], str, Console], Verdict]:
-    def look(nodes: list[NodePoints], name: str, console: Console) -> Verdict:
+def _against(ledger: list[Entry]) -> Callable[[list[Points], Console], Verdict]:
+    def compare(copies: list[Points], console: Console) -> Verdict:
         with progress_bars.of_points(console) as bar:
             task = bar.add_task("acknowledged points looked up", total=len({entry.id for entry in ledger}))
-            findings = check_ledger(nodes, name, ledger, lambda checked: bar.advance(task, checked))
+            findings = check_ledger(copies, ledger, lambda checked: bar.advance(task, checked))
         return Verdict(
-            looked_at=f"{len(ledger)} acknowledged points through each of {len(nodes)} nodes", findings=findings
+            examined=f"{len(ledger)} acknowledged points through each of {len(copies)} nodes", findings=findings
         )
 
-    return look
+    return compare
 
 
-def _against_each_other(nodes: list[NodePoints], name: str, console: Console) -> Verdict:
+def _against_each_other(copies: list[Points], console: Console) -> Verdict:
     checksum = Checksum()
     with progress_bars.of_points(console) as bar:
-        task = bar.add_task("points compared on all nodes", total=nodes[0].count(name))
+        task = bar.add_task("points compared on all nodes", total=copies[0].count())
 
-        def hear(point: dict[str, object]) -> None:
-            checksum.hear(point)
+        def on_point(point: dict[str, object]) -> None:
+            checksum.add(point)
             bar.advance(task)
 
-        findings = compare_replicas(nodes, name, hear)
-    looked_at = f"{checksum.points} points (checksum {checksum}) through each of {len(nodes)} nodes"
-    return Verdict(looked_at=looked_at, findings=findings)
+        findings = compare_replicas(copies, on_point)
+    examined = f"{checksum.points} points (checksum {checksum}) through each of {len(copies)} nodes"
+    return Verdict(examined=examined, findings=findings)

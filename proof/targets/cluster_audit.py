@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from access.polling import SYSTEM_CLOCK, Clock
 from proof.traffic.vectors import fingerprint, signs
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
 from qdrant_admin.cluster_view import active_peers, observe_nodes, unsettled
 from qdrant_admin.nodes import Nodes
-from qdrant_admin.points.client import NodePoints
-from qdrant_admin.points.collection_points import PointsApi
+from qdrant_admin.points.client import NodePoints, Points
 from qdrant_admin.points.comparison import Entry, check_ledger
 from qdrant_admin.points.equality import MISSING
 
@@ -30,9 +30,9 @@ class Cluster:
     factor: int
 
     @property
-    def points(self) -> PointsApi:
+    def points(self) -> Points:
         """The collection's points, through whichever node answers."""
-        return PointsApi(Nodes.at(self.node_urls, self.api_key), self.collection)
+        return Points(Nodes.at(self.node_urls, self.api_key), self.collection)
 
     def degraded_reasons(self) -> list[str]:
         """Why this is not one settled cluster with every replica Active on its declared peers; empty when it is."""
@@ -73,7 +73,7 @@ class Audit:
         return {point for found in (self.missing, self.altered) for points in found.values() for point in points}
 
 
-def audit(cluster: Cluster, entries: Mapping[int, str]) -> Audit:
+def audit(cluster: Cluster, entries: Mapping[int, str], clock: Clock = SYSTEM_CLOCK) -> Audit:
     """Ask every node, which answers out of its own copies, for every acknowledged point, and for its vector.
 
     What differs is looked at again before it is believed. A node that does not answer has lost everything, as far as
@@ -84,7 +84,8 @@ def audit(cluster: Cluster, entries: Mapping[int, str]) -> Audit:
     ledger = [_entry(point, mark, cluster.dimensions) for point, mark in entries.items()]
     for url in cluster.node_urls:
         try:
-            findings = check_ledger([NodePoints(url, cluster.api_key)], cluster.collection, ledger)
+            copy = NodePoints(url, cluster.api_key).points(cluster.collection, clock)
+            findings = check_ledger([copy], ledger)
         except (NodeUnreachable, QdrantError):
             missing[url] = sorted(entries)
             continue

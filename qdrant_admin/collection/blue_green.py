@@ -1,119 +1,157 @@
-"""Another collection behind the same alias, filled and compared before anybody reads from it.
+"""Another collection behind the same alias, filled and compared before a client reads from it.
 
-Interrupted anywhere, it is gone on with: the successor's name follows from what is declared, what it has already is
-remembered, and the generation being left is marked by an alias in the very request that leaves it.
+Interrupted anywhere, the next run continues: the successor's name follows from what is declared, what it has already is
+not written again, and the generation being drained is marked by an alias in the very request that switches.
 """
 
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from access.polling import poll, require
+from qdrant_admin.cluster_access import ClusterAccess
+from qdrant_admin.collection.config import as_declared
 from qdrant_admin.collection.generations import draining_alias, successor, switch
-from qdrant_admin.collection.params import Declared, seen
 from qdrant_admin.collection.reindexing import ReindexClient, Reindexed
-from qdrant_admin.nodes import Nodes
-from qdrant_admin.points.collection_points import PAGE, PointsApi
-from qdrant_admin.points.copying import Copied, Fill, Takeover
+from qdrant_admin.collection.spec import CollectionSpec
+from qdrant_admin.points.client import Point
+from qdrant_admin.points.draining import Baseline, drain, unproven
+from qdrant_admin.points.synchronisation import Copied, Fill, Route, copy_missing, synchronise
 from qdrant_admin.progress import ProgressCallback
 
-PAUSE_SECONDS = 0.5
-PASSES = 5  # at most: under writers there is always one point more, and the passes after the switch make it good
+PASSES = 5  # at most: under writers there is always one point more, and the passes after the switch copy it
+FEW = 256  # points that a pass may find different before the switch
+PROGRESS_SECONDS = 5
 
 
-def replace(
-    nodes: Nodes, declared: Declared, current: str, prepare: Callable[[str], None], told: ProgressCallback
-) -> str:
-    """The successor, served by the alias and with all that `current` had; RuntimeError before anything is made."""
-    target = successor(declared)
-    fill = way_to_fill(nodes, declared, current, target)
-    told(f"{current} cannot be changed in place: {target} is made beside it, and its points are {fill.how}")
-    prepare(target)
-    takeover = Takeover(PointsApi(nodes, current), PointsApi(nodes, target), fill, told)
-    takeover.remember()
-    takeover.catch_up()
-    await_indexed(nodes, declared, target)
-    _repeat(takeover.catch_up, few=PAGE)
-    if reasons := takeover.differences():
-        raise RuntimeError(
-            f"expected {target} to have what {current} has, found: {'; '.join(reasons)}. {declared['alias']} still "
-            f"serves {current}; run the same command again, it goes on from here"
-        )
-    nodes.with_retries(lambda node: node.change_aliases(switch(declared["alias"], current, target)))
-    _await_served(nodes, declared, target)
-    told(f"{declared['alias']} serves {target}; taking over what {current} got last")
-    _repeat(takeover.catch_late_writes, few=0)
-    _unmark(nodes, declared)
-    return target
+@dataclass(frozen=True, kw_only=True)
+class BlueGreen:
+    """The replacement of one generation of a collection by another."""
 
+    spec: CollectionSpec
+    access: ClusterAccess
+    on_progress: ProgressCallback
 
-def finish(nodes: Nodes, declared: Declared, draining: str, current: str, told: ProgressCallback) -> None:
-    """A run was cut off just after its switch: what the generation before has, and this one lacks, is taken over.
-
-    What was changed at that moment and not added stays as it is here, and what was deleted here since comes back: which
-    of two versions is the later one, nobody remembers any more.
-    """
-    fill = way_to_fill(nodes, declared, draining, current)
-    brought = Takeover(PointsApi(nodes, draining), PointsApi(nodes, current), fill, told).create_missing()
-    told(f"{current}: {brought} points taken over from {draining}, which an interrupted run had left")
-    _unmark(nodes, declared)
-
-
-def way_to_fill(nodes: Nodes, declared: Declared, source: str, target: str) -> Fill:
-    """RuntimeError when vectors have to be made anew and nobody can make them of that size."""
-    found = nodes.with_retries(lambda node: node.collection(source))
-    if found is None:
-        raise RuntimeError(f"expected a collection {source}, found none; run the same command again")
-    if vectors_stay(declared, seen(declared, found)):
-        return Copied(PointsApi(nodes, target))
-    if not declared.get("ingest_url"):
-        raise RuntimeError(
-            f"expected the ingest role, which makes vectors of another size or distance for {declared['name']}, found "
-            "no address of it; nothing was changed"
-        )
-    client = ReindexClient(declared["ingest_url"], declared["ingest_token"], declared["embedder"])
-    if (size := client.vector_size()) != declared["vector_size"]:
-        raise RuntimeError(
-            f"expected an embedder that makes vectors of {declared['vector_size']} dimensions, found "
-            f"{declared['embedder']}, which makes {size}; set collectionVectorSize to {size}, or ragEmbedder to "
-            "one that makes them; nothing was changed"
-        )
-    return Reindexed(client, source, target)
-
-
-def vectors_stay(declared: Declared, source: Declared) -> bool:
-    """Whether stored vectors mean the same in the successor: with Cosine, Qdrant keeps them without their length."""
-    same_size = declared["vector_size"] == source["vector_size"]
-    return bool(same_size and (declared["distance"] == source["distance"] or source["distance"] != "Cosine"))
-
-
-def await_indexed(nodes: Nodes, declared: Declared, name: str) -> None:
-    """Return when the successor answers as fast as it ever will: green, everything indexed."""
-    deadline = time.monotonic() + declared["timeout_seconds"]
-    while (found := nodes.with_retries(lambda node: node.collection(name))) is None or found["status"] != "green":
-        if time.monotonic() > deadline:
-            raise TimeoutError(
-                f"expected {name} to be indexed (green) within {declared['timeout_seconds']} s, found "
-                f"{found and found['status']}; {declared['alias']} still serves what it did. Run the same command again"
+    def replace(self, current: str, prepare: Callable[[str], None]) -> str:
+        """The successor, served by the alias and with all that `current` had; RuntimeError before it is created."""
+        alias, target = self.spec.alias, successor(self.spec)
+        route = self._route(current, target)
+        how = f"{target} is created beside it, its points are {route.fill.description}"
+        self.on_progress(f"{current} cannot be changed in place: {how}")
+        prepare(target)
+        synchronise(route, self._reporting(target))
+        self._await_indexed(target)
+        baseline = _catch_up(route)
+        if reasons := unproven(route, baseline):
+            raise RuntimeError(
+                f"expected {target} to have what {current} has, found: {'; '.join(reasons)}. {alias} still "
+                f"serves {current}; run the same command again, it continues from here"
             )
-        time.sleep(PAUSE_SECONDS)
+        self.access.peers().with_retries(lambda node: node.change_aliases(switch(alias, current, target)))
+        self._await_served(target)
+        self.on_progress(f"{alias} serves {target}; taking over late writes to {current}")
+        for _ in range(PASSES):
+            late, baseline = drain(route, baseline)
+            if not late:
+                break
+        self._unmark()
+        return target
+
+    def finish(self, draining: str, current: str) -> None:
+        """After a run that was interrupted behind its switch: points that only the generation before has are copied.
+
+        What was changed at that moment and not added stays as it is here, and what was deleted here since comes back:
+        the baseline that would tell which of two versions is the later one ended with that run.
+        """
+        copied = copy_missing(self._route(draining, current))
+        self.on_progress(f"{current}: {copied} points copied from {draining}, which an interrupted run was draining")
+        self._unmark()
+
+    def _route(self, source: str, target: str) -> Route:
+        """How the target is filled; RuntimeError when new vectors are needed and cannot be made in that size."""
+        spec, access = self.spec, self.access
+        found = access.peers().with_retries(lambda node: node.collection(source))
+        if found is None:
+            raise RuntimeError(f"expected a collection {source}, found none; run the same command again")
+        old, points = as_declared(spec, found), access.points(target)
+        fill: Fill
+        if vectors_stay(spec, old):
+            # One writer: clients are served meanwhile.
+            fill = Copied(points, writers=1, normalised=spec.distance == "Cosine" != old.distance)
+        else:
+            fill = Reindexed(self._ingest(), source, target)
+        return Route(source=access.points(source), target=points, fill=fill)
+
+    def _ingest(self) -> ReindexClient:
+        spec, access = self.spec, self.access
+        if not access.ingest_url:
+            raise RuntimeError(
+                f"expected the ingest role, which makes vectors of another size or distance for {spec.name}, found "
+                "no address of it; nothing was changed"
+            )
+        client = ReindexClient(access.ingest_url, access.ingest_token, access.embedder)
+        if (size := client.vector_size()) != spec.vector_size:
+            raise RuntimeError(
+                f"expected an embedder that makes vectors of {spec.vector_size} dimensions, found "
+                f"{access.embedder}, which makes {size}; set collectionVectorSize to {size}, or ragEmbedder to "
+                "one that makes them; nothing was changed"
+            )
+        return client
+
+    def _reporting(self, target: str) -> Callable[[Point], None]:
+        """Reports every few seconds how many points were compared."""
+        now = self.access.clock.now
+        compared, reported_at = 0, now()
+
+        def on_point(_: Point) -> None:
+            nonlocal compared, reported_at
+            compared += 1
+            if now() - reported_at > PROGRESS_SECONDS:
+                reported_at = now()
+                self.on_progress(f"{target}: {compared} points compared")
+
+        return on_point
+
+    def _await_indexed(self, name: str) -> None:
+        """Return when the successor answers as fast as it ever will: green, everything indexed."""
+
+        def green() -> None:
+            found = self.access.peers().with_retries(lambda node: node.collection(name))
+            status = found["status"] if found else "no collection"
+            require(status == "green", status)
+
+        self._await(green, f"{name} to be indexed (green)")
+
+    def _await_served(self, target: str) -> None:
+        """Return when no node that answers sends a write to the generation before any more."""
+        alias = self.spec.alias
+
+        def served() -> None:
+            found = {aliases.get(alias) for aliases in self.access.peers().answers(lambda node: node.aliases())}
+            require(found == {target}, ", ".join(sorted(map(str, found))))
+
+        self._await(served, f"every node to serve {target} as {alias}")
+
+    def _await(self, probe: Callable[[], None], expected: str) -> None:
+        access, advice = self.access, f"{self.spec.alias} still serves clients. Run the same command again"
+        poll(probe, access.timeout_seconds, expected=expected, advice=advice, clock=access.clock)
+
+    def _unmark(self) -> None:
+        nodes, marker = self.access.peers(), draining_alias(self.spec.alias)
+        if marker in nodes.with_retries(lambda node: node.aliases()):
+            nodes.with_retries(lambda node: node.change_aliases([{"delete_alias": {"alias_name": marker}}]))
 
 
-def _await_served(nodes: Nodes, declared: Declared, target: str) -> None:
-    """Return when no node that answers sends a write to the generation before any more."""
-    deadline = time.monotonic() + declared["timeout_seconds"]
-    while {aliases.get(declared["alias"]) for aliases in nodes.answers(lambda node: node.aliases())} != {target}:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"expected every node to serve {target} as {declared['alias']}; run the same again")
-        time.sleep(PAUSE_SECONDS)
+def vectors_stay(spec: CollectionSpec, source: CollectionSpec) -> bool:
+    """Whether stored vectors mean the same in the successor: with Cosine, Qdrant keeps them without their length."""
+    same_size = spec.vector_size == source.vector_size
+    return same_size and (spec.distance == source.distance or source.distance != "Cosine")
 
 
-def _repeat(take_pass: Callable[[], int], *, few: int) -> None:
-    """Until a pass finds no more than a few points to do, or often enough."""
+def _catch_up(route: Route) -> Baseline:
+    """Passes until one finds few points different, or often enough; the points as the last one has copied them."""
+    baseline = Baseline()
     for _ in range(PASSES):
-        if take_pass() <= few:
-            return
-
-
-def _unmark(nodes: Nodes, declared: Declared) -> None:
-    marker = draining_alias(declared["alias"])
-    if marker in nodes.with_retries(lambda node: node.aliases()):
-        nodes.with_retries(lambda node: node.change_aliases([{"delete_alias": {"alias_name": marker}}]))
+        baseline = Baseline()
+        if synchronise(route, baseline.add).changed <= FEW:
+            break
+    return baseline

@@ -1,7 +1,7 @@
 """Which of the cluster's collections are generations of a declared one, and which of them its alias serves; pure.
 
-The first generation has the declared name. One that replaces it is named for what it has otherwise, so that a run that
-was interrupted finds its own unfinished work again, and goes on with it.
+The first generation has the declared name. One that replaces it is named after what it has otherwise, so that a run
+that was interrupted finds its own unfinished work again, and continues it.
 """
 
 import hashlib
@@ -10,12 +10,12 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from qdrant_admin.collection.params import FIXED, Declared
+from qdrant_admin.collection.spec import FIXED, CollectionSpec
 
 
 @dataclass(frozen=True, kw_only=True)
 class Generations:
-    """`served` is what the alias names; `racing` the one before it, as long as it may have taken late writes."""
+    """`served` is what the alias serves; `draining` the one before it, as long as it may have late writes."""
 
     name: str
     served: str | None
@@ -24,7 +24,7 @@ class Generations:
 
     @property
     def current(self) -> str | None:
-        """The one that counts: what is served, else the first, which nothing serves yet."""
+        """What the alias serves, else the first generation, which nothing serves yet."""
         return self.served or (self.name if self.name in self.known else None)
 
     @property
@@ -32,9 +32,9 @@ class Generations:
         return [name for name in self.known if name != self.current]
 
 
-def generations(declared: Declared, collections: Collection[str], aliases: Mapping[str, str]) -> Generations:
-    """RuntimeError when the alias is somebody else's, or the name of a collection."""
-    name, alias = declared["name"], declared["alias"]
+def generations(spec: CollectionSpec, collections: Collection[str], aliases: Mapping[str, str]) -> Generations:
+    """RuntimeError when the alias serves another collection, or is the name of one."""
+    name, alias = spec.name, spec.alias
     pattern = re.compile(rf"{re.escape(name)}(-[0-9a-f]{{8}})?")
     served = aliases.get(alias)
     if alias in collections or (served and not pattern.fullmatch(served)):
@@ -50,18 +50,18 @@ def generations(declared: Declared, collections: Collection[str], aliases: Mappi
 
 
 def draining_alias(alias: str) -> str:
-    """Marks, among the aliases that all nodes agree on, the generation that is being left."""
+    """Marks, among the aliases that all nodes agree on, the generation that is being drained."""
     return f"{alias}--before"
 
 
-def successor(declared: Declared) -> str:
-    """The name of the generation that has what is declared for life."""
-    fixed = json.dumps([declared[key] for key in FIXED])
-    return f"{declared['name']}-{hashlib.blake2b(fixed.encode(), digest_size=4).hexdigest()}"
+def successor(spec: CollectionSpec) -> str:
+    """The name of the generation that has the fixed parameters that are declared."""
+    fixed = json.dumps([getattr(spec, key) for key in FIXED])
+    return f"{spec.name}-{hashlib.blake2b(fixed.encode(), digest_size=4).hexdigest()}"
 
 
 def switch(alias: str, current: str, to: str) -> list[dict[str, dict[str, str]]]:
-    """One request: the alias serves `to`, and the one before is marked, both or neither."""
+    """One request: the alias serves `to`, and the generation before is marked, both or neither."""
     return [
         {"delete_alias": {"alias_name": alias}},
         {"create_alias": {"alias_name": alias, "collection_name": to}},

@@ -1,18 +1,18 @@
-"""Vectors made anew, by the ingest role, from what the points say in words."""
+"""Vectors made anew, by the ingest role, from the texts in the payloads."""
 
 from typing import Any
 
 import requests
 
 from access.kubernetes.tunnel import local
-from qdrant_admin.points.collection_points import Point
+from qdrant_admin.points.client import Point
 
 CALL_SECONDS = 300  # a page of texts on one busy core
 ATTEMPTS = 5
 
 
 class ReindexClient:
-    """The ingest role, by its URL and the service token; RuntimeError, with its reason, for what it does not do."""
+    """The ingest role, by its URL and the service token; RuntimeError, with the reason, for a call that fails."""
 
     def __init__(self, url: str, token: str, embedder: str) -> None:
         self._url = url
@@ -21,11 +21,11 @@ class ReindexClient:
         self._session.headers["X-Service-Token"] = token
 
     def vector_size(self) -> int:
-        """How many dimensions the embedder's vectors have."""
+        """Dimensions of the embedder's vectors."""
         return int(self._call("GET", f"/embedders/{self._embedder}")["vector_size"])
 
     def reembed(self, source: str, target: str, ids: list[Any]) -> None:
-        """Return when the target has these points of the source, with vectors of the embedder."""
+        """Write these points of the source into the target, with vectors of the embedder; returns when it has them."""
         body = {"source": source, "target": target, "ids": ids, "embedder": self._embedder}
         self._call("POST", "/reembed", body)
 
@@ -52,13 +52,14 @@ class ReindexClient:
 class Reindexed:
     """Points keep their ids and payloads, and get vectors of another model."""
 
-    how = "embedded anew by the ingest role"
-    with_vector = False
-    ignored = frozenset({"digest"})  # it names the model too
+    description, with_vector, batch, writers = "embedded anew by the ingest role", False, 256, 1
 
     def __init__(self, client: ReindexClient, source: str, target: str) -> None:
         self._client, self._source, self._target = client, source, target
 
-    def bring(self, points: list[Point]) -> None:
-        """Return when the target has them."""
+    def comparable(self, point: Point) -> Point:
+        """Without the payload's digest, which depends on the model too."""
+        return point | {"payload": {key: each for key, each in (point.get("payload") or {}).items() if key != "digest"}}
+
+    def write(self, points: list[Point]) -> None:
         self._client.reembed(self._source, self._target, [point["id"] for point in points])

@@ -1,4 +1,4 @@
-"""What a stack file says of the collection that it serves; defaults stand in Pulumi.yaml."""
+"""The settings of the collection that the stack serves; defaults stand in Pulumi.yaml."""
 
 from typing import Any, Literal
 

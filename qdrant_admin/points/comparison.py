@@ -1,20 +1,21 @@
 """Whether copies hold the same points: replica against replica, source against target, ledger against every copy.
 
-Asked directly, a node answers from its own copy of every shard that it holds Active, and from another's for the rest.
-So what every node answers alike stands on every copy; what one of them misses is missing on a copy of its own, or on
-the one that it was answered from.
+Asked directly, a node answers from its own replica of every shard that it holds Active, and from another's for the
+rest. So what every node returns alike is on every replica; what one of them lacks is missing on a replica of its own,
+or on the one that it was answered from.
 """
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from qdrant_admin.points.client import Id, NodePoints, Point, order
-from qdrant_admin.points.equality import MISSING, OTHER_VECTOR, as_stored, canonical, close, fault, vector_sha256
+from access.polling import Clock
+from qdrant_admin.points.client import Id, Point, Points, order
+from qdrant_admin.points.equality import MISSING, OTHER_VECTOR, as_stored, canonical, fault, same_vector
+from qdrant_admin.points.equality import vector_sha256 as sha256_of
 
 LOOKED_UP = 256  # points in one look-up
-LOOKS = 5  # at what differs, before it is believed: a write under way reaches one copy before the other
+LOOK_UPS = 5  # of what differs, before it is reported: a write under way reaches one replica before the other
 PAUSE_SECONDS = 1.0
 
 
@@ -36,10 +37,10 @@ class Entry:
         if found is None:
             return MISSING
         vector = found.get("vector")
-        if self.vector_sha256 and vector_sha256(vector) != self.vector_sha256:
+        if self.vector_sha256 and sha256_of(vector) != self.vector_sha256:
             return OTHER_VECTOR
         # The ledger has the vector as it was sent.
-        right = self.vector is None or close(self.vector, vector) or close(as_stored(self.vector), vector)
+        right = self.vector is None or same_vector(self.vector, vector) or same_vector(as_stored(self.vector), vector)
         return "" if right else OTHER_VECTOR
 
 
@@ -53,86 +54,84 @@ class Finding:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dispute:
-    """An id of which not all places say the same; None where it is missing."""
+class Difference:
+    """An id that is not the same in all places; None where it is missing."""
 
     id: Id
-    seen: Mapping[str, Point | None]
+    found: Mapping[str, Point | None]
 
     def findings(self) -> list[Finding]:
         """What is wrong where, measured by the first place that has the point; nothing when none has it any more."""
-        reference = next((point for point in self.seen.values() if point), None)
-        said = {place: fault(reference, point) for place, point in self.seen.items()} if reference else {}
-        return [Finding(id=self.id, place=place, what=what) for place, what in said.items() if what]
+        reference = next((point for point in self.found.values() if point), None)
+        faults = {place: fault(reference, point) for place, point in self.found.items()} if reference else {}
+        return [Finding(id=self.id, place=place, what=what) for place, what in faults.items() if what]
 
 
-def disputes(places: Mapping[str, Iterable[Point]]) -> Iterator[Dispute]:
-    """Ids of which the places, each in the order of ids, do not all say the same; holds one point of each at a time."""
+def differences(places: Mapping[str, Iterable[Point]]) -> Iterator[Difference]:
+    """Ids that differ between places, each read in the order of ids; holds one point of each place at a time."""
     streams = {place: iter(points) for place, points in places.items()}
     heads = {place: next(stream, None) for place, stream in streams.items()}
     while any(heads.values()):
         first = min((head["id"] for head in heads.values() if head), key=order)
-        seen = {place: head if head and head["id"] == first else None for place, head in heads.items()}
-        dispute = Dispute(id=first, seen=seen)
-        if dispute.findings():
-            yield dispute
-        for place, point in seen.items():
+        found = {place: head if head and head["id"] == first else None for place, head in heads.items()}
+        difference = Difference(id=first, found=found)
+        if difference.findings():
+            yield difference
+        for place, point in found.items():
             if point:
                 heads[place] = next(streams[place], None)
 
 
-def compare_replicas(
-    nodes: Sequence[NodePoints], name: str, heard: Callable[[Point], None] = lambda _: None
-) -> list[Finding]:
-    """Every difference between what the nodes answer that lasts; `heard` is told each point of the first node."""
-    places: dict[str, Iterable[Point]] = {node.url: node.points(name) for node in nodes}
-    places[nodes[0].url] = told(places[nodes[0].url], heard)
+def compare_replicas(copies: Sequence[Points], on_point: Callable[[Point], None] = lambda _: None) -> list[Finding]:
+    """Every lasting difference between what single nodes return; `on_point` gets each point of the first one."""
+    places: dict[str, Iterable[Point]] = {copy.place: copy for copy in copies}
+    places[copies[0].place] = passing_on(copies[0], on_point)
 
-    def look(ids: list[Id]) -> list[Finding]:
-        seen = {node.url: node.retrieve(name, ids) for node in nodes}
-        again = (Dispute(id=i, seen={place: found.get(i) for place, found in seen.items()}) for i in ids)
-        return [finding for dispute in again for finding in dispute.findings()]
+    def look_up(ids: list[Id]) -> list[Finding]:
+        found = {copy.place: copy.retrieve(ids) for copy in copies}
+        again = (Difference(id=i, found={place: points.get(i) for place, points in found.items()}) for i in ids)
+        return [finding for difference in again for finding in difference.findings()]
 
-    return _lasting([dispute.id for dispute in disputes(places)], look)
+    return _lasting([difference.id for difference in differences(places)], look_up, copies[0].nodes.clock)
 
 
 def check_ledger(
-    nodes: Sequence[NodePoints], name: str, ledger: Sequence[Entry], checked: Callable[[int], None] = lambda _: None
+    copies: Sequence[Points], ledger: Sequence[Entry], on_progress: Callable[[int], None] = lambda _: None
 ) -> list[Finding]:
-    """Each acknowledged point that a node lacks, or has otherwise, for good; `checked` is told how many it was."""
+    """Each acknowledged point that a node lastingly lacks or has otherwise; `on_progress` gets the number checked."""
     entries = {canonical(entry.id): entry for entry in ledger}
 
-    def look(ids: list[Id]) -> list[Finding]:
+    def look_up(ids: list[Id]) -> list[Finding]:
         findings = []
-        for node in nodes:
-            found = node.retrieve(name, ids, payload=False)
-            said = {point: entries[point].fault(found.get(point)) for point in ids}
-            findings += [Finding(id=point, place=node.url, what=what) for point, what in said.items() if what]
+        for copy in copies:
+            found = copy.retrieve(ids, with_payload=False)
+            faults = {point: entries[point].fault(found.get(point)) for point in ids}
+            findings += [Finding(id=point, place=copy.place, what=what) for point, what in faults.items() if what]
         return findings
 
     suspects: list[Id] = []
     for ids in _portions(list(entries)):
-        suspects += dict.fromkeys(finding.id for finding in look(ids))
-        checked(len(ids))
-    return _lasting(suspects, look)
+        suspects += dict.fromkeys(finding.id for finding in look_up(ids))
+        on_progress(len(ids))
+    return _lasting(suspects, look_up, copies[0].nodes.clock)
 
 
-def told(points: Iterable[Point], heard: Callable[[Point], None]) -> Iterator[Point]:
-    """The same points, each of which `heard` is told on its way."""
+def passing_on(points: Iterable[Point], on_point: Callable[[Point], None]) -> Iterator[Point]:
+    """The same points; `on_point` gets each on its way."""
     for point in points:
-        heard(point)
+        on_point(point)
         yield point
 
 
-def _lasting(ids: list[Id], look: Callable[[list[Id]], list[Finding]]) -> list[Finding]:
-    """What is still found at the last of several looks."""
+def _lasting(ids: list[Id], look_up: Callable[[list[Id]], list[Finding]], clock: Clock) -> list[Finding]:
+    """What the last of several look-ups still finds."""
     findings: list[Finding] = []
-    for attempt in range(LOOKS):
-        findings = [finding for portion in _portions(ids) for finding in look(portion)]
+    for attempt in range(LOOK_UPS):
+        findings = [finding for portion in _portions(ids) for finding in look_up(portion)]
         ids = list(dict.fromkeys(finding.id for finding in findings))
-        if not ids or attempt == LOOKS - 1:
+        if not ids or attempt == LOOK_UPS - 1:
             break
-        time.sleep(PAUSE_SECONDS)
+        clock.sleep(PAUSE_SECONDS)
     return findings
 
 

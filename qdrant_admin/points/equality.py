@@ -1,4 +1,4 @@
-"""When two points are the same: id, payload, and a vector that differs by rounding at most; pure."""
+"""When two points are the same: equal payloads, and vectors that differ by rounding at most; pure."""
 
 import hashlib
 import math
@@ -12,7 +12,7 @@ import orjson
 
 from qdrant_admin.points.client import Id, Point
 
-# Qdrant normalises vectors of the distance Cosine in single precision, each copy by itself: the last bits may differ.
+# Every replica normalises vectors of the distance Cosine itself, in single precision: the last bits may differ.
 TOLERANCE = 1e-5  # by which a component may differ, relative to the largest component of its vector
 
 MISSING, OTHER_VECTOR, OTHER_PAYLOAD = "missing", "another vector", "another payload"
@@ -24,20 +24,26 @@ def fault(wanted: Point, found: Point | None) -> str:
         return MISSING
     if found is wanted or found == wanted:
         return ""
-    if not close(wanted.get("vector"), found.get("vector")):
+    if not same_vector(wanted.get("vector"), found.get("vector")):
         return OTHER_VECTOR
     return "" if (wanted.get("payload") or {}) == (found.get("payload") or {}) else OTHER_PAYLOAD
 
 
-def close(one: Any, other: Any) -> bool:
-    """Whether two vectors (dense, named, sparse or multi) are the same but for rounding."""
+def same_vector(one: Any, other: Any) -> bool:
+    """Whether two vectors (dense, named, sparse or multi) differ by rounding at most.
+
+    A sparse vector is a value for each index, in whatever order they are listed.
+    """
+    if _is_sparse(one) and _is_sparse(other):
+        here, there = _by_index(one), _by_index(other)
+        return here.keys() == there.keys() and same_vector([*here.values()], [there[index] for index in here])
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return one.keys() == other.keys() and all(close(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(same_vector(one[name], other[name]) for name in one)
     if isinstance(one, list) and isinstance(other, list):
         if len(one) != len(other):
             return False
         if one and isinstance(one[0], list):
-            return all(map(close, one, other))
+            return all(map(same_vector, one, other))
         allowed = TOLERANCE * max(map(abs, one), default=0.0)
         return all(abs(a - b) <= allowed for a, b in zip(one, other, strict=True))
     return bool(one == other)
@@ -65,12 +71,12 @@ def fingerprint(point: Point) -> int:
 
 
 class Checksum:
-    """Number and order-independent checksum of the points it has heard of."""
+    """Number and order-independent checksum of the points added to it."""
 
     def __init__(self) -> None:
         self.points, self._sum = 0, 0
 
-    def hear(self, point: Point) -> None:
+    def add(self, point: Point) -> None:
         self.points += 1
         self._sum = (self._sum + fingerprint(point)) % (1 << 128)
 
@@ -87,9 +93,25 @@ def _is_dense(vector: Any) -> bool:
     return isinstance(vector, list) and bool(vector) and isinstance(vector[0], int | float)
 
 
+def _is_sparse(vector: Any) -> bool:
+    return isinstance(vector, Mapping) and vector.keys() == {"indices", "values"}
+
+
+def _by_index(vector: Any) -> dict[int, float]:
+    return dict(sorted(zip(vector["indices"], vector["values"], strict=True)))
+
+
+def _in_order(vector: Any) -> Any:
+    """The same for every order in which the indices of a sparse vector may be listed."""
+    if _is_sparse(vector):
+        by_index = _by_index(vector)
+        return {"indices": [*by_index], "values": [*by_index.values()]}
+    return {name: _in_order(each) for name, each in vector.items()} if isinstance(vector, Mapping) else vector
+
+
 def _packed(vector: Any) -> bytes:
     if not _is_dense(vector):
-        return orjson.dumps(vector, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(_in_order(vector), option=orjson.OPT_SORT_KEYS)
     singles = array("f", vector)
     if sys.byteorder == "big":
         singles.byteswap()

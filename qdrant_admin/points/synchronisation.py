@@ -1,33 +1,58 @@
-"""Making one collection like another, in passes: each reads both in the order of ids and mends what differs.
+"""Making one collection equal to another, in passes: each reads both in the order of ids and writes what differs.
 
-The first pass finds nothing in the target and so copies everything; a later one brings what was written meanwhile, and
-one that is begun again after an interruption only what is missing. A pass that mends nothing is the proof.
+The first pass finds nothing in the target and so copies everything; a later one copies what was written meanwhile, and
+one that starts after an interruption only what is missing. A pass that writes nothing proves that both are equal.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import count
-from typing import Any
+from itertools import islice
+from typing import Protocol
 
 import orjson
-from tenacity import retry, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
-from qdrant_admin.points.client import MOST, Id, NodePoints, Point, page_limit, passing
-from qdrant_admin.points.comparison import disputes, told
-from qdrant_admin.points.equality import Checksum
-
-WRITERS = 4
-TIMEOUT_SECONDS = 120  # a node may be replaced meanwhile
+from qdrant_admin.points.client import MOST, Point, Points, page_limit
+from qdrant_admin.points.comparison import Difference, differences, passing_on
+from qdrant_admin.points.equality import Checksum, as_stored
 
 SOURCE, TARGET = "source", "target"
 
 
+class Fill(Protocol):
+    """How points of the source get into the target."""
+
+    description: str
+    with_vector: bool  # whether vectors are taken over, and so must be read and compared
+    batch: int  # points in one write, at most
+    writers: int  # writes at a time
+
+    def comparable(self, point: Point) -> Point:
+        """The point without what this way of filling changes."""
+
+    def write(self, points: list[Point]) -> None:
+        """Return when the target has these points of the source; may be repeated."""
+
+
+class Copied:
+    """Points are written as they are, with length 1 where the target normalises vectors and the source does not."""
+
+    description, with_vector, batch = "copied", True, MOST
+
+    def __init__(self, target: Points, *, writers: int = 4, normalised: bool = False) -> None:
+        self._target, self._normalised, self.writers = target, normalised, writers
+
+    def comparable(self, point: Point) -> Point:
+        return point | {"vector": as_stored(point.get("vector"))} if self._normalised else point
+
+    def write(self, points: list[Point]) -> None:
+        self._target.upsert(points)
+
+
 @dataclass
 class Pass:
-    """What a pass has read and mended."""
+    """What a pass has read and written."""
 
     source: Checksum = field(default_factory=Checksum)
     target: Checksum = field(default_factory=Checksum)
@@ -35,113 +60,81 @@ class Pass:
     removed: int = 0
 
     @property
-    def mended(self) -> int:
+    def changed(self) -> int:
         return self.written + self.removed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """From one collection to another; the target is written through all of its nodes."""
+    """From one collection to another."""
 
-    source: NodePoints
-    source_name: str
-    nodes: Sequence[NodePoints]
-    target_name: str
+    source: Points
+    target: Points
+    fill: Fill
+
+    def source_points(self) -> Iterator[Point]:
+        """As they are compared."""
+        return map(self.fill.comparable, self.source.scan(with_vector=self.fill.with_vector))
+
+    def target_points(self) -> Iterator[Point]:
+        """As they are compared."""
+        return map(self.fill.comparable, self.target.scan(with_vector=self.fill.with_vector))
+
+    def differences(self) -> Iterator[Difference]:
+        """Where the target is not as the source, in the order of ids."""
+        return differences({SOURCE: self.source_points(), TARGET: self.target_points()})
+
+    def carry_out(self, batch: Sequence[Difference]) -> None:
+        """Make the target equal to the source in these points."""
+        if points := [point for each in batch if (point := each.found[SOURCE])]:
+            self.fill.write(points)
+        if gone := [each.id for each in batch if each.found[SOURCE] is None]:
+            self.target.delete(gone)
 
 
-def mend(route: Route, heard: Callable[[Point], None]) -> Pass:
-    """One pass; `heard` is told each point of the source."""
+def synchronise(route: Route, on_point: Callable[[Point], None] = lambda _: None) -> Pass:
+    """One pass; `on_point` gets each point of the source."""
     done = Pass()
 
-    def hear(point: Point) -> None:
-        done.source.hear(point)
-        heard(point)
+    def add(point: Point) -> None:
+        done.source.add(point)
+        on_point(point)
 
-    places: dict[str, Iterable[Point]] = {
-        SOURCE: told(route.source.points(route.source_name), hear),
-        TARGET: told(route.nodes[0].points(route.target_name), done.target.hear),
+    places = {
+        SOURCE: passing_on(route.source_points(), add),
+        TARGET: passing_on(route.target_points(), done.target.add),
     }
-    with writers(route.nodes, route.target_name) as to:
-        for dispute in disputes(places):
-            if point := dispute.seen[SOURCE]:
-                to.write(point)
-                done.written += 1
-            else:
-                to.remove(dispute.id)
-                done.removed += 1
+    for batch in _carried_out(route, differences(places)):
+        written = sum(each.found[SOURCE] is not None for each in batch)
+        done.written, done.removed = done.written + written, done.removed + len(batch) - written
     return done
 
 
-def left_behind(route: Route) -> list[Id]:
-    """Ids that the source has and the target has not; nothing is written: the target may have deleted them since."""
-    places = {SOURCE: route.source.points(route.source_name), TARGET: route.nodes[0].points(route.target_name)}
-    return [dispute.id for dispute in disputes(places) if dispute.seen[TARGET] is None]
+def missing(route: Route) -> Iterator[Difference]:
+    """The points that the source has and the target has not."""
+    return (each for each in route.differences() if each.found[TARGET] is None)
 
 
-class Writers:
-    """Writes batches through all nodes in turn, several at a time; what fails in passing is tried on the next one."""
-
-    def __init__(self, nodes: Sequence[NodePoints], name: str, pool: ThreadPoolExecutor) -> None:
-        self._nodes, self._name, self._pool = nodes, name, pool
-        self._turn, self._under_way = count(), deque[Future[None]]()
-        self._batch: list[Point] = []
-        self._removals: list[Id] = []
-        self._limit = MOST
-
-    def write(self, point: Point) -> None:
-        """Take a point; its batch is sent when it is full, which the first point's size tells."""
-        if not self._batch:
-            self._limit = page_limit(len(orjson.dumps(point)), 1)
-        self._batch.append(point)
-        if len(self._batch) >= self._limit:
-            self._send_batch()
-
-    def remove(self, point: Id) -> None:
-        """Take the id of a point to delete."""
-        self._removals.append(point)
-        if len(self._removals) >= MOST:
-            self._send_removals()
-
-    def finish(self) -> None:
-        """Return when everything is acknowledged; the error of the first batch that is not."""
-        self._send_batch()
-        self._send_removals()
-        while self._under_way:
-            self._under_way.popleft().result()
-
-    def _send_batch(self) -> None:
-        if batch := self._batch:
-            self._batch = []
-            self._send(lambda node: node.upsert(self._name, batch))
-
-    def _send_removals(self) -> None:
-        if ids := self._removals:
-            self._removals = []
-            self._send(lambda node: node.delete(self._name, ids))
-
-    def _send(self, work: Callable[[NodePoints], None]) -> None:
-        if len(self._under_way) >= 2 * WRITERS:
-            self._under_way.popleft().result()
-        self._under_way.append(self._pool.submit(self._surely, work))
-
-    def _surely(self, work: Callable[[NodePoints], None]) -> None:
-        _until_taken(lambda: work(self._nodes[next(self._turn) % len(self._nodes)]))
+def copy_missing(route: Route) -> int:
+    """Copy only the points that the target has not at all; how many there were."""
+    return sum(len(batch) for batch in _carried_out(route, missing(route)))
 
 
-@contextmanager
-def writers(nodes: Sequence[NodePoints], name: str) -> Iterator[Writers]:
-    """Writers whose batches are all acknowledged when the block ends well."""
-    with ThreadPoolExecutor(max_workers=WRITERS) as pool:
-        made = Writers(nodes, name, pool)
-        yield made
-        made.finish()
+def _carried_out(route: Route, found: Iterator[Difference]) -> Iterator[Sequence[Difference]]:
+    """Batches, several at a time; all are acknowledged when the last one was yielded. The first one's error ends it."""
+    under_way = deque[Future[None]]()
+    with ThreadPoolExecutor(max_workers=route.fill.writers) as pool:
+        for batch in _batches(found, route.fill.batch):
+            if len(under_way) >= 2 * route.fill.writers:
+                under_way.popleft().result()
+            under_way.append(pool.submit(route.carry_out, batch))
+            yield batch
+        for each in under_way:
+            each.result()
 
 
-@retry(
-    retry=retry_if_exception(passing),
-    wait=wait_exponential_jitter(multiplier=0.1, max=5),
-    stop=stop_after_delay(TIMEOUT_SECONDS),
-    reraise=True,
-)
-def _until_taken(work: Callable[[], Any]) -> None:
-    work()
+def _batches(found: Iterator[Difference], most: int) -> Iterator[list[Difference]]:
+    """As many as the size of a batch's first point allows."""
+    for first in found:
+        limit = min(most, page_limit(len(orjson.dumps(first.found[SOURCE] or first.found[TARGET])), 1))
+        yield [first, *islice(found, limit - 1)]

@@ -15,9 +15,9 @@ from typing import Any
 
 import requests
 
+from ops.daytwo.running import Running
 from ops.status import parts_note
-from qdrant_admin.nodes import Nodes
-from qdrant_admin.points.collection_points import PointsApi
+from qdrant_admin.points.client import Points
 from tests.live.conftest import live_stack
 
 DIMENSIONS, BATCH, READERS = 384, 500, 8
@@ -64,8 +64,9 @@ def main() -> None:
     stack.down(purge=True)
     stack.up(collectionShardNumber=str(BEFORE))
     found = stack.outputs
-    nodes, alias = Nodes.at(found["qdrantNodeUrls"], found["qdrantApiKey"]), found["collection"]
-    _fill(PointsApi(nodes, alias), wanted)
+    alias = found["collection"]
+    points = Running.of(found).points(alias)
+    _fill(points, wanted)
     print(f"{wanted} points × {DIMENSIONS} in {found['physicalCollection']}, {BEFORE} shards", flush=True)
     reads = Reads(f"{found['qdrantUrl']}/collections/{alias}/points/query", found["qdrantApiKey"])
     readers = [threading.Thread(target=reads.run, args=(seed,)) for seed in range(READERS)]
@@ -77,12 +78,12 @@ def main() -> None:
     reads.stop.set()
     for reader in readers:
         reader.join()
-    _judge(reads, began, seconds, PointsApi(nodes, alias).count(), wanted)
+    _judge(reads, began, seconds, points.count(), wanted)
     print(f"now {stack.outputs['physicalCollection']}, {AFTER} shards. {parts_note(stack.files.parts)}")
     stack.down(purge=True)
 
 
-def _fill(points: PointsApi, wanted: int) -> None:
+def _fill(points: Points, wanted: int) -> None:
     numbers = random.Random(0)
     for start in range(0, wanted, BATCH):
         ids = range(start, min(start + BATCH, wanted))

@@ -22,7 +22,7 @@ from ops.daytwo.running import Running
 from ops.status import parts_note
 from qdrant_admin.points.client import NodePoints, Point
 from qdrant_admin.points.equality import as_stored
-from qdrant_admin.points.synchronisation import Route, mend
+from qdrant_admin.points.synchronisation import Copied, Route, synchronise
 from tests.live.conftest import LiveStack, live_stack
 from tests.live.test_5_daytwo import single_node
 
@@ -51,7 +51,7 @@ def upload(running: Running, name: str, made: list[Point], *, acknowledged: bool
     client = QdrantClient(url=running.node_urls[0], api_key=running.api_key, timeout=120, check_compatibility=False)
     structs = (models.PointStruct(id=p["id"], vector=p["vector"], payload=p["payload"]) for p in made)
     client.upload_points(name, structs, batch_size=BATCH, parallel=1, wait=acknowledged)
-    while running.nodes[0].count(name) < len(made):
+    while running.nodes[0].points(name).count() < len(made):
         time.sleep(0.05)
 
 
@@ -73,12 +73,13 @@ def measured(stack: LiveStack, running: Running, made: list[Point]) -> dict[str,
     with single_node(stack) as source:
         source.create_collection("old", {"vectors": BODY["vectors"]}, 60)
         for start in range(0, len(made), 500):
-            source.upsert("old", made[start : start + 500])
+            source.points("old").upsert(made[start : start + 500])
         await_rest([source], "old")
         node.create_collection("measured_migrated", BODY, 60)
-        route = Route(source=source, source_name="old", nodes=running.nodes, target_name="measured_migrated")
-        taken["migration"] = seconds(lambda: mend(route, lambda _: None))
-        taken["comparison"] = seconds(lambda: mend(route, lambda _: None))
+        target = running.points("measured_migrated")
+        route = Route(source=source.points("old"), target=target, fill=Copied(target))
+        taken["migration"] = seconds(lambda: synchronise(route))
+        taken["comparison"] = seconds(lambda: synchronise(route))
     await_rest(running.nodes, "measured_migrated")
     with tempfile.TemporaryDirectory() as folder:
         backup = Path(folder) / "backup"

@@ -9,8 +9,10 @@ from ops import deployment
 from ops.stack import open_stack, resources
 from providers.wire import with_integers
 from qdrant_admin.api import QdrantApi
+from qdrant_admin.cluster_access import ClusterAccess
 from qdrant_admin.cluster_view import replicas
-from qdrant_admin.collection.lifecycle import bring
+from qdrant_admin.collection.lifecycle import Lifecycle
+from qdrant_admin.collection.spec import CollectionSpec
 from qdrant_admin.nodes import Nodes
 from tests.live.clients import Clients, wait_until_settled
 from tests.live.conftest import LiveStack
@@ -109,7 +111,9 @@ def test_a_run_that_was_cut_off_at_the_switch_is_gone_on_with(stack: LiveStack) 
     with Clients(stack) as clients:
         clients.settle_in()
         with pytest.raises(KeyboardInterrupt):
-            bring(wish, cut_off)
+            Lifecycle(
+                spec=CollectionSpec.from_props(wish), access=ClusterAccess.from_props(wish), on_progress=cut_off
+            ).reconcile()
         stack.up(collectionShardNumber="3")
         clients.settle_in(len(clients.reads) + 20)
     assert clients.failed_reads == []

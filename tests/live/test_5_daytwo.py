@@ -24,7 +24,7 @@ from ops.stack import OperatorError
 from qdrant_admin.points.client import Id, NodePoints, Point
 from qdrant_admin.points.comparison import Entry
 from qdrant_admin.points.equality import Checksum
-from qdrant_admin.points.synchronisation import Pass, mend
+from qdrant_admin.points.synchronisation import Pass, synchronise
 from tests.live.clients import Clients
 from tests.live.conftest import PREFIX, SLOT, LiveStack
 
@@ -46,7 +46,7 @@ def collection(running: Running) -> Iterator[str]:
     body = {"vectors": {"size": SIZE, "distance": "Cosine"}, "shard_number": 3, "replication_factor": 2}
     node.create_collection(NAME, body, 120)
     node.create_index(NAME, "n", "integer", 60)
-    node.upsert(NAME, [made(i) for i in range(500)])
+    node.points(NAME).upsert([made(i) for i in range(500)])
     node.point_aliases({ALIAS: NAME})
     yield NAME
     for name in node.collections():
@@ -62,7 +62,7 @@ def made(number: int) -> Point:
 def checksum(node: NodePoints, name: str) -> str:
     found = Checksum()
     for each in node.points(name):
-        found.hear(each)
+        found.add(each)
     return f"{found.points} {found}"
 
 
@@ -90,7 +90,7 @@ def test_a_replaced_collection_is_never_seen_empty(
 
     def read() -> None:
         while not stop.is_set():
-            counts.add(running.nodes[1].count(ALIAS))
+            counts.add(running.nodes[1].points(ALIAS).count())
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -107,7 +107,7 @@ def test_verify_finds_a_point_that_was_acknowledged_and_is_gone(
 ) -> None:
     ledger = [Entry(id=i, vector=made(i)["vector"]) for i in range(500)]
     assert verify(running, collection, ledger, stack.console).findings == []
-    running.nodes[0].delete(collection, [123])
+    running.nodes[0].points(collection).delete([123])
     found = verify(running, collection, ledger, stack.console).findings
     assert [(finding.id, finding.what) for finding in found] == [(123, "missing")] * 3
     assert {finding.place for finding in found} == set(running.node_urls)
@@ -151,7 +151,7 @@ def test_a_single_node_moves_in_while_it_is_written_to(
     declared = stack.files.settings().collection.model_copy(update=other)
     with single_node(stack) as source:
         source.create_collection("old", {"vectors": {"size": SIZE, "distance": "Cosine"}}, 60)
-        source.upsert("old", [made(i) for i in range(2000)])
+        source.points("old").upsert([made(i) for i in range(2000)])
         written: list[Id] = []
         copied_once, passes = threading.Event(), count()
 
@@ -159,17 +159,17 @@ def test_a_single_node_moves_in_while_it_is_written_to(
             for i in count(10_000):
                 if copied_once.is_set():
                     return
-                source.upsert("old", [made(i)])
+                source.points("old").upsert([made(i)])
                 written.append(i)
 
-        def mend_under_writes(*args: Any) -> Pass:
+        def synchronise_under_writes(*args: Any) -> Pass:
             """The source is written to during the whole first pass, and comes to rest before the second."""
             if next(passes) == 1:
                 copied_once.set()
                 writer.join()
-            return mend(*args)
+            return synchronise(*args)
 
-        monkeypatch.setattr("ops.daytwo.migrate.mend", mend_under_writes)
+        monkeypatch.setattr("ops.daytwo.migrate.synchronise", synchronise_under_writes)
         writer = threading.Thread(target=write)
         planned = plan_migration(running, source, "old", declared, target=f"{NAME}_new")
         writer.start()
@@ -177,8 +177,8 @@ def test_a_single_node_moves_in_while_it_is_written_to(
         assert written
         assert "the same" in said
         assert {checksum(node, f"{NAME}_moved") for node in running.nodes} == {checksum(source, "old")}
-        assert running.nodes[0].retrieve(f"{NAME}_moved", written).keys() == set(written)
-    assert "means nothing again" in roll_back(running, f"{NAME}_moved")
+        assert running.nodes[0].points(f"{NAME}_moved").retrieve(written).keys() == set(written)
+    assert "serves nothing again" in roll_back(running, f"{NAME}_moved")
     running.nodes[0].delete_collection(f"{NAME}_new", 60)
 
 

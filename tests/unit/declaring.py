@@ -1,8 +1,13 @@
-"""The inputs of a ReplicatedCollection for the tests' cluster, with hardly any patience."""
+"""The inputs of a ReplicatedCollection for the tests' cluster, with short time-outs, as props and typed."""
 
 from typing import Any
 
+from qdrant_admin.cluster_access import ClusterAccess
+from qdrant_admin.collection.lifecycle import Lifecycle
+from qdrant_admin.collection.spec import CollectionSpec
+from qdrant_admin.progress import ProgressCallback
 from tests.unit.fake_qdrant import ALIAS, KEY, NAME, FakeCluster
+from tests.unit.fake_time import FakeTime
 
 
 def declared(cluster: FakeCluster, **changes: Any) -> dict[str, Any]:
@@ -30,3 +35,9 @@ def declared(cluster: FakeCluster, **changes: Any) -> dict[str, Any]:
         "timeout_seconds": 10,
         "stalled_seconds": 0.2,
     } | changes
+
+
+def lifecycle(cluster: FakeCluster, on_progress: ProgressCallback = lambda _: None, **changes: Any) -> Lifecycle:
+    props = declared(cluster, **changes)
+    spec, access = CollectionSpec.from_props(props), ClusterAccess.from_props(props, FakeTime().clock)
+    return Lifecycle(spec=spec, access=access, on_progress=on_progress)

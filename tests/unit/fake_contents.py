@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from ops.daytwo.running import Running
+from tests.unit.fake_time import FakeTime
 from tests.unit.served import Answer, Asked, Silence, served
 
 KEY = "k3y-that-may-write"
@@ -56,13 +57,14 @@ class FakeContents:
     removals_refused: list[int] = field(default_factory=list)  # statuses of the next removals of a peer
     removals: list[tuple[int, bool]] = field(default_factory=list)  # peer, by force
     urls: list[str] = field(default_factory=list)
+    time: FakeTime = field(default_factory=FakeTime)
 
     def __post_init__(self) -> None:
         self.peers = {PEERS[node]: node for node in range(self.nodes)}
 
     @property
     def running(self) -> Running:
-        return Running(node_urls=tuple(self.urls), api_key=KEY)
+        return Running(node_urls=tuple(self.urls), api_key=KEY, clock=self.time.clock)
 
     def add(self, name: str, points: int = 0, *, shards: int = 2, factor: int = 2, **params: Any) -> Held:
         config = {"vectors": {"size": 4, "distance": "Cosine"}, "shard_number": shards}

@@ -8,7 +8,6 @@ import pytest
 from rich.console import Console
 
 from ops.daytwo import restore as restoring
-from ops.daytwo import running as waiting
 from ops.daytwo.backup import back_up, plan_backup, summary
 from ops.daytwo.manifest import MANIFEST, Manifest
 from ops.daytwo.restore import plan_restore, restore
@@ -21,8 +20,6 @@ QUIET = Console(quiet=True)
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeContents]:
-    monkeypatch.setattr(waiting, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(restoring, "VERIFY_SECONDS", 0)
     monkeypatch.setattr(restoring, "STATE", tmp_path / "state")
     with contents() as fake:
         fake.add(NAME, 300).schema["source"] = {"data_type": "keyword", "points": 300}

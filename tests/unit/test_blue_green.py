@@ -8,12 +8,10 @@ import pytest
 from qdrant_admin import nodes
 from qdrant_admin.api import NodeUnreachable
 from qdrant_admin.collection import blue_green
-from qdrant_admin.collection import lifecycle as collection_life
 from qdrant_admin.collection.generations import draining_alias, successor
-from qdrant_admin.collection.lifecycle import bring, observe
 from qdrant_admin.placement import moves as replica_moves
-from qdrant_admin.points import collection_points as points_api
-from tests.unit.declaring import declared
+from qdrant_admin.points import client, synchronisation
+from tests.unit.declaring import lifecycle
 from tests.unit.fake_points import Point
 from tests.unit.fake_qdrant import ALIAS, NAME, Collection, FakeCluster, running_cluster
 from tests.unit.served import Answer, Asked, Silence, served
@@ -23,13 +21,13 @@ MARK = draining_alias(ALIAS)
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    for module in (blue_green, collection_life, replica_moves, nodes):
-        monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(points_api, "PAGE", 4)
-    monkeypatch.setattr(blue_green, "PAGE", 0)
-    monkeypatch.setattr(nodes.Nodes.with_retries, "__defaults__", (0.3,))
+    monkeypatch.setattr(replica_moves, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(client, "FIRST_PAGE", 4)
+    for module in (client, synchronisation):
+        monkeypatch.setattr(module, "page_limit", lambda *_: 4)
+    monkeypatch.setattr(blue_green, "FEW", 0)
     with running_cluster() as cluster:
-        bring(declared(cluster), lambda _: None)
+        lifecycle(cluster).reconcile()
         source(cluster).points.write(*(point(number) for number in range(10)))
         cluster.changes.clear()
         yield cluster
@@ -44,11 +42,11 @@ def source(cluster: FakeCluster) -> Collection:
 
 
 def target(cluster: FakeCluster, **changes: Any) -> Collection:
-    return cluster.collections[successor(declared(cluster, **(changes or {"shard_number": 3})))]
+    return cluster.collections[successor(lifecycle(cluster, **(changes or {"shard_number": 3})).spec)]
 
 
 def reshard(cluster: FakeCluster, told: Callable[[str], None] = lambda _: None, **changes: Any) -> dict[str, Any]:
-    return bring(declared(cluster, shard_number=3, **changes), told)
+    return lifecycle(cluster, told, shard_number=3, **changes).reconcile()
 
 
 def texts(found: Collection) -> dict[int, str]:
@@ -105,7 +103,7 @@ def test_the_alias_always_serves_one_of_them_and_the_new_one_only_when_it_is_who
 
     source(cluster).points.on_call = watch
     reshard(cluster)
-    assert {name for name, _ in served} == {NAME, successor(declared(cluster, shard_number=3))}
+    assert {name for name, _ in served} == {NAME, successor(lifecycle(cluster, shard_number=3).spec)}
     assert {count for _, count in served} == {10}
     switching, unmarking = [body["actions"] for _, path, body in cluster.changes if path == "/collections/aliases"]
     assert [next(iter(action)) for action in switching] == ["delete_alias", "create_alias", "create_alias"]
@@ -205,7 +203,7 @@ def test_an_interrupted_run_is_gone_on_with(cluster: FakeCluster, stage: str) ->
         reshard(cluster, interrupt)
     if stage == "taking over":
         source(cluster).points.write(point(77))
-        seen = observe(declared(cluster, shard_number=3))
+        seen = lifecycle(cluster, shard_number=3).observe()
         assert seen is not None
         assert seen["draining"], "a refresh shows that something is left to do"
     assert reshard(cluster)["physical_replication_factor"] == 2
@@ -225,7 +223,11 @@ def hooked(cluster: FakeCluster, on_call: Callable[[str], None]) -> None:
     cluster._create = make  # type: ignore[method-assign]
 
 
-def test_an_interrupted_copy_goes_on_and_what_is_there_is_not_brought_again(cluster: FakeCluster) -> None:
+def test_an_interrupted_copy_is_continued_and_what_is_there_is_not_written_again(
+    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "PAUSE_SECONDS", 30)  # of the fake clock: few attempts
+
     def fail_after_a_page(call: str) -> None:
         if call == "PUT" and target(cluster).points.stored:
             raise Silence
@@ -263,6 +265,21 @@ def test_a_target_whose_points_differ_is_not_switched_to(cluster: FakeCluster, s
     assert cluster.aliases == {ALIAS: NAME}
 
 
+def test_a_named_vector_that_the_target_rounds_otherwise_is_the_same(cluster: FakeCluster) -> None:
+    sparse = {"indices": [3, 1], "values": [0.5, 0.25]}
+    for each in source(cluster).points.stored.values():
+        each["vector"] = {"text": [0.6, 0.8], "words": sparse}
+
+    def round_otherwise(_: str) -> None:
+        for each in target(cluster).points.stored.values():
+            each["vector"] = {"text": [0.6, 0.8000001], "words": {"indices": [1, 3], "values": [0.25, 0.5]}}
+
+    hooked(cluster, round_otherwise)
+    reshard(cluster)
+    assert served_name(cluster) != NAME
+    assert target(cluster).points.written == list(range(10)), "each point is written once"
+
+
 @pytest.fixture
 def ingest(cluster: FakeCluster) -> Iterator[str]:
     """An ingest role that makes vectors of eight."""
@@ -283,8 +300,8 @@ def ingest(cluster: FakeCluster) -> Iterator[str]:
 
 
 def test_another_vector_size_is_embedded_anew(cluster: FakeCluster, ingest: str) -> None:
-    wish = {"vector_size": 8, "ingest_url": ingest, "ingest_token": "t0ken"}
-    seen = bring(declared(cluster, **wish), lambda _: None)
+    wish: dict[str, Any] = {"vector_size": 8, "ingest_url": ingest, "ingest_token": "t0ken"}
+    seen = lifecycle(cluster, **wish).reconcile()
     assert seen["vector_size"] == 8
     found = target(cluster, vector_size=8)
     assert texts(found) == texts(source(cluster))
@@ -303,11 +320,11 @@ def test_vectors_that_nobody_can_make_are_refused_before_anything_is_made(
     cluster: FakeCluster, ingest: str, wish: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(RuntimeError, match=f"{words}.*nothing was changed"):
-        bring(declared(cluster, **{"ingest_url": ingest, "ingest_token": "t0ken"} | wish), lambda _: None)
+        lifecycle(cluster, **{"ingest_url": ingest, "ingest_token": "t0ken"} | wish).reconcile()
     assert cluster.changes == []
 
 
 def test_an_ingest_role_that_is_away_is_said_before_anything_is_made(cluster: FakeCluster) -> None:
     with pytest.raises(RuntimeError, match=r"expected the ingest role at http://127.0.0.1:1"):
-        bring(declared(cluster, vector_size=8, ingest_url="http://127.0.0.1:1"), lambda _: None)
+        lifecycle(cluster, vector_size=8, ingest_url="http://127.0.0.1:1").reconcile()
     assert cluster.changes == []

@@ -5,12 +5,9 @@ from typing import Any
 
 import pytest
 
-from qdrant_admin import nodes
 from qdrant_admin.api import NodeUnreachable, QdrantError
-from qdrant_admin.collection import lifecycle as collection_life
-from qdrant_admin.collection.lifecycle import bring, drop, observe
 from qdrant_admin.placement import moves as replica_moves
-from tests.unit.declaring import declared
+from tests.unit.declaring import declared, lifecycle
 from tests.unit.fake_qdrant import (
     ALIAS,
     CUT_OFF,
@@ -26,15 +23,13 @@ from tests.unit.fake_qdrant import (
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    for module in (collection_life, replica_moves, nodes):
-        monkeypatch.setattr(module, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(nodes.Nodes.with_retries, "__defaults__", (0.3,))
+    monkeypatch.setattr(replica_moves, "PAUSE_SECONDS", 0.01)
     with running_cluster() as cluster:
         yield cluster
 
 
 def up(cluster: FakeCluster, *, forget: frozenset[str] = frozenset(), **changes: Any) -> dict[str, Any]:
-    return bring(declared(cluster, **changes), lambda _: None, forget_indexes=forget)
+    return lifecycle(cluster, **changes).reconcile(forget_indexes=forget)
 
 
 def asked(cluster: FakeCluster) -> list[tuple[str, str]]:
@@ -171,16 +166,16 @@ def test_what_is_observed_is_the_worst_shard_and_not_the_parameters(cluster: Fak
     cluster.add()
     cluster.collections[NAME].replicas[1] = {12: "Active", 13: "Dead"}
     cluster.down = {0}
-    seen = observe(declared(cluster))
+    seen = lifecycle(cluster).observe()
     assert seen is not None
     assert (seen["replication_factor"], seen["physical_replication_factor"]) == (2, 1)
 
 
 def test_a_cluster_that_does_not_answer_is_told_from_a_collection_that_is_gone(cluster: FakeCluster) -> None:
-    assert observe(declared(cluster)) is None
+    assert lifecycle(cluster).observe() is None
     cluster.down = {0, 1, 2}
     with pytest.raises(NodeUnreachable):
-        observe(declared(cluster))
+        lifecycle(cluster).observe()
 
 
 IN_PLACE: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -248,7 +243,7 @@ def test_an_index_with_settings_is_compared_by_them(cluster: FakeCluster) -> Non
     text = {"type": "text", "tokenizer": "word"}
     assert up(cluster, payload_indexes={"text": text})["payload_indexes"] == {"text": text}
     cluster.collections[NAME].indexes["text"]["tokenizer"] = "prefix"
-    seen = observe(declared(cluster, payload_indexes={"text": text}))
+    seen = lifecycle(cluster, payload_indexes={"text": text}).observe()
     assert seen is not None
     assert seen["payload_indexes"] != {"text": text}
 
@@ -261,13 +256,13 @@ def test_drift_is_seen_of_everything_declared(cluster: FakeCluster) -> None:
     found.indexes.clear()
     cluster.aliases.clear()
     del found.replicas[0][11]
-    seen = observe(declared(cluster, **wish))
+    seen = lifecycle(cluster, **wish).observe()
     assert seen is not None
     drifted = {key for key in seen if key in declared(cluster) and seen[key] != (declared(cluster) | wish)[key]}
     assert drifted == {"hnsw", "payload_indexes", "write_consistency_factor", "alias"}
     assert seen["physical_replication_factor"] == 1
     up(cluster, **wish)
-    assert observe(declared(cluster, **wish)) == seen | wish | {
+    assert lifecycle(cluster, **wish).observe() == seen | wish | {
         "write_consistency_factor": 1,
         "alias": ALIAS,
         "physical_replication_factor": 2,
@@ -279,7 +274,7 @@ def test_a_collection_is_dropped_and_one_that_is_gone_is_no_error(cluster: FakeC
     cluster.add("of-somebody-else")
     cluster.changes.clear()
     cluster.down = {0}
-    drop(declared(cluster))
-    drop(declared(cluster))
+    lifecycle(cluster).drop()
+    lifecycle(cluster).drop()
     assert list(cluster.collections) == ["of-somebody-else"]
     assert [method for method, _, _ in cluster.changes] == ["DELETE"]

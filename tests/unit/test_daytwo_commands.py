@@ -14,10 +14,10 @@ from cli import daytwo as commands
 from cli import entry
 from cli.__main__ import app
 from ops.daytwo.protection import allow_deletion
+from ops.daytwo.running import Running
 from ops.daytwo.verify import read_ledger
 from ops.paths import ROOT
 from ops.stack import OperatorError
-from qdrant_admin.points import comparison as replica_contents
 from tests.unit.fake_contents import KEY, FakeContents, contents
 
 COMMANDS = ("backup", "restore", "migrate", "replace-node", "scale", "verify")
@@ -25,12 +25,12 @@ COMMANDS = ("backup", "restore", "migrate", "replace-node", "scale", "verify")
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeContents]:
-    monkeypatch.setattr(replica_contents, "PAUSE_SECONDS", 0)
     with contents() as fake:
         fake.add("docs", 30)
         found = {"qdrantNodeUrls": fake.urls, "qdrantApiKey": KEY, "collection": "docs"}
         monkeypatch.setattr(commands, "files_of", lambda _: None)
         monkeypatch.setattr(commands, "outputs_of", lambda _: found)
+        monkeypatch.setattr(Running, "of", lambda _: fake.running)
         yield fake
 
 

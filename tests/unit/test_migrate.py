@@ -14,8 +14,8 @@ from ops.daytwo.migrate import Migration, migrate, plan_migration, roll_back
 from ops.daytwo.reindex import Keys, documents
 from ops.stack import OperatorError
 from qdrant_admin.collection.settings import CollectionSettings
-from qdrant_admin.points import synchronisation as copying
 from qdrant_admin.points.client import PAGE_BYTES, NodePoints, page_limit
+from qdrant_admin.points.synchronisation import Copied, Route, synchronise
 from tests.unit.fake_contents import KEY, FakeContents, contents, point
 
 OLD, NEW, ALIAS = "old", "old_migrated", "docs_index"
@@ -89,18 +89,16 @@ def test_what_is_written_changed_and_deleted_meanwhile_arrives_too(
     assert "600 points" in said
 
 
-def test_a_source_that_never_rests_is_not_cut_over(
-    both: tuple[FakeContents, FakeContents], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_source_that_never_rests_is_not_cut_over(both: tuple[FakeContents, FakeContents]) -> None:
     source, cluster = both
-    monkeypatch.setattr(moving, "FOLLOW_SECONDS", 0)
     ids = iter(range(10_000, 20_000))
 
     def another() -> None:
+        cluster.time.seconds += 200
         source.write(OLD, [point(next(ids))])
 
     cluster.before_write = another
-    with pytest.raises(OperatorError, match=r"expected old to come to rest, found .* Nothing was cut over"):
+    with pytest.raises(OperatorError, match=r"expected old to come to rest within 600 s, found.* Nothing was cut over"):
         migrate(cluster.running, planned(source, cluster), KEY, QUIET)
     assert cluster.aliases[ALIAS] == "docs"
 
@@ -172,13 +170,13 @@ def test_what_comes_to_the_source_too_late_is_said_and_not_written_over_what_is_
 
 def test_the_way_back_and_that_it_is_taken_once(both: tuple[FakeContents, FakeContents]) -> None:
     source, cluster = both
-    with pytest.raises(OperatorError, match="there is nothing to go back from"):
+    with pytest.raises(OperatorError, match="there is nothing to roll back from"):
         roll_back(cluster.running, ALIAS)
     migrate(cluster.running, planned(source, cluster), KEY, QUIET)
-    assert f"alias {ALIAS} means docs again" in roll_back(cluster.running, ALIAS)
+    assert f"alias {ALIAS} serves docs again" in roll_back(cluster.running, ALIAS)
     assert cluster.aliases == {ALIAS: "docs"}
     assert NEW in cluster.collections
-    with pytest.raises(OperatorError, match="there is nothing to go back from"):
+    with pytest.raises(OperatorError, match="there is nothing to roll back from"):
         roll_back(cluster.running, ALIAS)
 
 
@@ -199,7 +197,7 @@ def test_what_was_cut_over_is_not_migrated_again_over_what_was_written_since(
 def test_vectors_that_do_not_fit_are_refused_with_the_other_way(
     both: tuple[FakeContents, FakeContents], declared: dict[str, Any]
 ) -> None:
-    with pytest.raises(OperatorError, match="--reindex embeds the texts anew"):
+    with pytest.raises(OperatorError, match="REINDEX=1 embeds the texts anew"):
         planned(*both, **declared)
 
 
@@ -221,7 +219,7 @@ def test_a_collection_that_somebody_else_made_is_let_be(both: tuple[FakeContents
 def test_an_unknown_collection_of_the_source_is_told_from_those_it_has(both: tuple[FakeContents, FakeContents]) -> None:
     source, cluster = both
     source.collections["other"] = source.collections.pop(OLD)
-    with pytest.raises(OperatorError, match="found other; name one with --collection"):
+    with pytest.raises(OperatorError, match="found other; name one with COLLECTION="):
         planned(source, cluster)
 
 
@@ -229,11 +227,9 @@ def test_a_pass_that_finds_nothing_writes_nothing(both: tuple[FakeContents, Fake
     source, cluster = both
     migrate(cluster.running, planned(source, cluster), KEY, QUIET)
     cluster.asked.clear()
-    route = copying.Route(
-        source=NodePoints(source.urls[0], KEY), source_name=OLD, nodes=cluster.running.nodes, target_name=NEW
-    )
-    done = copying.mend(route, lambda _: None)
-    assert (done.mended, done.source.points, str(done.source) == str(done.target)) == (0, 600, True)
+    target = cluster.running.points(NEW)
+    done = synchronise(Route(source=source.running.points(OLD), target=target, fill=Copied(target)))
+    assert (done.changed, done.source.points, str(done.source) == str(done.target)) == (0, 600, True)
     assert cluster.asked == []
 
 

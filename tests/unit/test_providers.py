@@ -127,6 +127,19 @@ def test_what_is_left_to_do_is_a_difference(seen: dict[str, Any], keep: bool, di
     assert CollectionProvider().diff(NAME, SEEN | seen, news).changes is differs
 
 
+def test_a_state_of_an_earlier_release_that_was_left_draining_is_a_difference_and_is_read_without_its_word(
+    cluster: FakeCluster,
+) -> None:
+    old = {key: value for key, value in SEEN.items() if key != "draining"} | {"racing": True}
+    assert CollectionProvider().diff(NAME, old, collection_inputs(["http://a"])).changes is True
+    cluster.add()
+    cluster.aliases = {ALIAS: NAME}
+    found = CollectionProvider().read(NAME, old | collection_inputs(cluster.urls, hnsw={}))
+    assert found.outs is not None
+    assert found.outs["draining"] is False
+    assert "racing" not in {**found.outs, **(found.inputs or {})}
+
+
 def test_a_lost_or_surplus_replica_is_a_difference_after_a_look(cluster: FakeCluster) -> None:
     provider, inputs = CollectionProvider(), collection_inputs(cluster.urls, hnsw={})
     cluster.aliases = {ALIAS: NAME}

@@ -6,20 +6,12 @@ import pytest
 
 from proof.targets.cluster_audit import Audit, Cluster, audit, await_recovery
 from proof.traffic.vectors import fingerprint, signs
-from qdrant_admin.points import client as node_points
-from qdrant_admin.points import comparison as replica_contents
+from tests.unit.fake_time import FakeTime
 from tests.unit.served import Answer, Asked, served
 
 DIMENSIONS = 8
 POINTS = {point: signs(point, DIMENSIONS) for point in range(1, 6)}
 LEDGER = {point: fingerprint(vector) for point, vector in POINTS.items()}
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What differs is looked at again without a pause, and a silent node not waited for."""
-    monkeypatch.setattr(replica_contents, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(node_points.NodePoints._surely.retry, "stop", lambda _: True)
 
 
 def node_with(points: dict[int, list[float]]) -> Callable[[Asked], Answer]:
@@ -32,7 +24,7 @@ def node_with(points: dict[int, list[float]]) -> Callable[[Asked], Answer]:
 
 def audited(*urls: str) -> Audit:
     cluster = Cluster(node_urls=urls, api_key="k", collection="c", dimensions=DIMENSIONS, shards=1, factor=2)
-    return audit(cluster, LEDGER)
+    return audit(cluster, LEDGER, FakeTime().clock)
 
 
 def test_nothing_is_lost_when_every_node_has_everything() -> None:

@@ -1,0 +1,98 @@
+"""A collection's configuration: declared, as a request takes it, and as Qdrant reports it; pure.
+
+What is not declared is left as it is: of HNSW, optimizers, quantization and strict mode only declared settings count.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from qdrant_admin.collection.spec import CHANGEABLE, FIXED, PARAMS, SECTIONS, CollectionSpec
+
+Config = Mapping[str, Any]  # `config` of `GET /collections/{name}`
+# Section of a spec -> its name in a request, and, where that is another one, in what Qdrant reports.
+REQUESTED = {section: f"{section}_config" for section in SECTIONS}
+REPORTED = REQUESTED | {"optimizers": "optimizer_config"}
+# What a node reports of a collection's parameters and accepts at creation; the rest is set afterwards, by PATCH.
+AT_CREATION = ("vectors", "sparse_vectors", "shard_number", "sharding_method", *PARAMS, "on_disk_payload", "payload")
+AFTERWARDS = ("read_fan_out_factor", "read_fan_out_delay_ms")
+UNDECLARED = ("wal_config", "metadata")
+
+
+def creation_body(spec: CollectionSpec) -> dict[str, Any]:
+    """The request that creates the declared collection."""
+    on_disk = {"on_disk": True} if spec.vectors_on_disk else {}
+    vectors = {"size": spec.vector_size, "distance": spec.distance, **on_disk}
+    plain = {key: getattr(spec, key) for key in ("shard_number", *PARAMS)}
+    return {"vectors": vectors, **plain} | {REQUESTED[key]: value for key in SECTIONS if (value := getattr(spec, key))}
+
+
+def recreation_body(config: Config, **otherwise: Any) -> dict[str, Any]:
+    """The request that creates a collection with a reported configuration, with some parameters otherwise."""
+    params = {key: config["params"][key] for key in AT_CREATION if config["params"].get(key) is not None}
+    names = {REPORTED[key]: REQUESTED[key] for key in SECTIONS} | dict(zip(UNDECLARED, UNDECLARED, strict=True))
+    sections = {requested: config[name] for name, requested in names.items() if config.get(name) is not None}
+    return params | sections | otherwise
+
+
+def later_params(config: Config) -> dict[str, Any]:
+    """Parameters that can only be set once the collection exists; empty when all are the defaults."""
+    return {key: config["params"][key] for key in AFTERWARDS if config["params"].get(key) is not None}
+
+
+def index_schemas(payload_schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Field -> the schema that creates its payload index again."""
+    return {field: schema.get("params") or schema["data_type"] for field, schema in sorted(payload_schema.items())}
+
+
+def change_body(spec: CollectionSpec, found: CollectionSpec) -> dict[str, Any]:
+    """The request that turns what was found into what is declared; empty when they are equal."""
+    different = {key: getattr(spec, key) for key in CHANGEABLE if getattr(spec, key) != getattr(found, key)}
+    body: dict[str, Any] = {REQUESTED[key]: different[key] for key in SECTIONS if key in different}
+    if "quantization" in different and not spec.quantization:
+        body["quantization_config"] = "Disabled"
+    if params := {key: different[key] for key in PARAMS if key in different}:
+        body["params"] = params
+    if "vectors_on_disk" in different:
+        body["vectors"] = {"": {"on_disk": spec.vectors_on_disk}}
+    return body
+
+
+def as_declared(spec: CollectionSpec, found: Mapping[str, Any]) -> CollectionSpec:
+    """What Qdrant reports of a collection (`GET /collections/{name}`), as the spec would declare it."""
+    config, schema = found["config"], found.get("payload_schema") or {}
+    params = config["params"]
+    vectors = params.get("vectors") or {}  # named ones have neither size nor distance of their own
+    return replace(
+        spec,
+        vector_size=vectors.get("size"),
+        distance=vectors.get("distance"),
+        vectors_on_disk=bool(vectors.get("on_disk")),
+        payload_indexes={key: _index(kind, schema[key]) for key, kind in spec.payload_indexes.items() if key in schema},
+        **{key: params[key] for key in ("shard_number", *PARAMS)},
+        **{
+            key: _like(getattr(spec, key), config.get(REPORTED[key]) or {}, whole=key == "quantization")
+            for key in SECTIONS
+        },
+    )
+
+
+def incompatibilities(spec: CollectionSpec, found: CollectionSpec) -> list[str]:
+    """Point by point, what of a collection cannot be changed into what is declared."""
+    pairs = {key: (getattr(spec, key), getattr(found, key)) for key in FIXED}
+    return [f"{key}: expected {wanted}, found {there}" for key, (wanted, there) in pairs.items() if wanted != there]
+
+
+def _like(wanted: Any, found: Any, *, whole: bool = False) -> Any:
+    """What was found, of all that is wanted; all of it where nothing is wanted and `whole` counts."""
+    if not isinstance(wanted, Mapping) or not isinstance(found, Mapping):
+        return found
+    if whole and not wanted:
+        return dict(found)
+    return {key: _like(each, found[key]) for key, each in wanted.items() if found.get(key) is not None}
+
+
+def _index(wanted: Any, found: Mapping[str, Any]) -> Any:
+    if isinstance(wanted, Mapping):
+        return _like(wanted, {**(found.get("params") or {}), "type": found["data_type"]})
+    return found["data_type"]
