@@ -183,30 +183,21 @@ class DockerPlatform(pulumi.ComponentResource):
         )
 
     def _image(self, image: str | ImageBuild) -> docker.RemoteImage:
+        """Pulled, or built here; one resource for each."""
         key = image if isinstance(image, str) else image.name
         if key not in self._images:
-            self._images[key] = self._pulled(image) if isinstance(image, str) else self._built(image)
+            reference, build = (image, None) if isinstance(image, str) else self._build(image)
+            own = ResourceOptions(parent=self, provider=self._provider)
+            self._images[key] = docker.RemoteImage(key, name=reference, keep_locally=True, build=build, opts=own)
         return self._images[key]
 
-    def _pulled(self, reference: str) -> docker.RemoteImage:
-        return docker.RemoteImage(reference, name=reference, keep_locally=True, opts=self._own())
-
-    def _built(self, build: ImageBuild) -> docker.RemoteImage:
+    def _build(self, build: ImageBuild) -> tuple[str, docker.RemoteImageBuildArgs]:
         """Named by the content of its folder, so that an edit is a new image and nothing else is."""
         context = self._args.root / build.context
-        tag = content_hash(context, build.build_args)
-        return docker.RemoteImage(
-            build.name,
-            name=f"{build.name}:{tag}",
-            keep_locally=True,
-            build=docker.RemoteImageBuildArgs(
-                context=str(context), build_args=dict(build.build_args), network_mode="host", use_legacy_builder=True
-            ),
-            opts=self._own(),
+        args = docker.RemoteImageBuildArgs(
+            context=str(context), build_args=dict(build.build_args), network_mode="host", use_legacy_builder=True
         )
-
-    def _own(self) -> ResourceOptions:
-        return ResourceOptions(parent=self, provider=self._provider)
+        return f"{build.name}:{content_hash(context, build.build_args)}", args
 
 
 def content_hash(context: Path, build_args: Mapping[str, str]) -> str:

@@ -1,8 +1,9 @@
 """The only place that knows the policy SDK: rules in, policies of the engine out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any, cast
 
 import pulumi
@@ -13,7 +14,7 @@ from policies import catalogue
 from policies.catalogue import Pack
 from policies.exceptions import KEY, entries, granted, unexcused
 from policies.props import known, marked
-from policies.rule import Rule, Subject, Violation
+from policies.rule import Remediation, Rule, Subject, Violation
 from policies.security.exception_rules import STACK
 
 LEVELS = {level.value: level for level in sdk.EnforcementLevel}
@@ -51,6 +52,27 @@ class PolicyContext:
         """What is wrong and not excused."""
         return unexcused(rule.name, rule.judge(subjects, known(chosen)), granted(self.config), self.today)
 
+    def remember(self, rules: Sequence[Rule], args: Args, _report: sdk.ReportViolation) -> None:
+        if any(rule.applies_to(args.resource_type) for rule in rules):
+            self.declared[args.urn] = self.subject(args)
+
+    def check(self, rule: Rule, args: Args, report: sdk.ReportViolation) -> None:
+        if rule.applies_to(args.resource_type):
+            for violation in self.verdict(rule, [self.subject(args)], args.get_config()):
+                report(str(violation), None)
+
+    def check_stack(self, rule: Rule, args: sdk.StackValidationArgs, report: sdk.ReportViolation) -> None:
+        urns = {subject.name: urn for urn, subject in self.declared.items() if rule.applies_to(subject.type)}
+        for violation in self.verdict(rule, list(self.declared.values()), args.get_config()):
+            report(str(violation), urns.get(violation.where.partition("/")[0]))
+
+    def remedy(self, rule: Rule, remediation: Remediation, args: Args) -> Mapping[str, Any] | None:
+        subject = self.subject(args)
+        if not rule.applies_to(subject.type) or not self.verdict(rule, [subject], args.get_config()):
+            return None
+        changed = remediation(subject)
+        return {**marked(args.props), **changed} if changed else None
+
 
 def serve(pack: Pack) -> None:
     """Serve the pack until the engine ends."""
@@ -60,7 +82,13 @@ def serve(pack: Pack) -> None:
 
 def policies(pack: Pack, context: PolicyContext) -> list[sdk.Policy]:
     """The pack's rules as the engine runs them, and before them the memory of those that look at a whole stack."""
-    return [_memory(pack, context), *(_policy(rule, context) for rule in pack.rules)]
+    memory = sdk.ResourceValidationPolicy(
+        name=f"{pack.name}-{MEMORY}",
+        description="Remembers what resources declare, for the rules that look at a whole stack; reports nothing.",
+        validate=partial(context.remember, [rule for rule in pack.rules if rule.whole_stack]),
+        enforcement_level=sdk.EnforcementLevel.ADVISORY,
+    )
+    return [memory, *(_policy(rule, context) for rule in pack.rules)]
 
 
 def _policy(rule: Rule, context: PolicyContext) -> sdk.Policy:
@@ -73,56 +101,8 @@ def _policy(rule: Rule, context: PolicyContext) -> sdk.Policy:
         "remediation_steps": rule.remedy,
     }
     if rule.whole_stack:
-        return sdk.StackValidationPolicy(validate=_whole_stack(rule, context), **common)
+        return sdk.StackValidationPolicy(validate=partial(context.check_stack, rule), **common)
+    remedy = partial(context.remedy, rule, rule.remediation) if rule.remediation else None
     # The SDK takes a plain result too, which its type omits.
-    remediate = cast("sdk.ResourceRemediation | None", _remediation(rule, context))
-    return sdk.ResourceValidationPolicy(validate=_one(rule, context), remediate=remediate, **common)
-
-
-def _memory(pack: Pack, context: PolicyContext) -> sdk.Policy:
-    wanted = [rule for rule in pack.rules if rule.whole_stack]
-
-    def remember(args: Args, _report: sdk.ReportViolation) -> None:
-        if any(rule.applies_to(args.resource_type) for rule in wanted):
-            context.declared[args.urn] = context.subject(args)
-
-    return sdk.ResourceValidationPolicy(
-        name=f"{pack.name}-{MEMORY}",
-        description="Remembers what resources declare, for the rules that look at a whole stack; reports nothing.",
-        validate=remember,
-        enforcement_level=sdk.EnforcementLevel.ADVISORY,
-    )
-
-
-def _one(rule: Rule, context: PolicyContext) -> Callable[[Args, sdk.ReportViolation], None]:
-    def check(args: Args, report: sdk.ReportViolation) -> None:
-        if rule.applies_to(args.resource_type):
-            for violation in context.verdict(rule, [context.subject(args)], args.get_config()):
-                report(str(violation), None)
-
-    return check
-
-
-def _whole_stack(rule: Rule, context: PolicyContext) -> Callable[[sdk.StackValidationArgs, sdk.ReportViolation], None]:
-    def check(args: sdk.StackValidationArgs, report: sdk.ReportViolation) -> None:
-        urns = {subject.name: urn for urn, subject in context.declared.items() if rule.applies_to(subject.type)}
-        for violation in context.verdict(rule, list(context.declared.values()), args.get_config()):
-            report(str(violation), urns.get(violation.where.partition("/")[0]))
-
-    return check
-
-
-def _remediation(rule: Rule, context: PolicyContext) -> Callable[[Args], Mapping[str, Any] | None] | None:
-    remediation = rule.remediation
-    if remediation is None:
-        return None
-
-    def remedy(args: Args) -> Mapping[str, Any] | None:
-        if not rule.applies_to(args.resource_type):
-            return None
-        subject = context.subject(args)
-        excused = not context.verdict(rule, [subject], args.get_config())
-        changed = None if excused else remediation(subject)
-        return {**marked(args.props), **changed} if changed else None
-
-    return remedy
+    remediate = cast("sdk.ResourceRemediation | None", remedy)
+    return sdk.ResourceValidationPolicy(validate=partial(context.check, rule), remediate=remediate, **common)

@@ -27,14 +27,6 @@ class PolicyException:
         return same and today <= self.expires
 
 
-@dataclass(frozen=True, kw_only=True)
-class Malformed:
-    """An entry that is no exception, and why."""
-
-    entry: Any
-    mistake: str
-
-
 def entries(config: Mapping[str, str]) -> list[Any]:
     """What stands under `<project>:policyExceptions` in a stack's configuration, which the engine gives as text."""
     text = next((value for key, value in config.items() if key.rpartition(":")[2] == KEY), "[]")
@@ -45,16 +37,15 @@ def entries(config: Mapping[str, str]) -> list[Any]:
     return found if isinstance(found, list) else [found]
 
 
-def parsed(entry: Any) -> PolicyException | Malformed:
-    """The exception that an entry declares, or what keeps it from being one."""
+def parsed(entry: Any) -> PolicyException | str:
+    """The exception that an entry declares, or its mistake."""
     if not isinstance(entry, Mapping) or set(entry) != set(FIELDS):
         found = ", ".join(entry) if isinstance(entry, Mapping) else repr(entry)
-        return Malformed(entry=entry, mistake=f"expected the keys {', '.join(FIELDS)}, found {found}")
+        return f"expected the keys {', '.join(FIELDS)}, found {found}"
     try:
         expires = date.fromisoformat(str(entry["expires"]))
     except ValueError:
-        mistake = f"expected the last day as in 2027-06-30 under expires, found {entry['expires']!r}"
-        return Malformed(entry=entry, mistake=mistake)
+        return f"expected the last day as in 2027-06-30 under expires, found {entry['expires']!r}"
     texts = {field: str(entry[field]) for field in ("rule", "resource", "reason")}
     return PolicyException(expires=expires, **texts)
 

@@ -68,7 +68,7 @@ class HealthChecks(Model):
     passive: PassiveChecks = PassiveChecks()
 
     @model_validator(mode="after")
-    def _passive_checks_need_active_ones(self) -> Self:
+    def _a_target_is_taken_out_and_brought_back(self) -> Self:
         failing, healthy = self.passive.unhealthy, self.active.healthy
         takes_out = failing.tcp_failures or failing.timeouts or failing.http_failures
         if takes_out and not brings_back(healthy.interval, healthy.successes):
@@ -76,14 +76,9 @@ class HealthChecks(Model):
                 "passive checks take a target out: expected active.healthy.interval and .successes above 0 to bring it"
                 f" back, found {healthy.interval} and {healthy.successes}: Kong would never use the target again"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _answered_calls_undo_no_failed_check(self) -> Self:
-        checks, forgets = self.active.unhealthy, self.passive.healthy.successes
-        if checks.interval and forgets:
+        if self.active.unhealthy.interval and (undo := self.passive.healthy.successes):
             raise ValueError(
-                f"active checks take a target out: expected passive.healthy.successes to be 0, found {forgets}: each "
+                f"active checks take a target out: expected passive.healthy.successes to be 0, found {undo}: each "
                 "answered call would undo a failed check, and a target that leaves would be used until it is gone"
             )
         return self

@@ -8,24 +8,18 @@ from pulumi import ResourceOptions
 
 from platforms.kubernetes.cluster import Manifest
 
-KINDS: dict[str, Any] = {
-    "ConfigMap": kubernetes.core.v1.ConfigMap,
-    "Deployment": kubernetes.apps.v1.Deployment,
-    "HorizontalPodAutoscaler": kubernetes.autoscaling.v2.HorizontalPodAutoscaler,
-    "Ingress": kubernetes.networking.v1.Ingress,
-    "Job": kubernetes.batch.v1.Job,
-    "Namespace": kubernetes.core.v1.Namespace,
-    "NetworkPolicy": kubernetes.networking.v1.NetworkPolicy,
-    "PersistentVolumeClaim": kubernetes.core.v1.PersistentVolumeClaim,
-    "PodDisruptionBudget": kubernetes.policy.v1.PodDisruptionBudget,
-    "PriorityClass": kubernetes.scheduling.v1.PriorityClass,
-    "PrometheusRule": kubernetes.apiextensions.CustomResource,
-    "Secret": kubernetes.core.v1.Secret,
-    "Service": kubernetes.core.v1.Service,
-    "ServiceAccount": kubernetes.core.v1.ServiceAccount,
-    "ServiceMonitor": kubernetes.apiextensions.CustomResource,
-    "StatefulSet": kubernetes.apps.v1.StatefulSet,
+# Group -> those of its kinds that a stack is made of.
+GROUPS: dict[Any, tuple[str, ...]] = {
+    kubernetes.apps.v1: ("Deployment", "StatefulSet"),
+    kubernetes.autoscaling.v2: ("HorizontalPodAutoscaler",),
+    kubernetes.batch.v1: ("Job",),
+    kubernetes.core.v1: ("ConfigMap", "Namespace", "PersistentVolumeClaim", "Secret", "Service", "ServiceAccount"),
+    kubernetes.networking.v1: ("Ingress", "NetworkPolicy"),
+    kubernetes.policy.v1: ("PodDisruptionBudget",),
+    kubernetes.scheduling.v1: ("PriorityClass",),
 }
+KINDS = {kind: getattr(group, kind) for group, kinds in GROUPS.items() for kind in kinds}
+KINDS |= dict.fromkeys(("PrometheusRule", "ServiceMonitor"), kubernetes.apiextensions.CustomResource)
 
 
 class Maker:

@@ -59,8 +59,8 @@ def writes_go_on_without_a_node(subject: Subject) -> Violations:
     """A write needs fewer copies than there are."""
     factor, consistency = _number(subject, "replication_factor"), _number(subject, "write_consistency_factor")
     if factor is not None and consistency is not None and consistency >= factor > 1:
-        text = f"a write needs {consistency} of {factor} copies; write {factor - 1}, or one more copy"
-        yield Violation(subject.name, text)
+        advice = f"write {factor - 1}, or one more copy"
+        yield Violation(subject.name, f"a write needs {consistency} of {factor} copies; {advice}")
 
 
 @rule(

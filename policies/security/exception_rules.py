@@ -3,7 +3,7 @@
 from datetime import date
 
 from policies.declared import items
-from policies.exceptions import KEY, Malformed, parsed
+from policies.exceptions import KEY, parsed
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
 STACK = ("pulumi:pulumi:Stack",)
@@ -22,8 +22,8 @@ def exceptions_are_written_and_dated(subject: Subject, *, longest_days: int) -> 
     today = date.fromisoformat(str(subject.inputs["today"]))
     for entry in items(subject.inputs.get(KEY)):
         exception = parsed(entry)
-        if isinstance(exception, Malformed):
-            yield Violation(KEY, exception.mistake)
+        if isinstance(exception, str):
+            yield Violation(KEY, exception)
             continue
         where = f"{KEY} ({exception.rule})"
         if exception.rule not in items(subject.inputs.get("rules")):

@@ -32,7 +32,6 @@ def _servers() -> Rules:
         Alert(
             name="HAProxyServerFlaps",
             expr="max by (server) (increase(haproxy_server_check_up_down_total[10m])) > 4",
-            wait="1m",
             summary="A Qdrant node goes out of traffic and comes back, again and again",
             description="{{ $labels.server }} went down {{ $value | humanize }} times in ten minutes.",
         ),
@@ -52,7 +51,6 @@ def _requests() -> Rules:
         Alert(
             name="HAProxyQueue",
             expr="min_over_time(haproxy_backend_current_queue[1m]) > 0",
-            wait="1m",
             summary="Requests wait in HAProxy for a Qdrant node that takes them",
             description="{{ $value }} requests have waited for {{ $labels.proxy }} for a minute.",
         ),
