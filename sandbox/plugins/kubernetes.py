@@ -11,7 +11,6 @@ from typing import Any
 
 from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental.property_value import PropertyValue
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from sandbox.kubernetes.api import Api, Object, Refused, Unreachable
 from sandbox.plugins.bridge import Plugin, Unfinished, plain, properties, serve, words
@@ -24,7 +23,7 @@ CONFIG = words(
     "enableServerSideApply suppressDeprecationWarnings deleteUnreachable upsertExistingObjects kubeClientSettings"
 )
 INPUTS, MANAGER, PREFIX = "__inputs", "__fieldManager", "pulumi.com/"
-LONGEST_SECONDS = 600
+LONGEST_SECONDS, APPEAR_SECONDS = 600, 15  # until ready; for what it needs to appear
 CLUSTER_WIDE = words(
     "Namespace Node PersistentVolume StorageClass ClusterRole ClusterRoleBinding PriorityClass "
     "CustomResourceDefinition IngressClass RuntimeClass ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding"
@@ -124,11 +123,7 @@ class Kubernetes(Plugin):
         try:
             live = self._made(thing, manager, request.preview)
         except Refused as error:
-            if request.preview and error.status in (
-                403,
-                404,
-                409,
-            ):  # where it goes is not there yet, or is not empty yet
+            if request.preview and error.status in (403, 404, 409):  # its place does not exist yet, or is taken yet
                 return protocol.CreateResponse(None, request.properties)
             raise
         state = checkpoint(live, thing, manager)
@@ -138,18 +133,24 @@ class Kubernetes(Plugin):
         return protocol.CreateResponse(name_of(live), marked(self._ready(live, thing, manager, request.timeout)))
 
     def _made(self, thing: Object, manager: str, dry_run: bool) -> Object:
-        """Made, unless it is there; tried again while its namespace or its definition is not there."""
-        for attempt in Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, Refused) and error.status == 404 and not dry_run),
-            stop=stop_after_attempt(5), wait=wait_exponential(), reraise=True,
-        ):  # fmt: skip
-            with attempt:
+        """Made, unless it exists; tried again for a while when its namespace or its definition does not exist yet."""
+        missing = Refused(404, "NotFound", "")
+
+        def made() -> Object | None:
+            nonlocal missing
+            try:
                 if not self._upsert and self._live(thing):
                     what = f"{thing['kind']} {thing['metadata']['name']!r} already exists in the cluster"
                     remedy = "delete it, import it with `pulumi import`, or set upsertExistingObjects"
                     raise Refused(409, "AlreadyExists", f"{what}: {remedy}")
                 return self._applied(thing, manager, dry_run)
-        raise AssertionError("unreachable: the last attempt raises")
+            except Refused as error:
+                if error.status != 404 or dry_run:
+                    raise
+                missing = error
+                return None
+
+        return poll(made, APPEAR_SECONDS, lambda: missing, every=1)
 
     def _live(self, thing: Object) -> Object | None:
         where = self._cluster.of(thing)
