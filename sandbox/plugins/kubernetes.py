@@ -13,7 +13,7 @@ from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental.property_value import PropertyValue
 
 from sandbox.kubernetes.api import Api, Object, Refused, Unreachable
-from sandbox.plugins.bridge import Plugin, Unfinished, plain, properties, serve, words
+from sandbox.plugins.bridge import Plugin, Unfinished, aside, plain, properties, serve, words
 from sandbox.plugins.kubernetes_diff import differences, normal, pruned, replaces, unknown
 from sandbox.plugins.kubernetes_ready import Failed, diagnosis, waiting
 from sandbox.polling import poll
@@ -60,10 +60,8 @@ class Kubernetes(Plugin):
             raise RuntimeError(f"configured Kubernetes cluster is unreachable: {self._why}")
         return self._api
 
-    async def check(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
-        return await self._aside(self._checked, request)
-
-    def _checked(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
+    @aside
+    def check(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
         thing, olds = plain(request.new_inputs), plain(request.old_inputs)
         version, kind = token(request.type)
         if version.startswith(LEFT_ALONE) or kind.endswith(("List", "Patch")):
@@ -112,10 +110,8 @@ class Kubernetes(Plugin):
             detailed_diff=detailed,
         )
 
-    async def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
-        return await self._aside(self._created, request)
-
-    def _created(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
+    @aside
+    def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
         thing = plain(request.properties)
         manager = annotation(thing, "patchFieldManager") or manager_of(request.urn)
         if request.preview and (self._api is None or unknown(thing)):
@@ -194,10 +190,8 @@ class Kubernetes(Plugin):
             raise Unfinished(name_of(live), checkpoint(live, thing, manager), reasons, hidden(live)) from error
         return checkpoint(live, thing, manager)
 
-    async def update(self, request: protocol.UpdateRequest) -> protocol.UpdateResponse:
-        return await self._aside(self._updated, request)
-
-    def _updated(self, request: protocol.UpdateRequest) -> protocol.UpdateResponse:
+    @aside
+    def update(self, request: protocol.UpdateRequest) -> protocol.UpdateResponse:
         thing, olds = plain(request.news), plain(request.olds)
         if request.preview and (self._api is None or unknown(thing)):
             return protocol.UpdateResponse(request.news)
@@ -207,10 +201,8 @@ class Kubernetes(Plugin):
             return protocol.UpdateResponse(marked(checkpoint(live, thing, manager)))
         return protocol.UpdateResponse(marked(self._ready(live, thing, manager, request.timeout)))
 
-    async def read(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
-        return await self._aside(self._seen, request)
-
-    def _seen(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
+    @aside
+    def read(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
         """The live object; its inputs are the fields that were set, or all of them on an import."""
         olds, inputs = plain(request.properties), plain(request.inputs)
         version, kind = token(request.type)
@@ -225,10 +217,8 @@ class Kubernetes(Plugin):
         state = checkpoint(live, asked, olds.get(MANAGER) or manager_of(request.urn))
         return protocol.ReadResponse(request.resource_id, marked(state), properties(asked))
 
-    async def delete(self, request: protocol.DeleteRequest) -> None:
-        await self._aside(self._deleted, request)
-
-    def _deleted(self, request: protocol.DeleteRequest) -> None:
+    @aside
+    def delete(self, request: protocol.DeleteRequest) -> None:
         """What it owns first, then it; gone when nothing of its name is there, or something newer."""
         olds = plain(request.properties)
         thing = olds.get(INPUTS) or olds
