@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def poll(condition: Callable[[], T], seconds: float, late: Callable[[], Exception], every: float = 0.1) -> T:
+def poll(condition: Callable[[], T | None], seconds: float, late: Callable[[], Exception], every: float = 0.1) -> T:
     """The condition's result once it is true; raises what `late` returns when the time is over."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

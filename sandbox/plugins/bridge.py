@@ -8,7 +8,7 @@ secret when the input of the same name is.
 import asyncio
 import hashlib
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,6 +24,7 @@ from pulumi.runtime.proto import ErrorResourceInitFailed, status_pb2
 
 State = dict[str, Any]
 Made = TypeVar("Made")
+Asked = TypeVar("Asked")
 Words = frozenset[str]
 DEFAULTS = "__defaults"
 UNKNOWN: str = rpc.UNKNOWN
@@ -253,6 +254,15 @@ class Plugin(protocol.Provider):
 
     async def _aside(self, work: Callable[..., Made], *args: Any) -> Made:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+
+
+def aside(method: Callable[[Any, Asked], Made]) -> Callable[[Any, Asked], Coroutine[Any, Any, Made]]:
+    """A method of a plugin that runs in a thread, so that other requests do not wait for it."""
+
+    async def run(self: Any, request: Asked) -> Made:
+        return await self._aside(method, self, request)  # type: ignore[no-any-return]
+
+    return run
 
 
 def stated(given: Mapping[str, PropertyValue]) -> State:

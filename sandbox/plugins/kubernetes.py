@@ -11,10 +11,9 @@ from typing import Any
 
 from pulumi.provider.experimental import provider as protocol
 from pulumi.provider.experimental.property_value import PropertyValue
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 from sandbox.kubernetes.api import Api, Object, Refused, Unreachable
-from sandbox.plugins.bridge import Plugin, Unfinished, plain, properties, serve, words
+from sandbox.plugins.bridge import Plugin, Unfinished, aside, plain, properties, serve, words
 from sandbox.plugins.kubernetes_diff import differences, normal, pruned, replaces, unknown
 from sandbox.plugins.kubernetes_ready import Failed, diagnosis, waiting
 from sandbox.polling import poll
@@ -24,7 +23,7 @@ CONFIG = words(
     "enableServerSideApply suppressDeprecationWarnings deleteUnreachable upsertExistingObjects kubeClientSettings"
 )
 INPUTS, MANAGER, PREFIX = "__inputs", "__fieldManager", "pulumi.com/"
-LONGEST_SECONDS = 600
+LONGEST_SECONDS, APPEAR_SECONDS = 600, 15  # until ready; for what it needs to appear
 CLUSTER_WIDE = words(
     "Namespace Node PersistentVolume StorageClass ClusterRole ClusterRoleBinding PriorityClass "
     "CustomResourceDefinition IngressClass RuntimeClass ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding"
@@ -61,10 +60,8 @@ class Kubernetes(Plugin):
             raise RuntimeError(f"configured Kubernetes cluster is unreachable: {self._why}")
         return self._api
 
-    async def check(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
-        return await self._aside(self._checked, request)
-
-    def _checked(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
+    @aside
+    def check(self, request: protocol.CheckRequest) -> protocol.CheckResponse:
         thing, olds = plain(request.new_inputs), plain(request.old_inputs)
         version, kind = token(request.type)
         if version.startswith(LEFT_ALONE) or kind.endswith(("List", "Patch")):
@@ -113,10 +110,8 @@ class Kubernetes(Plugin):
             detailed_diff=detailed,
         )
 
-    async def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
-        return await self._aside(self._created, request)
-
-    def _created(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
+    @aside
+    def create(self, request: protocol.CreateRequest) -> protocol.CreateResponse:
         thing = plain(request.properties)
         manager = annotation(thing, "patchFieldManager") or manager_of(request.urn)
         if request.preview and (self._api is None or unknown(thing)):
@@ -124,11 +119,7 @@ class Kubernetes(Plugin):
         try:
             live = self._made(thing, manager, request.preview)
         except Refused as error:
-            if request.preview and error.status in (
-                403,
-                404,
-                409,
-            ):  # where it goes is not there yet, or is not empty yet
+            if request.preview and error.status in (403, 404, 409):  # its place does not exist yet, or is taken yet
                 return protocol.CreateResponse(None, request.properties)
             raise
         state = checkpoint(live, thing, manager)
@@ -138,18 +129,24 @@ class Kubernetes(Plugin):
         return protocol.CreateResponse(name_of(live), marked(self._ready(live, thing, manager, request.timeout)))
 
     def _made(self, thing: Object, manager: str, dry_run: bool) -> Object:
-        """Made, unless it is there; tried again while its namespace or its definition is not there."""
-        for attempt in Retrying(
-            retry=retry_if_exception(lambda error: isinstance(error, Refused) and error.status == 404 and not dry_run),
-            stop=stop_after_attempt(5), wait=wait_exponential(), reraise=True,
-        ):  # fmt: skip
-            with attempt:
+        """Made, unless it exists; tried again for a while when its namespace or its definition does not exist yet."""
+        missing = Refused(404, "NotFound", "")
+
+        def made() -> Object | None:
+            nonlocal missing
+            try:
                 if not self._upsert and self._live(thing):
                     what = f"{thing['kind']} {thing['metadata']['name']!r} already exists in the cluster"
                     remedy = "delete it, import it with `pulumi import`, or set upsertExistingObjects"
                     raise Refused(409, "AlreadyExists", f"{what}: {remedy}")
                 return self._applied(thing, manager, dry_run)
-        raise AssertionError("unreachable: the last attempt raises")
+            except Refused as error:
+                if error.status != 404 or dry_run:
+                    raise
+                missing = error
+                return None
+
+        return poll(made, APPEAR_SECONDS, lambda: missing, every=1)
 
     def _live(self, thing: Object) -> Object | None:
         where = self._cluster.of(thing)
@@ -193,10 +190,8 @@ class Kubernetes(Plugin):
             raise Unfinished(name_of(live), checkpoint(live, thing, manager), reasons, hidden(live)) from error
         return checkpoint(live, thing, manager)
 
-    async def update(self, request: protocol.UpdateRequest) -> protocol.UpdateResponse:
-        return await self._aside(self._updated, request)
-
-    def _updated(self, request: protocol.UpdateRequest) -> protocol.UpdateResponse:
+    @aside
+    def update(self, request: protocol.UpdateRequest) -> protocol.UpdateResponse:
         thing, olds = plain(request.news), plain(request.olds)
         if request.preview and (self._api is None or unknown(thing)):
             return protocol.UpdateResponse(request.news)
@@ -206,10 +201,8 @@ class Kubernetes(Plugin):
             return protocol.UpdateResponse(marked(checkpoint(live, thing, manager)))
         return protocol.UpdateResponse(marked(self._ready(live, thing, manager, request.timeout)))
 
-    async def read(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
-        return await self._aside(self._seen, request)
-
-    def _seen(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
+    @aside
+    def read(self, request: protocol.ReadRequest) -> protocol.ReadResponse:
         """The live object; its inputs are the fields that were set, or all of them on an import."""
         olds, inputs = plain(request.properties), plain(request.inputs)
         version, kind = token(request.type)
@@ -224,10 +217,8 @@ class Kubernetes(Plugin):
         state = checkpoint(live, asked, olds.get(MANAGER) or manager_of(request.urn))
         return protocol.ReadResponse(request.resource_id, marked(state), properties(asked))
 
-    async def delete(self, request: protocol.DeleteRequest) -> None:
-        await self._aside(self._deleted, request)
-
-    def _deleted(self, request: protocol.DeleteRequest) -> None:
+    @aside
+    def delete(self, request: protocol.DeleteRequest) -> None:
         """What it owns first, then it; gone when nothing of its name is there, or something newer."""
         olds = plain(request.properties)
         thing = olds.get(INPUTS) or olds

@@ -5,7 +5,7 @@ set -euo pipefail
 [[ "${1:-}" == postgres ]] || exec "$@"
 
 if [[ -n "${POSTGRES_PASSWORD_FILE:-}" ]]; then
-    POSTGRES_PASSWORD="$(< "$POSTGRES_PASSWORD_FILE")"  # as root: the file may be readable by root only
+    POSTGRES_PASSWORD="$(< "$POSTGRES_PASSWORD_FILE")"  # as root: the file may be readable by nobody else
     export POSTGRES_PASSWORD
     unset POSTGRES_PASSWORD_FILE
 fi
