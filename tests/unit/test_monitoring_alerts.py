@@ -89,9 +89,9 @@ def failures(promtool: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     for name, content in rule_files(PROMISES).items():
         (folder / name).write_text(content)
     found = ""
-    for series, expr, value in RECORDINGS:
-        file = f"{GROUP[expr.partition('{')[0]]}.yml"
-        found += evaluate(promtool, folder, [file], "15s", [recording(series, expr, value)])
+    named = sorted(RECORDINGS, key=lambda each: GROUP[each[1].partition("{")[0]])
+    for group, recordings in groupby(named, key=lambda each: GROUP[each[1].partition("{")[0]]):
+        found += evaluate(promtool, folder, [f"{group}.yml"], "15s", [recording(*each) for each in recordings])
     numbered = sorted(enumerate(FAULTS), key=lambda each: (GROUP[each[1].alert], each[1].step))
     for (group, step), some in groupby(numbered, key=lambda each: (GROUP[each[1].alert], each[1].step)):
         tests = [test for number, fault in some for test in both(number, fault)]
