@@ -1,7 +1,8 @@
-"""What a cluster says of itself to who asks: rights, machines, storage."""
+"""What a cluster reports to this user: rights, machines, storage."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from kubernetes import client
@@ -13,7 +14,7 @@ from platforms.kubernetes.cluster import Cluster
 from settings import Settings
 
 TIMEOUT_SECONDS = 10
-# (verb, API group, plural): what the stack is made of, and how its providers reach into it.
+# (verb, API group, plural): what the stack creates, and how its providers reach into the cluster.
 RIGHTS = (
     *(("create", "", kind) for kind in ("services", "secrets", "configmaps", "serviceaccounts")),
     *(("create", "", kind) for kind in ("persistentvolumeclaims", "pods/portforward")),
@@ -25,121 +26,117 @@ OPERATOR = "monitoring.coreos.com"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClusterLook:
-    """Answers of one moment; None where this user may not ask."""
+class ClusterInspection:
+    """What the cluster reported at one moment; None where this user may not read it."""
 
     user: str = "this user"
     forbidden: tuple[str, ...] = ()
     namespace_exists: bool = False
     machines: int | None = None
-    storage_classes: dict[str, str] | None = None  # class -> who makes its volumes
+    storage_classes: dict[str, str] | None = None  # class -> its provisioner
     default_storage_class: str = ""
-    hasty_classes: frozenset[str] = frozenset()  # which choose where a disk is before they know of its pod
+    immediate_classes: frozenset[str] = frozenset()  # whose volumes are bound before their pod is scheduled
     zones: int = 0
     missing_secrets: dict[str, str] = field(default_factory=dict)  # key of the stack file -> name
-    has_monitoring: bool = False  # whether the kinds of the Prometheus operator are there
+    has_monitoring: bool = False  # whether the Prometheus operator's kinds exist
 
 
-def look_at(settings: Settings) -> ClusterLook:
-    """Ask the cluster; NoCluster when there is none, or it does not answer in time."""
-    wanted = settings.kubernetes
-    cluster = Cluster(prefix=settings.stack.name_prefix, settings=wanted)
-    api = kube.api_client(wanted.context)
+def inspect(settings: Settings) -> ClusterInspection:
+    """Read the cluster; NoCluster when there is none, or it does not answer in time."""
+    spec = settings.kubernetes
+    namespace = Cluster(prefix=settings.stack.name_prefix, settings=spec).namespace
+    api = kube.api_client(spec.context)
     server = api.configuration.host
     try:
-        version = client.VersionApi(api).get_code(_request_timeout=TIMEOUT_SECONDS)
+        client.VersionApi(api).get_code(_request_timeout=TIMEOUT_SECONDS)
     except (HTTPError, ApiException, OSError) as error:
         raise kube.NoCluster(
             f"expected a cluster that answers at {server}, found {type(error).__name__}; see that it runs and that the "
             "kubeconfig's credentials are valid (kubectl version), then run the same command again"
         ) from error
-    assert version
-    core, asked = client.CoreV1Api(api), Asked(api)
-    exists = asked.or_none(lambda: core.read_namespace(cluster.namespace)) is not None
-    classes = asked.or_none(lambda: client.StorageV1Api(api).list_storage_class().items)
-    nodes = asked.or_none(lambda: core.list_node().items)
-    return ClusterLook(
-        forbidden=tuple(asked.forbidden(cluster.namespace, settings, namespace_exists=exists)),
+    core = client.CoreV1Api(api)
+    exists = read_or_none(lambda: core.read_namespace(namespace)) is not None
+    classes = read_or_none(lambda: client.StorageV1Api(api).list_storage_class().items)
+    nodes = read_or_none(lambda: core.list_node().items)
+    monitoring = read_or_none(lambda: client.CustomObjectsApi(api).get_api_resources(OPERATOR, "v1"))
+    return ClusterInspection(
+        forbidden=tuple(forbidden(client.AuthorizationV1Api(api), namespace, settings, namespace_exists=exists)),
         namespace_exists=exists,
-        machines=None if nodes is None else sum(takes_pods(node) for node in nodes),
+        machines=None if nodes is None else sum(accepts_pods(node) for node in nodes),
         storage_classes=None if classes is None else {each.metadata.name: each.provisioner for each in classes},
         default_storage_class=next((each.metadata.name for each in classes or [] if _is_default(each)), ""),
-        hasty_classes=frozenset(
+        immediate_classes=frozenset(
             each.metadata.name for each in classes or [] if each.volume_binding_mode == "Immediate"
         ),
-        zones=len({(node.metadata.labels or {}).get(wanted.zone_key) for node in nodes or []} - {None}),
-        missing_secrets=asked.missing_secrets(core, cluster.namespace, settings),
-        has_monitoring=asked.or_none(lambda: client.CustomObjectsApi(api).get_api_resources(OPERATOR, "v1"))
-        is not None,
+        zones=len({(node.metadata.labels or {}).get(spec.zone_key) for node in nodes or []} - {None}),
+        missing_secrets=missing_secrets(core, namespace, settings),
+        has_monitoring=monitoring is not None,
     )
 
 
 def rights(settings: Settings) -> tuple[tuple[str, str, str], ...]:
     """What must be allowed in the namespace for this stack."""
-    wanted = settings.kubernetes
+    spec = settings.kubernetes
     monitoring = [("create", OPERATOR, kind) for kind in ("servicemonitors", "prometheusrules")]
     return (
         *RIGHTS,
-        *(monitoring if wanted.monitoring_operator else ()),
-        *([("get", "", "secrets")] if wanted.secret_name else ()),
+        *(monitoring if spec.monitoring_operator else ()),
+        *([("get", "", "secrets")] if spec.secret_name else ()),
     )
 
 
-class Asked:
-    """Questions that a user may not be allowed to ask."""
-
-    def __init__(self, api: Any) -> None:
-        self._reviews: Any = client.AuthorizationV1Api(api)
-
-    def or_none(self, ask: Any) -> Any:
-        """The answer; None when there is no such thing, or it is not for this user."""
-        try:
-            return ask()
-        except ApiException as error:
-            if error.status in (403, 404):
-                return None
-            raise
-
-    def forbidden(self, namespace: str, settings: Settings, *, namespace_exists: bool) -> Iterator[str]:
-        """What this user may not do of all that must be done, in words."""
-        refused: dict[str, list[str]] = {}
-        for verb, group, kind in rights(settings):
-            if not self._may(verb, group, kind, namespace):
-                refused.setdefault(verb, []).append(kind)
-        for verb, kinds in refused.items():
-            yield f"{verb} {', '.join(kinds)} in namespace {namespace}"
-        if settings.kubernetes.create_namespace and not namespace_exists and not self._may("create", "", "namespaces"):
-            yield f"create namespace {namespace}"
-        ranks = settings.kubernetes.priority_classes
-        if ranks and not self._may("create", "scheduling.k8s.io", "priorityclasses"):
-            yield "create priority classes"
-
-    def _may(self, verb: str, group: str, kind: str, namespace: str = "") -> bool:
-        resource, _, sub = kind.partition("/")
-        attributes = {"verb": verb, "group": group, "resource": resource, "namespace": namespace, "subresource": sub}
-        review = self._reviews.create_self_subject_access_review({"spec": {"resourceAttributes": attributes}})
-        return bool(review.status.allowed)
-
-    def missing_secrets(self, core: Any, namespace: str, settings: Settings) -> dict[str, str]:
-        """Secrets that the stack file only names. A certificate that cert-manager makes comes later."""
-        wanted = settings.kubernetes
-        named = {"kubernetesPullSecret": wanted.pull_secret, "kubernetesSecretName": wanted.secret_name}
-        if not wanted.edge_tls_issuer:
-            named["kubernetesEdgeTlsSecret"] = wanted.edge_tls_secret
-        return {
-            key: name
-            for key, name in named.items()
-            if name and self.or_none(lambda name=name: core.read_namespaced_secret(name, namespace)) is None
-        }
+def read_or_none(read: Callable[[], Any]) -> Any:
+    """The result; None when there is no such object, or this user may not read it."""
+    try:
+        return read()
+    except ApiException as error:
+        if error.status in (403, 404):
+            return None
+        raise
 
 
-def takes_pods(node: Any) -> bool:
-    """Ready, not cordoned, and without a taint that ordinary pods do not bear."""
+def forbidden(reviews: Any, namespace: str, settings: Settings, *, namespace_exists: bool) -> Iterator[str]:
+    """The rights that this user lacks, in words."""
+    refused: dict[str, list[str]] = {}
+    for verb, group, kind in rights(settings):
+        if not _may(reviews, verb, group, kind, namespace):
+            refused.setdefault(verb, []).append(kind)
+    for verb, kinds in refused.items():
+        yield f"{verb} {', '.join(kinds)} in namespace {namespace}"
+    spec = settings.kubernetes
+    if spec.create_namespace and not namespace_exists and not _may(reviews, "create", "", "namespaces"):
+        yield f"create namespace {namespace}"
+    if spec.priority_classes and not _may(reviews, "create", "scheduling.k8s.io", "priorityclasses"):
+        yield "create priority classes"
+
+
+def _may(reviews: Any, verb: str, group: str, kind: str, namespace: str = "") -> bool:
+    resource, _, sub = kind.partition("/")
+    attributes = {"verb": verb, "group": group, "resource": resource, "namespace": namespace, "subresource": sub}
+    review = reviews.create_self_subject_access_review({"spec": {"resourceAttributes": attributes}})
+    return bool(review.status.allowed)
+
+
+def missing_secrets(core: Any, namespace: str, settings: Settings) -> dict[str, str]:
+    """Secrets that the stack file names and the namespace lacks; cert-manager creates its certificate later."""
+    spec = settings.kubernetes
+    named = {"kubernetesPullSecret": spec.pull_secret, "kubernetesSecretName": spec.secret_name}
+    if not spec.edge_tls_issuer:
+        named["kubernetesEdgeTlsSecret"] = spec.edge_tls_secret
+    return {
+        key: name
+        for key, name in named.items()
+        if name and read_or_none(partial(core.read_namespaced_secret, name, namespace)) is None
+    }
+
+
+def accepts_pods(node: Any) -> bool:
+    """Ready, not cordoned, and without a taint that ordinary pods do not tolerate."""
     ready = any(each.type == "Ready" and each.status == "True" for each in node.status.conditions or [])
-    barred = any(taint.effect in ("NoSchedule", "NoExecute") for taint in node.spec.taints or [])
-    return ready and not node.spec.unschedulable and not barred
+    tainted = any(taint.effect in ("NoSchedule", "NoExecute") for taint in node.spec.taints or [])
+    return ready and not node.spec.unschedulable and not tainted
 
 
 def _is_default(storage_class: Any) -> bool:
-    marked = (storage_class.metadata.annotations or {}).get("storageclass.kubernetes.io/is-default-class")
-    return bool(marked == "true")
+    annotations = storage_class.metadata.annotations or {}
+    return bool(annotations.get("storageclass.kubernetes.io/is-default-class") == "true")

@@ -1,7 +1,7 @@
-"""Running an engine operation with progress: a line for each thing that changes, and the errors in plain words."""
+"""Running an operation of the engine: a line for each step, and a diagnosis of its errors."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pulumi import automation
@@ -9,7 +9,7 @@ from pulumi.automation.events import EngineEvent
 from rich.console import Console
 from rich.markup import escape
 
-from ops.reasons import plain
+from ops.diagnosis import diagnosis
 from ops.stack import OperatorError
 
 WORDS = {
@@ -22,7 +22,7 @@ WORDS = {
     "read": "read",
     "refresh": "refresh",
 }
-STEPS = frozenset(WORDS) - {"replace", "refresh"}  # "replace" is only the sum of its two halves
+STEPS = frozenset(WORDS) - {"replace", "refresh"}  # "replace" only sums up its two halves
 
 
 class Progress:
@@ -41,8 +41,8 @@ class Progress:
             self._started(step.metadata)
         if done := event.res_outputs_event:
             self._done(done.metadata)
-        if (said := event.diagnostic_event) and said.severity in ("error", "warning") and not said.ephemeral:
-            self._said(said.severity, said.message)
+        if (found := event.diagnostic_event) and found.severity in ("error", "warning") and not found.ephemeral:
+            self._diagnostic(found.severity, found.message)
 
     def _started(self, step: Any) -> None:
         if step.op in STEPS:
@@ -53,11 +53,11 @@ class Progress:
             self.changes.append((str(step.op.value), step.urn.rpartition("::")[2]))
             self._line(f"{WORDS[step.op]:>8}   {_label(step)}")
 
-    def _said(self, severity: str, message: str) -> None:
+    def _diagnostic(self, severity: str, message: str) -> None:
         text = message.strip()
         if severity == "error":
             self.errors.append(text)
-        elif text and not text.startswith("using pulumi-resource-"):  # where a plugin was found is no news
+        elif text and not text.startswith("using pulumi-resource-"):  # where a plugin was found is of no interest
             self._line(f"[yellow]warning[/yellow]  {escape(text)}")
 
     def _line(self, text: str) -> None:
@@ -65,19 +65,20 @@ class Progress:
 
 
 def run(console: Console, what: str, operation: Callable[..., Any], **options: Any) -> tuple[Any, Progress]:
-    """Run `operation` (up, preview, destroy of a stack) with progress; OperatorError with the engine's reasons."""
+    """Run `operation` (up, preview, destroy of a stack) with progress; OperatorError with a diagnosis."""
     progress = Progress(console)
     try:
         return operation(on_event=progress.event, **options), progress
     except automation.CommandError as error:
-        reasons = "\n".join(plain(progress.errors)) or _last_lines(str(error))
-        raise OperatorError(f"{what} stopped:\n{reasons}\nMend it and run the same command again.") from error
+        raise stopped(what, progress.errors, str(error)) from error
+
+
+def stopped(what: str, errors: Sequence[str], output: str) -> OperatorError:
+    """The error of an operation that failed: its diagnosis, or the last lines of its output."""
+    reasons = "\n".join(diagnosis(errors) or output.strip().splitlines()[-12:])
+    return OperatorError(f"{what} stopped:\n{reasons}\nFix it and run the same command again.")
 
 
 def _label(step: Any) -> str:
     kind = step.type.rpartition(":")[2].rpartition("/")[2]
     return f"{escape(step.urn.rpartition('::')[2])} [dim]{kind}[/dim]"
-
-
-def _last_lines(text: str) -> str:
-    return "\n".join(text.strip().splitlines()[-12:])

@@ -1,4 +1,4 @@
-"""This machine's Docker engine under a stack: free ports, nobody else's containers, none that was forgotten."""
+"""Prerequisites on Docker: free ports, no containers of another checkout, no orphans, stopped containers started."""
 
 from collections.abc import Collection
 from functools import cached_property
@@ -9,13 +9,13 @@ from rich.console import Console
 
 from access.docker_engine import of_stack
 from ops import orphans, preflight
-from ops.recreate import restore_containers
+from ops.recreate import start_stopped
 from ops.stack import OperatorError
 from settings import Settings
 
 
-class DockerGround:
-    """See `ops.prerequisites.Ground`."""
+class DockerPrerequisites:
+    """See `ops.prerequisites.Prerequisites`."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -32,26 +32,25 @@ class DockerGround:
         preflight.check_ports(self._settings, self._engine)
 
     def prepare(self, recorded: list[dict[str, Any]], console: Console, *, leaving: Collection[str] = ()) -> list[str]:
-        refuse_anothers(self._engine, self._settings, recorded)
-        removed = orphans.remove_stray_containers(self._engine, self._prefix, recorded)
-        removed += orphans.remove_stray_entities(admin_url(self._settings), recorded)
+        refuse_foreign_containers(self._engine, self._settings, recorded)
+        removed = orphans.remove_orphan_containers(self._engine, self._prefix, recorded)
+        removed += orphans.remove_orphan_entities(admin_url(self._settings), recorded)
         for name in removed:
             console.print(f"removed {name}: not in this stack's state (an interrupted run, or by hand), holds no data")
-        started, gone = restore_containers(
-            self._engine, [r for r in recorded if r["urn"].rpartition("::")[2] not in leaving]
-        )
+        staying = [resource for resource in recorded if resource["urn"].rpartition("::")[2] not in leaving]
+        started, gone = start_stopped(self._engine, staying)
         for name in started:
-            console.print(f"started {name}: it had been stopped")
+            console.print(f"started {name}: it was stopped")
         return gone
 
     def clear(self, recorded: list[dict[str, Any]]) -> None:
-        """What an interrupted run left on the network, or on a volume, would keep that from going."""
+        """An orphan on the network, or on a volume, would keep that from being removed."""
         if _network(recorded):
-            orphans.remove_stray_containers(self._engine, self._prefix, recorded)
+            orphans.remove_orphan_containers(self._engine, self._prefix, recorded)
 
 
-def refuse_anothers(engine: DockerClient, settings: Settings, recorded: list[dict[str, Any]]) -> None:
-    """Containers that run beside a state without their network are those of another checkout's stack."""
+def refuse_foreign_containers(engine: DockerClient, settings: Settings, recorded: list[dict[str, Any]]) -> None:
+    """OperatorError when containers run and the state has no network: another checkout made them."""
     prefix = settings.stack.name_prefix
     running = engine.containers.list(filters=of_stack(prefix))
     if running and not _network(recorded):
@@ -62,7 +61,7 @@ def refuse_anothers(engine: DockerClient, settings: Settings, recorded: list[dic
 
 
 def _network(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The network is made before all that is on it and goes after it; only data and secrets are kept without it."""
+    """The stack's network, which is created before its containers and removed after them; empty: none run."""
     return [resource for resource in recorded if resource["type"] == "docker:index/network:Network"]
 
 

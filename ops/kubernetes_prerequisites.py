@@ -1,4 +1,4 @@
-"""A Kubernetes cluster under a stack: what it must have before anything is made, said in one go."""
+"""Prerequisites on Kubernetes: all that the cluster lacks, in one error, before anything is created."""
 
 from collections.abc import Collection
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from access.kubernetes.kube import NoCluster
-from ops.cluster_inspection import ClusterLook, look_at
+from ops.cluster_inspection import ClusterInspection, inspect
 from ops.stack import OperatorError
 from settings import Settings
 
@@ -14,30 +14,30 @@ from settings import Settings
 SHARED_FILES = ("nfs", "efs", "azurefile", "azure-file", "smb", "cephfs", "glusterfs")
 
 
-class KubernetesGround:
-    """See `ops.prerequisites.Ground`; the cluster itself keeps what runs running, and knows of no strays."""
+class KubernetesPrerequisites:
+    """See `ops.prerequisites.Prerequisites`; the cluster itself restarts what stopped, and there are no orphans."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def check(self) -> None:
         try:
-            missing = shortcomings(self._settings, look_at(self._settings))
+            missing = shortcomings(self._settings, inspect(self._settings))
         except NoCluster as error:
             raise OperatorError(str(error)) from error
         if missing:
             listed = "\n".join(f"  - {each}" for each in missing)
-            raise OperatorError(f"the cluster lacks {len(missing)} thing(s); nothing has been made:\n{listed}")
+            raise OperatorError(f"the cluster lacks {len(missing)} thing(s); nothing was changed:\n{listed}")
 
     def prepare(self, recorded: list[dict[str, Any]], console: Console, *, leaving: Collection[str] = ()) -> list[str]:
         return []
 
     def clear(self, recorded: list[dict[str, Any]]) -> None:
-        """Nothing: what an interrupted run left goes with the namespace, or is taken over by the next one."""
+        """Nothing: what an interrupted run left is removed with the namespace, or adopted by the next run."""
 
 
-def shortcomings(settings: Settings, cluster: ClusterLook) -> list[str]:
-    """What is missing, each with what to do; pure."""
+def shortcomings(settings: Settings, cluster: ClusterInspection) -> list[str]:
+    """What the cluster lacks, each with what to do; pure."""
     found = []
     if cluster.forbidden:
         found.append(
@@ -46,26 +46,26 @@ def shortcomings(settings: Settings, cluster: ClusterLook) -> list[str]:
         )
     wanted = settings.kubernetes
     if not wanted.create_namespace and not cluster.namespace_exists:
-        found.append("its namespace: none is there, and kubernetesCreateNamespace is false; make it, or let it be made")
+        found.append("its namespace: none exists, and kubernetesCreateNamespace is false; create it, or set that key to true")
     found += _storage(wanted.storage_class, cluster)
     if wanted.work_class and cluster.storage_classes and wanted.work_class not in cluster.storage_classes:
         found.append(_lacking("kubernetesWorkClass", f"storage class {wanted.work_class}", cluster.storage_classes))
     work_class = wanted.work_class or wanted.storage_class or cluster.default_storage_class
-    if work_class in cluster.hasty_classes and cluster.zones > 1:
+    if work_class in cluster.immediate_classes and cluster.zones > 1:
         found.append(
-            f"a storage class that waits for the pod: {work_class} makes the disk for snapshots at once, maybe in "
-            "another zone than the data of its node, which could not start then; name one with volumeBindingMode "
+            f"a storage class that waits for the pod: {work_class} creates the disk for snapshots at once, maybe in "
+            "another zone than its node's data, and the pod could not be scheduled; name one with volumeBindingMode "
             'WaitForFirstConsumer in rag-platform:kubernetesWorkClass, or set kubernetesZoneKey to "" if its disks can '
             "be used in every zone"
         )
     nodes = settings.qdrant.nodes
     if wanted.spread == "hard" and cluster.machines is not None and cluster.machines < nodes:
         found.append(
-            f"machines: expected {nodes} that take pods, so that no two nodes of Qdrant share one, found "
+            f"machines: expected {nodes} that accept pods, so that no two nodes of Qdrant share one, found "
             f"{cluster.machines}; add machines, or set rag-platform:kubernetesSpread to soft"
         )
     found += [
-        f"Secret {name}, which the stack file names in {key}; make it in the namespace first"
+        f"Secret {name}, which the stack file names in {key}; create it in the namespace first"
         for key, name in cluster.missing_secrets.items()
     ]
     if wanted.monitoring_operator and not cluster.has_monitoring:
@@ -76,21 +76,21 @@ def shortcomings(settings: Settings, cluster: ClusterLook) -> list[str]:
     return found
 
 
-def _storage(wanted: str, cluster: ClusterLook) -> list[str]:
+def _storage(wanted: str, cluster: ClusterInspection) -> list[str]:
     classes = cluster.storage_classes
-    if classes is None:  # may not be listed by this user
+    if classes is None:  # this user may not list them
         return []
     name = wanted or cluster.default_storage_class
     if name not in classes:
-        asked = f"storage class {wanted}" if wanted else "a default storage class"
-        return [_lacking("kubernetesStorageClass", asked, classes)]
+        missing = f"storage class {wanted}" if wanted else "a default storage class"
+        return [_lacking("kubernetesStorageClass", missing, classes)]
     if any(kind in classes[name].lower() for kind in SHARED_FILES):
         return [
-            f"block storage: class {name} is made by {classes[name]}, a shared file system, on which Qdrant's files "
+            f"block storage: class {name} is provisioned by {classes[name]}, a shared file system, on which Qdrant's files "
             "get corrupted; name another in rag-platform:kubernetesStorageClass"
         ]
     return []
 
 
-def _lacking(key: str, asked: str, classes: Collection[str]) -> str:
-    return f"{asked}: found {', '.join(sorted(classes)) or 'none'}; name one of these in rag-platform:{key}"
+def _lacking(key: str, missing: str, classes: Collection[str]) -> str:
+    return f"{missing}: found {', '.join(sorted(classes)) or 'none'}; name one of these in rag-platform:{key}"

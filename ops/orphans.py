@@ -1,4 +1,4 @@
-"""What an interrupted run made and did not record: found by its label, and removed; data is never among it."""
+"""Orphans: what an interrupted run created and did not record. Removed by label or id; never volumes."""
 
 import re
 from collections.abc import Container, Iterable, Mapping
@@ -9,32 +9,27 @@ import requests
 
 from access.docker_engine import of_stack
 
-# Dependents first: a service cannot go while a route or plugin still names it.
+# Dependents first: Kong refuses to delete a service that a route or plugin still names.
 GATEWAY_KINDS = ("routes", "plugins", "services", "upstreams", "consumers")
-WITHIN = {"upstreams": "targets", "consumers": "jwt"}  # entities that are listed, and go, only below their owner
+WITHIN = {"upstreams": "targets", "consumers": "jwt"}  # owner -> entities that are listed and deleted below it
 
 
-def remove_stray_containers(engine: docker.DockerClient, prefix: str, recorded: Iterable[dict[str, Any]]) -> list[str]:
-    """Remove this stack's containers and networks that its state does not know; returns their names."""
+def remove_orphan_containers(engine: docker.DockerClient, prefix: str, recorded: Iterable[dict[str, Any]]) -> list[str]:
+    """Remove the stack's containers and networks that are not in its state; returns their names."""
     known = {resource.get("id") for resource in recorded}
-    orphans = [
-        container
-        for container in engine.containers.list(all=True, filters=of_stack(prefix))
-        if container.id not in known
-    ]
-    names = [str(container.name) for container in orphans]
+    containers = engine.containers.list(all=True, filters=of_stack(prefix))
+    networks = engine.networks.list(filters=of_stack(prefix))
+    orphans, unused = ([each for each in found if each.id not in known] for found in (containers, networks))
     for container in orphans:
         container.remove(force=True)
-    for network in engine.networks.list(filters=of_stack(prefix)):
-        if network.id not in known:
-            network.remove()
-            names.append(f"network {network.name}")
-    return names
+    for network in unused:
+        network.remove()
+    return [*(str(each.name) for each in orphans), *(f"network {each.name}" for each in unused)]
 
 
-def remove_stray_entities(admin_url: str, recorded: Iterable[dict[str, Any]]) -> list[str]:
-    """Remove what the gateway's own database holds and the state does not know; nothing when no gateway answers."""
-    # What stands below an owner is recorded with the owner's id beside its own: `owner/target`, `jwt|owner`.
+def remove_orphan_entities(admin_url: str, recorded: Iterable[dict[str, Any]]) -> list[str]:
+    """Remove entities of the gateway's database that are not in the state; none when no gateway answers."""
+    # An entity below an owner is recorded with the owner's id beside its own: `owner/target`, `jwt|owner`.
     known = {part for resource in recorded for part in re.split(r"[/|]", str(resource.get("id")))}
     removed: list[str] = []
     for kind in GATEWAY_KINDS:
@@ -46,9 +41,9 @@ def remove_stray_entities(admin_url: str, recorded: Iterable[dict[str, Any]]) ->
 
 def _remove_unknown(admin_url: str, path: str, known: Container[str]) -> list[str]:
     orphans = [entity for entity in _entities(admin_url, path) if entity["id"] not in known]
-    for stray in orphans:
-        requests.delete(f"{admin_url}/{path}/{stray['id']}", timeout=5).raise_for_status()
-    return [f"{path.rpartition('/')[2]}/{_called(stray)}" for stray in orphans]
+    for orphan in orphans:
+        requests.delete(f"{admin_url}/{path}/{orphan['id']}", timeout=5).raise_for_status()
+    return [f"{path.rpartition('/')[2]}/{_name(orphan)}" for orphan in orphans]
 
 
 def _entities(admin_url: str, path: str) -> list[dict[str, Any]]:
@@ -59,5 +54,5 @@ def _entities(admin_url: str, path: str) -> list[dict[str, Any]]:
     return found
 
 
-def _called(entity: Mapping[str, Any]) -> str:
+def _name(entity: Mapping[str, Any]) -> str:
     return str(next(entity[key] for key in ("name", "username", "target", "key", "id") if entity.get(key)))

@@ -1,33 +1,33 @@
-"""What a stack stands on, as its operator meets it: this machine's Docker engine, or a Kubernetes cluster."""
+"""What a stack needs before it is deployed: a Docker engine of this machine, or a Kubernetes cluster."""
 
 from collections.abc import Collection
 from typing import Any, Protocol
 
 from rich.console import Console
 
-from ops.docker_prerequisites import DockerGround
-from ops.kubernetes_prerequisites import KubernetesGround
+from ops.docker_prerequisites import DockerPrerequisites
+from ops.kubernetes_prerequisites import KubernetesPrerequisites
 from settings import Settings
 
 Recorded = list[dict[str, Any]]
 
 
 class Prerequisites(Protocol):
-    """Looked at before anything is made, and cleared of what an interrupted run left."""
+    """Checked and prepared before the engine runs."""
 
     def check(self) -> None:
-        """OperatorError, with all that is missing at once, when the stack cannot come up here."""
+        """OperatorError, with all that is missing at once, when the stack cannot run here."""
 
     def prepare(self, recorded: Recorded, console: Console, *, leaving: Collection[str] = ()) -> list[str]:
-        """Clear what the state does not know and bring back what was stopped; returns URNs that must be made anew.
+        """Remove orphans and start what was stopped; returns URNs of containers to recreate.
 
-        Replicas that are `leaving`, by their names, are not brought back.
+        `leaving` are names of replicas that stay stopped.
         """
 
     def clear(self, recorded: Recorded) -> None:
-        """Remove what would keep the stack from going."""
+        """Remove orphans that would keep the stack from being removed."""
 
 
-def ground_of(settings: Settings) -> Prerequisites:
-    """By the platform that the stack file names."""
-    return DockerGround(settings) if settings.stack.platform == "docker" else KubernetesGround(settings)
+def prerequisites_of(settings: Settings) -> Prerequisites:
+    """The prerequisites of the platform that the stack file names."""
+    return DockerPrerequisites(settings) if settings.stack.platform == "docker" else KubernetesPrerequisites(settings)

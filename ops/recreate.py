@@ -1,6 +1,6 @@
-"""What was stopped or removed by hand: started again, or named so that the engine makes it again.
+"""Containers that were stopped or removed by hand: started, or returned so that the engine recreates them.
 
-The engine trusts its state, and a refresh cannot be had while the gateway, whose entities it would read, is away.
+The engine trusts its state, and a refresh would read the gateway's entities, which fails while the gateway is down.
 """
 
 from collections.abc import Iterable
@@ -12,8 +12,8 @@ from docker.errors import NotFound
 CONTAINER = "docker:index/container:Container"
 
 
-def restore_containers(engine: DockerClient, recorded: Iterable[dict[str, Any]]) -> tuple[list[str], list[str]]:
-    """Start what was stopped; returns the names of those, and the URNs of containers that are no more."""
+def start_stopped(engine: DockerClient, recorded: Iterable[dict[str, Any]]) -> tuple[list[str], list[str]]:
+    """Start the recorded containers that are stopped; returns their names, and the URNs of those to recreate."""
     started, gone = [], []
     for resource in recorded:
         if resource["type"] != CONTAINER or "id" not in resource:

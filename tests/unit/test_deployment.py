@@ -1,4 +1,4 @@
-"""What the engine does is shown a line at a time; why it stopped is said in plain words, and nothing is disguised."""
+"""Each step of the engine is one line; an error of it ends with a diagnosis; other exceptions pass unchanged."""
 
 import io
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def step(moment: str, op: str, name: str = "qdrant-0", kind: str = "docker:index
     return EngineEvent.from_json({moment: {"metadata": {"op": op, "urn": urn, "type": kind}}})
 
 
-def said(severity: str, message: str, ephemeral: bool = False) -> EngineEvent:
+def diagnostic(severity: str, message: str, ephemeral: bool = False) -> EngineEvent:
     return EngineEvent.from_json(
         {"diagnosticEvent": {"severity": severity, "message": message, "ephemeral": ephemeral, "color": "never"}}
     )
@@ -51,41 +51,41 @@ def shown(*events: EngineEvent) -> tuple[Progress, list[str]]:
         ("delete-replaced", "stop old"),
     ],
 )
-def test_a_step_is_shown_when_it_begins_and_when_it_is_done(op: str, word: str) -> None:
+def test_a_step_is_shown_when_it_starts_and_when_it_is_done(op: str, word: str) -> None:
     progress, lines = shown(step("resourcePreEvent", op), step("resOutputsEvent", op))
     assert lines == [f"{word:>8} … qdrant-0 Container", f"{word:>8}   qdrant-0 Container"]
     assert progress.changes == [(op, "qdrant-0")]
 
 
 @pytest.mark.parametrize("op", ["same", "replace", "refresh"])
-def test_what_changes_nothing_by_itself_is_not_shown(op: str) -> None:
+def test_operations_that_change_nothing_by_themselves_are_not_shown(op: str) -> None:
     progress, lines = shown(step("resourcePreEvent", op), step("resOutputsEvent", op))
     assert (progress.changes, lines) == ([], [])
 
 
-def test_a_step_that_only_began_is_no_change() -> None:
+def test_a_step_that_only_started_is_no_change() -> None:
     assert shown(step("resourcePreEvent", "create"))[0].changes == []
 
 
-def test_warnings_are_shown_errors_are_kept_for_the_end_and_all_else_is_noise() -> None:
+def test_warnings_are_shown_errors_are_collected_and_the_rest_is_dropped() -> None:
     progress, lines = shown(
-        said("warning", "using an old plugin\n"),
-        said("error", "no such image\n"),
-        said("debug", "registering resource"),
-        said("info", "hello"),
-        said("warning", "moment by moment", ephemeral=True),
+        diagnostic("warning", "using an old plugin\n"),
+        diagnostic("error", "no such image\n"),
+        diagnostic("debug", "registering resource"),
+        diagnostic("info", "hello"),
+        diagnostic("warning", "moment by moment", ephemeral=True),
     )
     assert lines == ["warning  using an old plugin"]
     assert progress.errors == ["no such image"]
 
 
 def test_brackets_of_a_name_or_a_message_are_shown_as_they_are() -> None:
-    _, lines = shown(step("resOutputsEvent", "create", name="list[red]"), said("warning", "[bold]odd[/bold]"))
+    _, lines = shown(step("resOutputsEvent", "create", name="list[red]"), diagnostic("warning", "[bold]odd[/bold]"))
     assert lines == ["  create   list[red] Container", "warning  [bold]odd[/bold]"]
 
 
 def operation(*events: EngineEvent, stderr: str | None = None) -> Callable[..., str]:
-    """An engine operation with these events, that fails if there is something for it to say."""
+    """An engine operation with these events, that fails when `stderr` is given."""
 
     def operate(*, on_event: Callable[[EngineEvent], Any], **options: Any) -> str:
         for event in events:
@@ -111,21 +111,21 @@ def test_an_operation_gets_its_options_and_gives_its_result() -> None:
     assert progress.changes == [("create", "qdrant-0")]
 
 
-def test_an_operation_that_stopped_says_each_reason_once_in_plain_words_and_what_to_do() -> None:
-    assert stopped(said("error", TRACEBACK), said("error", TRACEBACK), said("error", "update failed")) == (
+def test_a_failed_operation_reports_each_reason_once_with_what_to_do() -> None:
+    assert stopped(diagnostic("error", TRACEBACK), diagnostic("error", TRACEBACK), diagnostic("error", "update failed")) == (
         "pulumi up stopped:\n"
         "a collection docs is already there and does not fit: shard_number: expected 6, found 2\n"
-        "Mend it and run the same command again."
+        "Fix it and run the same command again."
     )
 
 
-def test_an_engine_that_gave_no_reason_is_quoted_from_its_end() -> None:
+def test_without_a_reason_the_last_lines_of_the_engine_are_reported() -> None:
     text = stopped(stderr="\n".join(f"line {number}" for number in range(40)))
     assert "line 39" in text
     assert "line 3\n" not in text
 
 
-def test_a_mistake_of_ours_is_not_disguised_as_the_engines() -> None:
+def test_an_exception_of_our_own_passes_unchanged() -> None:
     def broken(**_: Any) -> None:
         raise ZeroDivisionError
 

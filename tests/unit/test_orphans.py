@@ -1,4 +1,4 @@
-"""What an interrupted run left is removed before the engine trips over it; what is recorded or not ours is not."""
+"""Orphans of an interrupted run are removed; what is recorded, or of another stack, stays."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops.orphans import remove_stray_containers, remove_stray_entities
+from ops.orphans import remove_orphan_containers, remove_orphan_entities
 from tests.unit.served import Answer, Asked, served
 
 PREFIX = "rag-dev"
@@ -68,31 +68,31 @@ def recorded(*ids: str) -> list[dict[str, Any]]:
     return [{"urn": "urn:pulumi:dev::rag-platform::rag:components:QdrantCluster::qdrant"}, *({"id": i} for i in ids)]
 
 
-def test_what_the_state_does_not_know_is_removed_stopped_or_not() -> None:
+def test_a_container_that_is_not_in_the_state_is_removed_stopped_or_not() -> None:
     engine = FakeEngine()
     engine.container("rag-dev-qdrant-0")
     engine.container("rag-dev-qdrant-1")
     engine.container("rag-dev-kong-migrations", running=False)
     engine.network(PREFIX)
-    removed = remove_stray_containers(engine, PREFIX, recorded("id-rag-dev-qdrant-0", f"id-{PREFIX}"))
+    removed = remove_orphan_containers(engine, PREFIX, recorded("id-rag-dev-qdrant-0", f"id-{PREFIX}"))
     assert removed == ["rag-dev-qdrant-1", "rag-dev-kong-migrations"]
     assert engine.left() == ["rag-dev-qdrant-0", PREFIX]
 
 
-def test_a_stray_network_goes_after_the_containers_on_it() -> None:
+def test_an_orphan_network_is_removed_after_the_containers_on_it() -> None:
     engine = FakeEngine()
     engine.network(PREFIX)
     engine.container("rag-dev-qdrant-0", attached_to=PREFIX)
-    assert remove_stray_containers(engine, PREFIX, []) == ["rag-dev-qdrant-0", f"network {PREFIX}"]
+    assert remove_orphan_containers(engine, PREFIX, []) == ["rag-dev-qdrant-0", f"network {PREFIX}"]
     assert engine.left() == []
 
 
-def test_what_is_not_of_this_stack_stays() -> None:
+def test_objects_of_another_stack_stay() -> None:
     engine = FakeEngine()
     engine.container("rag-dev-of-somebody", {})
     engine.container("rag-dev-2-qdrant-0", {"rag-platform": "rag-dev-2"})
     engine.network("rag-dev-net", {})
-    assert remove_stray_containers(engine, PREFIX, []) == []
+    assert remove_orphan_containers(engine, PREFIX, []) == []
     assert len(engine.left()) == 3
 
 
@@ -140,34 +140,34 @@ def kong() -> Iterator[FakeKong]:
 KNOWN = {"route-1", "plugin-1", "service-1", "upstream-1", "consumer-1"}
 
 
-def test_entities_the_state_does_not_know_are_removed_dependents_first(kong: FakeKong) -> None:
-    removed = remove_stray_entities(kong.url, recorded(*KNOWN))
+def test_entities_that_are_not_in_the_state_are_removed_dependents_first(kong: FakeKong) -> None:
+    removed = remove_orphan_entities(kong.url, recorded(*KNOWN))
     assert removed == ["routes/search-2", "plugins/jwt", "services/rag-2", "consumers/rag-client"]
     assert kong.left() == KNOWN
 
 
-def test_what_stands_below_a_recorded_owner_is_removed_too(kong: FakeKong) -> None:
+def test_orphans_below_a_recorded_owner_are_removed_too(kong: FakeKong) -> None:
     kong.entities["upstreams/upstream-1/targets"] = [{"id": "t1", "target": "rag:1"}, {"id": "t2", "target": "rag:2"}]
     kong.entities["consumers/consumer-1/jwt"] = [{"id": "j1", "key": "old"}, {"id": "j2", "key": "new"}]
     known = (KNOWN | {"route-2", "plugin-2", "service-2", "consumer-2"}) | {"upstream-1/t1", "j1|consumer-1"}
-    assert remove_stray_entities(kong.url, recorded(*known)) == ["targets/rag:2", "jwt/new"]
+    assert remove_orphan_entities(kong.url, recorded(*known)) == ["targets/rag:2", "jwt/new"]
     assert {"t1", "j1"} <= kong.left()
     assert not {"t2", "j2"} & kong.left()
 
 
 def test_nothing_is_removed_where_everything_is_recorded(kong: FakeKong) -> None:
     everything = kong.left()
-    assert remove_stray_entities(kong.url, recorded(*everything)) == []
+    assert remove_orphan_entities(kong.url, recorded(*everything)) == []
     assert kong.left() == everything
 
 
-def test_strays_behind_the_first_page_are_found(kong: FakeKong) -> None:
+def test_orphans_behind_the_first_page_are_found(kong: FakeKong) -> None:
     kong.entities["consumers"] = [{"id": f"c{n}", "username": f"c{n}"} for n in range(150)]
     known = {f"c{n}" for n in range(149)} | KNOWN | {"route-2", "plugin-2", "service-2"}
-    assert remove_stray_entities(kong.url, recorded(*known)) == ["consumers/c149"]
+    assert remove_orphan_entities(kong.url, recorded(*known)) == ["consumers/c149"]
 
 
-def test_where_no_gateway_answers_there_is_nothing_to_remove() -> None:
+def test_nothing_is_removed_where_no_gateway_answers() -> None:
     with served(lambda _: Answer(404, "<h1>another program</h1>")) as url:
-        assert remove_stray_entities(url, []) == []
-    assert remove_stray_entities(url, []) == []
+        assert remove_orphan_entities(url, []) == []
+    assert remove_orphan_entities(url, []) == []

@@ -1,11 +1,11 @@
-"""What was stopped is started, what is gone is named, and what runs is let be."""
+"""Stopped containers are started, removed ones are returned, running ones stay untouched."""
 
 from types import SimpleNamespace
 from typing import Any
 
 from docker.errors import NotFound
 
-from ops.recreate import CONTAINER, restore_containers
+from ops.recreate import CONTAINER, start_stopped
 
 
 class Containers:
@@ -30,14 +30,14 @@ def recorded(*ids: str) -> list[dict[str, Any]]:
     return [{"type": CONTAINER, "urn": f"urn:{container_id}", "id": container_id} for container_id in ids]
 
 
-def test_each_container_is_brought_back_as_it_needs() -> None:
+def test_a_stopped_container_is_started_a_paused_one_resumed_and_a_removed_one_returned() -> None:
     containers = Containers(well="running", stopped="exited", frozen="paused")
     engine: Any = SimpleNamespace(containers=containers)
-    found = restore_containers(engine, recorded("well", "stopped", "frozen", "gone"))
+    found = start_stopped(engine, recorded("well", "stopped", "frozen", "gone"))
     assert found == (["rag-stopped", "rag-frozen"], ["urn:gone"])
     assert containers.done == ["start stopped", "unpause frozen"]
 
 
-def test_what_is_no_container_is_not_looked_for() -> None:
+def test_other_resources_are_ignored() -> None:
     engine: Any = SimpleNamespace(containers=Containers())
-    assert restore_containers(engine, [{"type": "docker:index/volume:Volume", "urn": "urn:v", "id": "v"}]) == ([], [])
+    assert start_stopped(engine, [{"type": "docker:index/volume:Volume", "urn": "urn:v", "id": "v"}]) == ([], [])

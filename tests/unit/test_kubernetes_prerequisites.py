@@ -1,4 +1,4 @@
-"""What a cluster lacks is said before anything is made: each thing by itself, all at once, with what to do."""
+"""What a cluster lacks is reported before anything is created, all at once, each with what to do."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from cli import confirm
-from ops.cluster_inspection import RIGHTS, ClusterLook, rights, takes_pods
-from ops.kubernetes_prerequisites import KubernetesGround, shortcomings
+from ops.cluster_inspection import RIGHTS, ClusterInspection, accepts_pods, rights
+from ops.kubernetes_prerequisites import KubernetesPrerequisites, shortcomings
 from ops.parts import Parts
 from ops.stack import OperatorError
 from settings import Settings
 
 OPERATOR = {"kubernetesMonitoringOperator": True, "kubernetesMonitoringNamespace": "monitoring"}
-GOOD = ClusterLook(
+GOOD = ClusterInspection(
     namespace_exists=True,
     machines=3,
     storage_classes={"fast": "ebs.csi.aws.com", "shared": "nfs.csi.k8s.io"},
@@ -32,35 +32,37 @@ def test_a_cluster_that_has_everything_lacks_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "look", "said"),
+    ("overrides", "cluster", "message"),
     [
         (
             {},
             replace(GOOD, forbidden=("create secrets in namespace rag-prod", "delete pods")),
             "secrets in namespace rag-prod; ",
         ),
-        ({"kubernetesCreateNamespace": False}, replace(GOOD, namespace_exists=False), "its namespace: none is there"),
+        ({"kubernetesCreateNamespace": False}, replace(GOOD, namespace_exists=False), "its namespace: none exists"),
         ({"kubernetesStorageClass": "slow"}, GOOD, "storage class slow: found fast, shared"),
         ({"kubernetesWorkClass": "slow"}, GOOD, "one of these in rag-platform:kubernetesWorkClass"),
         ({}, replace(GOOD, default_storage_class=""), "a default storage class: found fast, shared"),
         ({"kubernetesStorageClass": "shared"}, GOOD, "a shared file system"),
-        ({}, replace(GOOD, hasty_classes=frozenset({"fast"}), zones=3), "fast makes the disk for snapshots at once"),
-        ({}, replace(GOOD, machines=2), "expected 3 that take pods, so that no two nodes of Qdrant share one, found 2"),
-        ({"qdrantNodes": 5}, GOOD, "expected 5 that take pods"),
+        ({}, replace(GOOD, immediate_classes=frozenset({"fast"}), zones=3), "fast creates the disk for snapshots at once"),
+        ({}, replace(GOOD, machines=2), "expected 3 that accept pods, so that no two nodes of Qdrant share one, found 2"),
+        ({"qdrantNodes": 5}, GOOD, "expected 5 that accept pods"),
         ({}, replace(GOOD, missing_secrets={"kubernetesPullSecret": "pull"}), "Secret pull"),
         (OPERATOR, GOOD, "the kinds ServiceMonitor and PrometheusRule"),
     ],
 )
-def test_what_is_missing_is_named_with_what_to_do(overrides: dict[str, object], look: ClusterLook, said: str) -> None:
-    [found] = shortcomings(prod(**overrides), look)
-    assert said in found
+def test_what_is_missing_is_named_with_what_to_do(
+    overrides: dict[str, object], cluster: ClusterInspection, message: str
+) -> None:
+    [found] = shortcomings(prod(**overrides), cluster)
+    assert message in found
 
 
 def test_a_cluster_with_the_operator_has_its_kinds() -> None:
     assert shortcomings(prod(**OPERATOR), replace(GOOD, has_monitoring=True)) == []
 
 
-def test_rights_are_asked_for_what_this_stack_makes_and_reads_and_for_nothing_else() -> None:
+def test_rights_are_checked_for_what_this_stack_creates_and_reads_and_for_nothing_else() -> None:
     assert rights(prod()) == RIGHTS
     assert ("create", "monitoring.coreos.com", "servicemonitors") in rights(prod(**OPERATOR))
     assert ("get", "", "secrets") in rights(prod(kubernetesSecretName="ours"))
@@ -70,23 +72,23 @@ def test_fewer_machines_are_enough_where_nodes_may_share_one() -> None:
     assert shortcomings(prod(kubernetesSpread="soft"), replace(GOOD, machines=1)) == []
 
 
-def test_a_class_that_does_not_wait_is_good_enough_in_one_zone() -> None:
-    assert shortcomings(prod(), replace(GOOD, hasty_classes=frozenset({"fast"}), zones=1)) == []
+def test_a_class_that_binds_at_once_is_good_enough_in_one_zone() -> None:
+    assert shortcomings(prod(), replace(GOOD, immediate_classes=frozenset({"fast"}), zones=1)) == []
 
 
-def test_what_a_user_may_not_ask_is_not_held_against_the_cluster() -> None:
+def test_what_a_user_may_not_read_is_not_reported_as_missing() -> None:
     assert shortcomings(prod(), replace(GOOD, machines=None, storage_classes=None)) == []
 
 
-def test_without_a_kubeconfig_the_answer_is_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_kubeconfig_is_reported_in_a_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(OperatorError, match=r"expected a kubeconfig with a current context, found none.*KUBECONFIG"):
-        KubernetesGround(prod()).check()
+        KubernetesPrerequisites(prod()).check()
 
 
-def test_a_cluster_that_does_not_answer_is_a_sentence(kubeconfig: Path) -> None:
+def test_a_cluster_that_does_not_answer_is_reported_in_a_sentence(kubeconfig: Path) -> None:
     with pytest.raises(OperatorError, match=r"expected a cluster that answers at https://127\.0\.0\.1:1, found"):
-        KubernetesGround(prod()).check()
+        KubernetesPrerequisites(prod()).check()
 
 
 @pytest.fixture
@@ -113,15 +115,15 @@ def node(**changes: Any) -> Any:
     return SimpleNamespace(status=SimpleNamespace(conditions=ready), spec=spec)
 
 
-def test_only_a_machine_that_takes_pods_counts() -> None:
-    assert takes_pods(node())
-    assert takes_pods(node(taints=["PreferNoSchedule"]))
+def test_only_a_machine_that_accepts_pods_counts() -> None:
+    assert accepts_pods(node())
+    assert accepts_pods(node(taints=["PreferNoSchedule"]))
     for barred in (node(ready="False"), node(cordoned=True), node(taints=["NoSchedule"])):
-        assert not takes_pods(barred)
+        assert not accepts_pods(barred)
 
 
 @pytest.mark.parametrize("server", ["https://127.0.0.1:6443", "https://[::1]:6443", "https://localhost:6443"])
-def test_a_cluster_of_this_machine_is_touched_without_a_question(
+def test_a_cluster_of_this_machine_needs_no_confirmation(
     server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _kubeconfig(monkeypatch, tmp_path, server)
@@ -129,7 +131,7 @@ def test_a_cluster_of_this_machine_is_touched_without_a_question(
 
 
 @pytest.mark.parametrize("server", ["https://10.0.0.1:6443", "https://api.example.com"])
-def test_a_cluster_elsewhere_is_not_touched_without_a_yes(
+def test_a_cluster_elsewhere_needs_a_confirmation(
     server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = _kubeconfig(monkeypatch, tmp_path, server)

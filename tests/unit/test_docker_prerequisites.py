@@ -1,11 +1,11 @@
-"""Whose containers run beside a state: only this checkout's own may be taken for leftovers."""
+"""Containers of another checkout's stack are never taken for orphans of this one."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ops.docker_prerequisites import refuse_anothers
+from ops.docker_prerequisites import refuse_foreign_containers
 from ops.stack import OperatorError
 from settings import Settings
 
@@ -26,15 +26,15 @@ class Engine:
 
 
 def refuse(running: int, recorded: list[dict[str, Any]]) -> None:
-    refuse_anothers(Engine(running), Settings.from_file(Path("Pulumi.dev.yaml"), {}), recorded)
+    refuse_foreign_containers(Engine(running), Settings.from_file(Path("Pulumi.dev.yaml"), {}), recorded)
 
 
 @pytest.mark.parametrize("recorded", [[], [VOLUME]], ids=["never up", "taken down"])
-def test_containers_beside_a_state_without_their_network_are_anothers(recorded: list[dict[str, Any]]) -> None:
+def test_containers_whose_network_is_not_in_the_state_are_refused(recorded: list[dict[str, Any]]) -> None:
     with pytest.raises(OperatorError, match="found 2 that this checkout did not make"):
         refuse(2, recorded)
 
 
-def test_ones_own_containers_and_an_empty_engine_are_let_be() -> None:
+def test_own_containers_and_an_empty_engine_pass() -> None:
     refuse(2, [VOLUME, NETWORK])
     refuse(0, [])
