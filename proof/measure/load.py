@@ -11,7 +11,7 @@ from ops.stack import OperatorError
 from proof.measure.k6 import K6, THRESHOLDS_MISSED
 from proof.report.judge import Observed, Verdict
 from proof.report.report import Figures, Measure, Section
-from proof.targets.docker_stack import OwnStack
+from proof.targets.proof_stack import ProofStack
 from proof.traffic.calls import Call
 from proof.traffic.clients import ASK, READ, SEARCH, WRITE
 from slo.promises import Promises
@@ -28,7 +28,7 @@ SHOWN = {"med": "p50", "p(95)": "p95", "p(99)": "p99", "max": "worst"}
 OUT = "summary.json"
 
 
-def run(stack: OwnStack, profile: Profile, k6: K6, folder: Path, *, factor: float = 1) -> Section:
+def run(stack: ProofStack, profile: Profile, k6: K6, folder: Path, *, factor: float = 1) -> Section:
     """Run a profile, shortened by a factor; OperatorError when k6 itself fails, and not only a threshold."""
     code = k6.run("load.js", folder, environment(stack, profile, factor))
     if code not in (0, THRESHOLDS_MISSED):
@@ -44,9 +44,9 @@ def run(stack: OwnStack, profile: Profile, k6: K6, folder: Path, *, factor: floa
     return Section(observed=_observed(profile, title, calls), verdicts=verdicts, figures=[figures_of(summary)])
 
 
-def environment(stack: OwnStack, profile: Profile, factor: float) -> dict[str, str]:
+def environment(stack: ProofStack, profile: Profile, factor: float) -> dict[str, str]:
     """Where the stack is, who may call, and the promises."""
-    found, settings = stack.outputs, stack.files.settings()
+    found, settings = stack.outputs, stack.settings
     return {
         "PROFILE": profile,
         "FACTOR": str(factor),
@@ -121,7 +121,7 @@ def _observed(profile: Profile, title: str, calls: list[Call]) -> Observed | Non
         baseline_start=begin,
         fault=end,  # there is none
         fault_end=end,
-        whole=end,
+        recovered=end,
         ended=end,
         acknowledged=0,
     )

@@ -40,7 +40,7 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One scenario, change or measurement: what was seen, and what is to be said of it."""
+    """One scenario, change or measurement: what was observed, and its verdicts."""
 
     verdicts: Sequence[Verdict]
     observed: Observed | None = None
@@ -134,7 +134,7 @@ def _section(section: Section) -> dict[str, Any]:
     }
     if seen := section.observed:
         facts["seconds"] = {
-            at: round(getattr(seen, at) - seen.baseline_start, 3) for at in ("fault", "fault_end", "whole", "ended")
+            at: round(getattr(seen, at) - seen.baseline_start, 3) for at in ("fault", "fault_end", "recovered", "ended")
         }
         facts["acknowledged"] = seen.acknowledged
         facts["lost"] = sorted(seen.lost)

@@ -4,21 +4,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from access.polling import Clock, NotYet, PollTimeout, poll, require, require_none
-
-
-class FakeTime:
-    """A clock that only a pause moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(now=lambda: self.seconds, sleep=self._sleep)
-
-    def _sleep(self, seconds: float) -> None:
-        self.seconds += seconds
+from access.polling import NotYet, PollTimeout, poll, require, require_none
+from tests.unit.fake_time import FakeTime
 
 
 def probe_of(*results: object) -> Callable[[], object]:
