@@ -56,81 +56,34 @@ def _repository(key: str) -> str:
 RAG = ("rag-service-0", "rag-service-1", "rag-llamaindex-query-0", "rag-llamaindex-query-1", "rag-ingest-0")
 QDRANT = ("qdrant-0", "qdrant-1", "qdrant-2")
 
+# fmt: off
 CHANGES: tuple[Experiment[DockerTarget], ...] = (
-    Experiment(
-        "qdrant-setting",
-        "A setting of all Qdrant nodes",
-        up_with_other("qdrantLogLevel", "INFO", "WARN"),
-        replaces=QDRANT,
-    ),
-    Experiment(
-        "qdrant-image",
-        "Another image for all Qdrant nodes",
-        up_with_rebuilt("imageQdrant"),
-        prerequisites=image_rebuilt("imageQdrant", "qdrant-0"),
-        replaces=QDRANT,
-    ),
-    Experiment(
-        "rag-setting",
-        "A setting of all RAG roles",
-        up_with_other("ragOllamaUrl", "http://host.docker.internal:11434", "http://host.docker.internal:11435"),
-        replaces=RAG,
-    ),
-    Experiment(
-        "rag-image",
-        "Another image for all RAG roles",
-        up_with_rebuilt("imageRag"),
-        prerequisites=image_rebuilt("imageRag", "rag-service-0"),
-        replaces=RAG,
-    ),
-    Experiment(
-        "gateway-setting",
-        "A setting of the gateway's routes, through its Admin API",
-        up_with_other("gatewayRateLimitPerMinute", 100, 101),
-        replaces=(),
-    ),
-    Experiment(
-        "postgres-image",
-        "Another image for the gateway's database",
-        up_with_rebuilt("imagePostgres"),
-        prerequisites=image_rebuilt("imagePostgres", "postgres-0"),
-        replaces=("postgres-0",),
-    ),
-    Experiment(
-        "haproxy-setting",
-        "A setting of the balancer",
-        up_with_other("qdrantQueryTimeoutMs", 800, 801),
-        replaces=("haproxy-0",),
-        may_fail=may_fail(READ, SEARCH, ASK, because=ONE_BALANCER),
-        slow=ONE_BALANCER,
-    ),
-    Experiment(
-        "haproxy-image",
-        "Another image for the balancer",
-        up_with_rebuilt("imageHaproxy"),
-        prerequisites=image_rebuilt("imageHaproxy", "haproxy-0"),
-        replaces=("haproxy-0",),
-        may_fail=may_fail(READ, SEARCH, ASK, because=ONE_BALANCER),
-        slow=ONE_BALANCER,
-    ),
-    Experiment(
-        "kong-setting",
-        "A setting of the gateway itself",
-        up_with_other("gatewayFloodBurst", 200, 201),
-        replaces=("kong-0",),
-        may_fail=may_fail(SEARCH, ASK, because=ONE_GATEWAY),
-        slow=ONE_GATEWAY,
-    ),
-    Experiment(
-        "kong-image",
-        "Another image for the gateway",
-        up_with_rebuilt("imageKong"),
-        prerequisites=image_rebuilt("imageKong", "kong-0"),
-        replaces=("kong-0",),
-        may_fail=may_fail(SEARCH, ASK, because=ONE_GATEWAY),
-        slow=ONE_GATEWAY,
-    ),
+    Experiment("qdrant-setting", "A setting of all Qdrant nodes", up_with_other("qdrantLogLevel", "INFO", "WARN"),
+               replaces=QDRANT),
+    Experiment("qdrant-image", "Another image for all Qdrant nodes", up_with_rebuilt("imageQdrant"),
+               prerequisites=image_rebuilt("imageQdrant", "qdrant-0"), replaces=QDRANT),
+    Experiment("rag-setting", "A setting of all RAG roles",
+               up_with_other("ragOllamaUrl", "http://host.docker.internal:11434", "http://host.docker.internal:11435"),
+               replaces=RAG),
+    Experiment("rag-image", "Another image for all RAG roles", up_with_rebuilt("imageRag"),
+               prerequisites=image_rebuilt("imageRag", "rag-service-0"), replaces=RAG),
+    Experiment("gateway-setting", "A setting of the gateway's routes, through its Admin API",
+               up_with_other("gatewayRateLimitPerMinute", 100, 101)),
+    Experiment("postgres-image", "Another image for the gateway's database", up_with_rebuilt("imagePostgres"),
+               prerequisites=image_rebuilt("imagePostgres", "postgres-0"), replaces=("postgres-0",)),
+    Experiment("haproxy-setting", "A setting of the balancer", up_with_other("qdrantQueryTimeoutMs", 800, 801),
+               replaces=("haproxy-0",), may_fail=may_fail(READ, SEARCH, ASK, because=ONE_BALANCER),
+               slow=ONE_BALANCER),
+    Experiment("haproxy-image", "Another image for the balancer", up_with_rebuilt("imageHaproxy"),
+               prerequisites=image_rebuilt("imageHaproxy", "haproxy-0"), replaces=("haproxy-0",),
+               may_fail=may_fail(READ, SEARCH, ASK, because=ONE_BALANCER), slow=ONE_BALANCER),
+    Experiment("kong-setting", "A setting of the gateway itself", up_with_other("gatewayFloodBurst", 200, 201),
+               replaces=("kong-0",), may_fail=may_fail(SEARCH, ASK, because=ONE_GATEWAY), slow=ONE_GATEWAY),
+    Experiment("kong-image", "Another image for the gateway", up_with_rebuilt("imageKong"),
+               prerequisites=image_rebuilt("imageKong", "kong-0"), replaces=("kong-0",),
+               may_fail=may_fail(SEARCH, ASK, because=ONE_GATEWAY), slow=ONE_GATEWAY),
 )
+# fmt: on
 
 
 def remove_rebuilt(target: DockerTarget) -> None:

@@ -18,35 +18,17 @@ def a_mebibyte_off(stack: ProofStack) -> Mapping[str, Any]:
     return {"ragMemoryMib": str(stack.settings.rag.memory_mib ^ 1)}
 
 
+# fmt: off
 POD_CHANGES: tuple[Experiment[KubernetesTarget], ...] = (
-    Experiment(
-        "qdrant-setting",
-        "A setting of all Qdrant nodes",
-        up_with_other("qdrantLogLevel", "INFO", "WARN"),
-        replaces=QDRANT,
-    ),
-    Experiment(
-        "haproxy-setting",
-        "A setting of the balancers",
-        up_with_other("qdrantQueryTimeoutMs", "800", "801"),
-        replaces=("haproxy", "haproxy"),
-    ),
-    Experiment(
-        "kong-setting",
-        "A setting of the gateway itself",
-        up_with_other("gatewayFloodBurst", "100000", "100001"),
-        replaces=("kong", "kong"),
-    ),
-    Experiment(
-        "gateway-setting",
-        "A setting of the gateway's routes, which is a file here",
-        up_with_other("gatewayRateLimitPerMinute", "100000", "99999"),
-        replaces=("kong", "kong"),
-    ),
-    Experiment(
-        "rag-setting",
-        "A setting of all RAG roles",
-        up_with(a_mebibyte_off),
-        replaces=("rag-service",) * 2 + ("rag-llamaindex-query",) * 2 + ("rag-ingest",),
-    ),
+    Experiment("qdrant-setting", "A setting of all Qdrant nodes", up_with_other("qdrantLogLevel", "INFO", "WARN"),
+               replaces=QDRANT),
+    Experiment("haproxy-setting", "A setting of the balancers", up_with_other("qdrantQueryTimeoutMs", "800", "801"),
+               replaces=("haproxy", "haproxy")),
+    Experiment("kong-setting", "A setting of the gateway itself",
+               up_with_other("gatewayFloodBurst", "100000", "100001"), replaces=("kong", "kong")),
+    Experiment("gateway-setting", "A setting of the gateway's routes, which is a file here",
+               up_with_other("gatewayRateLimitPerMinute", "100000", "99999"), replaces=("kong", "kong")),
+    Experiment("rag-setting", "A setting of all RAG roles", up_with(a_mebibyte_off),
+               replaces=("rag-service",) * 2 + ("rag-llamaindex-query",) * 2 + ("rag-ingest",)),
 )
+# fmt: on
