@@ -53,7 +53,7 @@ rm -rf "$0.at" "$0.disk"
 def small_disk(target: DockerTarget) -> Iterator[None]:
     """The node's data on a small disk, and back on its own at the end; the node is away while it is copied.
 
-    PrerequisiteRefused when that cannot be done here. The node stays away when it could not be brought back whole.
+    PrerequisiteRefused when that cannot be done here. The node stays stopped when its data could not be copied back.
     """
     _while_stopped(target, BOUND)
     try:

@@ -41,7 +41,7 @@ SCENARIOS: tuple[Experiment[DockerTarget], ...] = (
     Experiment("wipe-node-0",
                "Node 0, which founded the cluster, loses its disk: it must rejoin, and found no second one",
                wiped_node(node_0), recovery="volume_replaced"),
-    Experiment("cold-restart", "All nodes are killed, and started in an order that nobody planned", all_nodes_killed,
+    Experiment("cold-restart", "All nodes are killed, and started in a random order", all_nodes_killed,
                lasts_seconds=3, recovery="node_returns",
                may_fail=may_fail(READ, SEARCH, ASK, because="no node is there"), slow="no node is there"),
     Experiment("kill-in-transfer", "A node is killed while a shard is on its way to it", killed_in_a_transfer,

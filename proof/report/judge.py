@@ -1,4 +1,4 @@
-"""What was observed, held against what was promised; pure."""
+"""Observations judged by promises; pure."""
 
 import math
 from collections import Counter
@@ -8,10 +8,10 @@ from itertools import pairwise
 
 from proof.traffic.calls import Call, failed, of, quantile, within
 from proof.traffic.clients import ASK, READ, SEARCH, WRITE
-from slo.promises import Promises
+from slo.promises import Fault, Promises, Rolling
 
 WORDS = {READ: "reads", SEARCH: "searches", ASK: "questions", WRITE: "writes"}  # in the order of the report
-FEWEST_CALLS = 20  # of a stream before and during a fault, or its latency says nothing
+FEWEST_CALLS = 20  # of a stream before and during a fault, or its latency is not judged
 FEWEST_ACKNOWLEDGED = 20
 
 
@@ -57,11 +57,8 @@ class Observed:
     def longest_gap(self, stream: str) -> float:
         """The longest time, in seconds, from one success of a stream to the next; all of it when there was none."""
         answered = sorted(call.ended for call in of(self.calls, stream) if call.answered)
-        moments = [
-            self.baseline_start,
-            *(moment for moment in answered if self.baseline_start <= moment <= self.ended),
-            self.ended,
-        ]
+        since, until = self.baseline_start, self.ended
+        moments = [since, *(moment for moment in answered if since <= moment <= until), until]
         return max(later - earlier for earlier, later in pairwise(moments))
 
     @property
@@ -89,27 +86,25 @@ class Limits:
 
 def limits_of_fault(promises: Promises, recovery_seconds: float) -> Limits:
     """The limits of one fault."""
-    fault = promises.fault
-    return Limits(
-        failed_calls=fault.failed_reads,
-        failed_writes_after_retry=fault.failed_writes_after_retry,
-        lost_points=fault.lost_points,
-        p99_ratio=fault.p99_ratio,
-        worst_read_ms=fault.worst_read_ms,
-        recovery_seconds=recovery_seconds,
-    )
+    promise = promises.fault
+    return _limits(promise, promise.failed_reads, promise.worst_read_ms, recovery_seconds)
 
 
 def limits_of_rolling(promises: Promises) -> Limits:
     """The limits of one rolling change, which has no end to recover from but its own."""
-    rolling = promises.rolling
+    return _limits(promises.rolling, promises.rolling.failed_requests, None, None)
+
+
+def _limits(
+    promise: Fault | Rolling, failed_calls: int, worst_read_ms: float | None, recovery_seconds: float | None
+) -> Limits:
     return Limits(
-        failed_calls=rolling.failed_requests,
-        failed_writes_after_retry=rolling.failed_writes_after_retry,
-        lost_points=rolling.lost_points,
-        p99_ratio=rolling.p99_ratio,
-        worst_read_ms=None,
-        recovery_seconds=None,
+        failed_calls=failed_calls,
+        failed_writes_after_retry=promise.failed_writes_after_retry,
+        lost_points=promise.lost_points,
+        p99_ratio=promise.p99_ratio,
+        worst_read_ms=worst_read_ms,
+        recovery_seconds=recovery_seconds,
     )
 
 
@@ -179,7 +174,7 @@ def _latency(observed: Observed, limits: Limits) -> Iterator[Verdict]:
         before = within(calls, observed.baseline_start, observed.fault)
         during = within(calls, observed.fault, observed.fault_end)
         if min(len(before), len(during)) < FEWEST_CALLS:
-            found = f"{len(before)} and {len(during)} calls: too few to tell"
+            found = f"{len(before)} and {len(during)} calls: too few to judge"
             yield Verdict(promise=f"{WORDS[stream]}: p99 during / before", expected="known", found=found, kept=False)
             continue
         yield _ratio(stream, quantile(before, 0.99), quantile(during, 0.99), limits.p99_ratio)

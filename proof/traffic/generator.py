@@ -83,7 +83,7 @@ class Traffic:
             due = begin + number / stream.per_second
             spare = due - time.monotonic()
             if self._stop.wait(max(0.0, spare)):
-                if due >= self._stopped_at or spare > 0:  # nobody kept this client: the end came as it was to begin
+                if due >= self._stopped_at or spare > 0:  # the end came before it was due or as it began
                     return
                 answer, began = NEVER_MADE, self._stopped_at
             else:
