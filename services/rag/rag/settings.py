@@ -1,4 +1,4 @@
-"""What a role is told by its environment: plain settings as they are, secrets as paths of files."""
+"""Settings of a role from its environment: plain values as they are, secrets as paths of files."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,6 +7,8 @@ from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, Valid
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PORTS = {"api": 3000, "query": 8000, "ingest": 8201}
+MIB = 2**20
+MAX_BODY_BYTES = {"api": MIB, "query": MIB, "ingest": 32 * MIB}
 
 
 def read_secret(path: object) -> object:
@@ -34,6 +36,9 @@ class Settings(BaseSettings):
     port: int | None = Field(None, ge=1, le=65535, description="the role's own port when not given")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    max_body_bytes: int | None = Field(None, ge=1024, description="the role's own limit when not given")
+    sources_dir: Path | None = Field(None, description="a folder that `POST /reindex` without documents reads")
+
     qdrant_url: Url = "http://haproxy:6333"
     collection: str = Field("docs_index", min_length=1)
     query_url: Url = Field("http://rag-llamaindex-query:8000", description="where the api role finds the query role")
@@ -56,6 +61,11 @@ class Settings(BaseSettings):
     def listens_on(self) -> int:
         """The port of this role."""
         return self.port or PORTS[self.role]
+
+    @property
+    def body_limit(self) -> int:
+        """The most bytes that a request's body may have, and a file of `sources_dir`."""
+        return self.max_body_bytes or MAX_BODY_BYTES[self.role]
 
 
 class SettingsError(Exception):

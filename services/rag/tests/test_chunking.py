@@ -1,16 +1,23 @@
 """Passages are small enough for the model, lose nothing, and begin where the text does."""
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rag.chunking import OVERLAP_TOKENS, TARGET_TOKENS, passages, sections
+from rag.chunking import MAX_CHARACTERS, OVERLAP_TOKENS, TARGET_TOKENS
+from rag.chunking import passages as cut
 from rag.minilm import MAX_TOKENS, WordPieces
+from rag.reading import Section, parse_text
 
 COUNT = WordPieces().count
 SENTENCE = "The quick brown fox number {} jumps over the lazy dog, and nobody knows why it did. "
 TEXT = st.lists(st.sampled_from(["# Title\n", "word ", "end. ", "\n\n", "x" * 500, "日本語", "Head\n====\n", "a\tb"]))
+
+
+def passages(text: str, count: Callable[[Sequence[str]], list[int]]) -> list[str]:
+    return cut(parse_text(text).sections, count)
 
 
 def story(sentences: int) -> str:
@@ -48,7 +55,10 @@ def test_small_sections_share_a_passage() -> None:
 
 
 def test_a_heading_with_nothing_below_is_text() -> None:
-    assert list(sections("# One\n# Two\n\nText")) == [("", "# One\n\n"), ("# Two", "Text\n\n")]
+    assert parse_text("# One\n# Two\n\nText").sections == [
+        Section("", "# One\n\n"),
+        Section("# Two", "Text\n\n"),
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "  \n\n \t "])

@@ -10,7 +10,7 @@ import pytest
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
 from rag import roles
-from rag.indexing import Patience
+from rag.indexing import RetryPolicy
 from rag.service import Service
 from tenacity import stop_after_attempt, wait_none
 
@@ -48,9 +48,9 @@ def status(code: int) -> UnexpectedResponse:
 @pytest.fixture
 async def made(assemble: Callable[..., Service], with_collection: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
     """The ingest role over a collection in memory, with patience for three attempts and no pauses."""
-    patience = Patience(wait_none(), stop_after_attempt(3))
+    retries = RetryPolicy(wait_none(), stop_after_attempt(3))
     indexer = roles.Indexer
-    monkeypatch.setattr(roles, "Indexer", lambda *parts: indexer(*parts, patience))
+    monkeypatch.setattr(roles, "Indexer", lambda *parts: indexer(*parts, retries))
     service: Service = await with_collection(assemble(role="ingest"))
     service.store._client = Flaky(service.store._client)  # type: ignore[assignment]
     return service

@@ -90,14 +90,15 @@ async def test_a_dead_qdrant_is_a_503_and_after_five_is_not_asked(
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-async def test_a_refusal_of_qdrant_is_told_and_opens_nothing(
+async def test_a_refusal_of_qdrant_is_reported_without_an_invitation_to_retry_and_opens_no_breaker(
     assemble: Role, client: Callable, network: Network, status: int
 ) -> None:
     network.answers["qdrant"] = lambda _: httpx.Response(status, json={"status": {"error": "Not found: `books`"}})
     async with client(assemble(role="api")) as caller:
         answers = [await caller.post(SEARCH, json={"query": "x"}) for _ in range(7)]
     assert len(network.asked) == 7
-    assert {answer.status_code for answer in answers} == {503}
+    assert {(answer.status_code, answer.json()["error"]) for answer in answers} == {(501, "refused")}
+    assert "Retry-After" not in answers[0].headers
     assert f"found {status}" in answers[0].json()["message"]
 
 
