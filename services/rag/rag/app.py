@@ -96,6 +96,8 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI: neither UTF-8, nor JSON that its parser can hold
+        return _problem(422, "invalid_request", "body: expected JSON, found what no parser reads; send JSON in UTF-8")
     word = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     return _problem(error.status_code, word, error.detail, error.headers)
 

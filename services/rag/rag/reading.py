@@ -19,11 +19,12 @@ FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\n(.{0,65536}?\n)?(?:---|\.\.\.)[ 
 HEADING = re.compile(r"^(?:#{1,6}[ \t]+\S.{0,120}|\S.{0,120}\n(?:={3,}|-{3,}|~{3,}|\^{3,})[ \t]*)$", re.MULTILINE)
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 LINES = frozenset(("br", "caption", "dd", "dt", "li", "option", "summary", "tr"))
-PARAGRAPHS = frozenset(
-    (*HEADINGS, "address", "article", "aside", "blockquote", "body", "details", "dialog", "div", "dl", "fieldset")
-    + ("figcaption", "figure", "footer", "form", "header", "hr", "html", "main", "nav", "ol", "p", "pre", "section")
-    + ("table", "ul")
-)
+PARAGRAPHS = {
+    *HEADINGS, "address", "article", "aside", "blockquote", "body", "details", "dialog", "div", "dl", "fieldset",
+    "figcaption", "figure", "footer", "form", "header", "hr", "html", "main", "nav", "ol", "p", "pre", "section",
+    "table", "ul",
+}  # fmt: skip
+CELLS = ("td", "th")
 DROPPED = frozenset(("script", "style", "template"))
 
 
@@ -134,12 +135,13 @@ class _HtmlText:
         self._heading = ""
         self._body: list[str] = []
         self._line: list[str] = []  # the inline text since the last break
+        self._in_row = False  # a cell ended on this line
         self._marker = ""
         self._gap = 0  # newlines before the next text
         self._depth = dict.fromkeys(("pre", "title", *DROPPED), 0)
 
     def start(self, tag: str, _attributes: object) -> None:
-        if tag in ("td", "th") and self._line:
+        if tag in CELLS and self._in_row:
             self._line.append(" | ")
         self._break_at(tag)
         if tag == "li":
@@ -151,6 +153,7 @@ class _HtmlText:
         if tag in HEADINGS:
             self._end_heading("#" * HEADINGS[tag])
         self._break_at(tag)
+        self._in_row = self._in_row or tag in CELLS
         if tag in self._depth:
             self._depth[tag] -= 1
 
@@ -176,6 +179,7 @@ class _HtmlText:
         text = "".join(self._line)
         text = text.strip("\n").rstrip() if self._depth["pre"] else " ".join(text.split())
         self._line.clear()
+        self._in_row = False
         if text:
             self._body.append("\n" * self._gap + self._marker + text)
             self._gap, self._marker = 0, ""

@@ -56,6 +56,20 @@ async def test_the_right_token_comes_in_however_its_name_is_written(assemble: Ro
         assert (await caller.get("/reindex")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "path", ["/health", "/ready", "/metrics", "/reindex", "/reindex/none", "/api/v1/rag/openapi.json"]
+)
+async def test_head_is_get_without_a_body(assemble: Role, client: Callable, path: str) -> None:
+    async with client(assemble(role="ingest")) as caller:
+        got, headed = await caller.get(path), await caller.head(path)
+        assert (await caller.head("/reembed")).status_code == 405
+        text = (await caller.get("/metrics")).text
+    assert headed.status_code == got.status_code
+    assert headed.headers["Content-Type"] == got.headers["Content-Type"]
+    assert headed.content == b""
+    assert 'rag_requests_total{code="404",operation="other"}' not in text
+
+
 @pytest.mark.parametrize(("given", "kept"), [("abc-1.2/3", True), ('x"} evil', False), ("a" * 129, False)])
 async def test_a_harmless_request_id_is_taken_over_and_another_replaced(
     assemble: Role, client: Callable, given: str, kept: bool
