@@ -83,7 +83,7 @@ async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, Refused):
         return _problem(REFUSED, "refused", f"{error}{REFUSED_REMEDY}")
     headers = {"Retry-After": str(error.retry_after_seconds)}
-    return _problem(503, f"{error.neighbour}_unavailable", str(error), headers)
+    return _problem(503, f"{error.dependency}_unavailable", str(error), headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -10,7 +10,7 @@ STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 
 
 class TooLarge(Exception):
-    """A body is over a limit; the text says what was expected, what was found, and what to do."""
+    """A body is over a limit; the message names what was expected, what was found, and what to do."""
 
 
 async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> Receive:

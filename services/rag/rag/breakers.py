@@ -1,4 +1,4 @@
-"""Four circuit breakers: a neighbour that failed five times in a row is left alone for ten seconds."""
+"""Four circuit breakers: a dependency that failed five times in a row is left alone for ten seconds."""
 
 import logging
 import math
@@ -20,7 +20,7 @@ CLOSED_VALUE, HALF_OPEN_VALUE, OPEN_VALUE = 0, 1, 2
 
 
 class Breaker:
-    """One neighbour's circuit: refuses at once while open, then lets a single trial through."""
+    """One dependency's circuit: refuses at once while open, then lets a single trial through."""
 
     def __init__(self, name: str, circuit: SyncCircuitBreaker, metrics: Metrics) -> None:
         self.name = name

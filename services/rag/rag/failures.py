@@ -21,9 +21,9 @@ class Unavailable(Exception):
 
     words = "is not available"
 
-    def __init__(self, neighbour: str, reason: str, retry_after_seconds: int = 5) -> None:
-        super().__init__(f"{neighbour} {self.words}: {reason}")
-        self.neighbour = neighbour
+    def __init__(self, dependency: str, reason: str, retry_after_seconds: int = 5) -> None:
+        super().__init__(f"{dependency} {self.words}: {reason}")
+        self.dependency = dependency
         self.reason = reason
         self.retry_after_seconds = retry_after_seconds
 
@@ -39,21 +39,21 @@ class Refused(Declined):
 
 
 @contextmanager
-def http_failures(neighbour: str) -> Iterator[None]:
+def http_failures(dependency: str) -> Iterator[None]:
     """Name what goes wrong in an HTTP call."""
     try:
         yield
     except httpx.HTTPStatusError as error:
-        raise refusal(neighbour, error.response.status_code, error.response.text) from error
+        raise refusal(dependency, error.response.status_code, error.response.text) from error
     except httpx.HTTPError as error:
-        raise Unavailable(neighbour, f"expected an answer, found {type(error).__name__}") from error
+        raise Unavailable(dependency, f"expected an answer, found {type(error).__name__}") from error
     except (ValueError, LookupError, TypeError) as error:
-        raise Unavailable(neighbour, f"expected another form of answer, found {type(error).__name__}") from error
+        raise Unavailable(dependency, f"expected another form of answer, found {type(error).__name__}") from error
 
 
-def refusal(neighbour: str, status: int, text: str) -> Unavailable:
+def refusal(dependency: str, status: int, text: str) -> Unavailable:
     """Return the failure behind a status: a 4xx is a refusal unless time alone may end it."""
     kind = Refused if 400 <= status < 500 and status not in PASSING else Unavailable
-    if status == MISSING_MODEL and neighbour in ("llm", "embedding"):
+    if status == MISSING_MODEL and dependency in ("llm", "embedding"):
         kind = Declined
-    return kind(neighbour, f"expected success, found {status} {text[:200]}".strip())
+    return kind(dependency, f"expected success, found {status} {text[:200]}".strip())

@@ -29,7 +29,7 @@ DROPPED = frozenset(("script", "style", "template"))
 
 
 class Unreadable(Exception):
-    """A document cannot be indexed; the text says what was expected, what was found, and what to do."""
+    """A document cannot be indexed; the message names what was expected, what was found, and what to do."""
 
 
 class Section(NamedTuple):
@@ -40,7 +40,7 @@ class Section(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a document says."""
+    """The title and the text of a document."""
 
     title: str
     sections: list[Section]

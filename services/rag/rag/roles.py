@@ -86,11 +86,11 @@ def _pass_on(answer: httpx.Response) -> None:
     """Raise the failure that the query role reports: the role itself is healthy, so this does not open its breaker."""
     seconds = answer.headers.get("Retry-After", "")
     if answer.status_code == 503 and seconds.isdigit():
-        neighbour, message = answer.json()["error"].removesuffix("_unavailable"), answer.json()["message"]
-        raise Declined(neighbour, message.removeprefix(f"{neighbour} {Declined.words}: "), int(seconds))
+        dependency, message = answer.json()["error"].removesuffix("_unavailable"), answer.json()["message"]
+        raise Declined(dependency, message.removeprefix(f"{dependency} {Declined.words}: "), int(seconds))
     if answer.status_code == REFUSED:
-        neighbour, _, reason = answer.json()["message"].partition(f" {Refused.words}: ")
-        raise Refused(neighbour, reason.removesuffix(REFUSED_REMEDY))
+        dependency, _, reason = answer.json()["message"].partition(f" {Refused.words}: ")
+        raise Refused(dependency, reason.removesuffix(REFUSED_REMEDY))
 
 
 def query(service: Service) -> APIRouter:

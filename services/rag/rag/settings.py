@@ -55,7 +55,7 @@ class Settings(BaseSettings):
     traces_url: str = Field("", pattern="^(https?://.+)?$", description="of an OTLP collector; empty: no traces")
     breaker_failures: int = Field(5, ge=1, description="failures in a row that open a breaker")
     breaker_open_seconds: float = Field(10, gt=0, description="how long it then refuses before it tries again")
-    leaving_seconds: float = Field(4, ge=0, description="how long it says that it leaves before it does")
+    leaving_seconds: float = Field(4, ge=0, description="how long /health fails before the process stops")
 
     @property
     def listens_on(self) -> int:

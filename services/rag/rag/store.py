@@ -36,7 +36,7 @@ def connect(settings: Settings, transport: httpx.AsyncBaseTransport | None = Non
         check_compatibility=False,  # it would ask from a thread of its own, at every start
         limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
         transport=transport,
-        trust_env=False,  # neighbours are never behind a proxy
+        trust_env=False,  # dependencies are never behind a proxy
     )
 
 

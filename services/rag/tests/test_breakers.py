@@ -1,4 +1,4 @@
-"""A neighbour that fails is left alone, and asked again by one call at a time."""
+"""A dependency that fails is left alone, and asked again by one call at a time."""
 
 from types import SimpleNamespace
 

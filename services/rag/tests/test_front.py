@@ -1,11 +1,11 @@
-"""Nobody comes in without the service token, and every request can be found in the log."""
+"""Every request needs the service token, and is logged with its id."""
 
 import json
 import logging
 from collections.abc import Callable
 
 import pytest
-from neighbours import TOKEN
+from network import TOKEN
 from rag.logs import JsonLines
 from rag.service import Service
 

@@ -1,4 +1,4 @@
-"""A question is answered from passages that are cited, or it is said why not."""
+"""A question is answered from passages that are cited, or the problem is reported."""
 
 import json
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from neighbours import TOKEN, Network
+from network import TOKEN, Network
 from rag.answering import NOTHING, sentences
 from rag.service import Service
 

@@ -1,4 +1,4 @@
-"""The api role finds passages, says what is wrong with a request, and degrades in the open."""
+"""The api role finds passages, reports what is wrong with a request, and reports failed dependencies."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from neighbours import Network
+from network import Network
 from rag.service import Service
 
 pytestmark = pytest.mark.anyio
