@@ -97,7 +97,7 @@ async def test_a_request_is_one_json_line_with_its_id_and_without_secrets(
     assert "secret=1" not in json.dumps(line)
 
 
-async def test_a_bug_is_a_500_that_tells_the_log_everything_and_the_caller_nothing(
+async def test_a_bug_is_a_500_with_its_details_in_the_log_and_none_for_the_caller(
     assemble: Role, client: Callable, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = assemble(role="api")

@@ -25,7 +25,7 @@ TWO = {"source": "two.md", "title": "Two", "text": "Tea is a drink. It is made o
 
 
 class Flaky:
-    """The collection in memory, failing as the test sets it: `faults[method]` is what its next calls raise or return."""
+    """The collection in memory, failing on demand: `faults[method]` is what its next calls raise or return."""
 
     def __init__(self, memory: AsyncQdrantClient) -> None:
         self._memory = memory

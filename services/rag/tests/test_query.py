@@ -174,7 +174,7 @@ async def test_no_question_and_two_questions_are_a_422(assemble: Role, client: C
     assert found in answer.json()["message"]
 
 
-async def test_what_the_query_role_lacks_is_told_in_its_words_and_its_breaker_stays_closed(
+async def test_what_the_query_role_lacks_is_passed_on_and_its_breaker_stays_closed(
     assemble: Role, client: Callable, network: Network
 ) -> None:
     lacks = {"error": "qdrant_unavailable", "message": "qdrant is not available: it rests"}

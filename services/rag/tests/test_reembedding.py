@@ -47,7 +47,7 @@ def asked(service: Service, **changes: Any) -> dict[str, Any]:
     return {"source": service.settings.collection, "target": "wide", "ids": [1, 2, 3], "embedder": "ollama"} | changes
 
 
-async def test_an_embedder_tells_how_many_dimensions_it_makes(
+async def test_an_embedder_reports_how_many_dimensions_it_makes(
     made: Service, client: Callable[..., httpx.AsyncClient], network: Network
 ) -> None:
     ollama(network)
