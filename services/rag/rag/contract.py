@@ -89,7 +89,9 @@ class Document(Asked):
     """A document, and its format: `text` has headings as `# …` lines or underlined."""
 
     source: str = Field(min_length=1, max_length=1024)
-    title: str = Field("", max_length=1024, description="empty: what `<title>` or the front matter gives")
+    title: str = Field(
+        "", max_length=1024, description="empty: `<title>`, the front matter's title, or the name of the source"
+    )
     text: str
     format: Literal["text", "markdown", "html"] = "text"
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import yaml
@@ -58,7 +59,8 @@ def read(document: Document) -> Reading:
         title, sections = PARSERS[document.format](text)
     except RecursionError:
         raise Unreadable(f"expected {document.format}, found elements nested too deep; flatten it") from None
-    title = document.title or " ".join(title.split())[:MAX_TITLE]
+    name = "" if document.format == "text" else PurePosixPath(document.source).stem
+    title = document.title or " ".join(title.split())[:MAX_TITLE] or name
     bare = [each for heading, body in sections for each in _section(heading, DATA_URI.sub("", body).strip("\n"))]
     check_characters(title, *(part for section in bare for part in section))  # an escape can stand for anything
     return Reading(title, bare)

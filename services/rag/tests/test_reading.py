@@ -50,6 +50,13 @@ def test_a_given_title_goes_before_that_of_the_document() -> None:
     assert read_as("html", "<title>Its own</title>text", "Given").title == "Given"
 
 
+@pytest.mark.parametrize(("kind", "title"), [("markdown", "guide"), ("html", "guide"), ("text", "")])
+def test_a_document_without_a_title_has_its_source_s_name_where_a_parser_could_have_found_one(
+    kind: str, title: str
+) -> None:
+    assert read(Document(source="docs/guide.md", text="Words.", format=kind)).title == title
+
+
 @pytest.mark.parametrize(
     "text",
     ["---\n\nA rule and no front matter\n\n---\n", "---\nbroken: [\n---\ntext", "---\nday: 2026-99-99\n---\ntext"],
@@ -60,7 +67,7 @@ def test_what_is_no_front_matter_is_text(text: str) -> None:
 
 def test_empty_front_matter_and_one_without_title_leave_no_text() -> None:
     assert body("markdown", "---\n---\ntext") == body("markdown", "---\ndraft: true\n---\ntext") == "text\n\n"
-    assert read_as("markdown", "---\ntitle: [a]\n---\ntext").title == ""
+    assert read_as("markdown", "---\ntitle: [a]\n---\ntext").title == "s"  # its source's name
 
 
 def test_images_and_data_uris_are_no_text() -> None:
