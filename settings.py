@@ -144,7 +144,7 @@ class Settings(BaseModel):
     @classmethod
     def from_file(cls, stack_file: Path, overrides: Mapping[str, Any]) -> Self:
         """The settings of a stack file, with the defaults of Pulumi.yaml beside it; needs no engine."""
-        declared = yaml.safe_load((stack_file.parent / "Pulumi.yaml").read_text())["config"]
+        declared = yaml.load((stack_file.parent / "Pulumi.yaml").read_text(), yaml.CSafeLoader)["config"]
         values = {key: entry["default"] for key, entry in declared.items() if "default" in entry}
         values |= read_stack_file(stack_file).get("config") or {}
         encrypted = {_bare(key) for key, value in values.items() if isinstance(value, dict) and "secure" in value}

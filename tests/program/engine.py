@@ -5,6 +5,7 @@ import json
 import runpy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +112,9 @@ def unmarked(value: Any) -> Any:
     return [unmarked(entry) for entry in value] if isinstance(value, list) else value
 
 
+@cache
 def run_program(stack: str = "dev", **overrides: str) -> Engine:
-    """Run the real program with a stack file's configuration; returns what it asked of the engine."""
+    """Run the real program with a stack file's configuration, once in a process; returns what it asked for."""
     engine = Engine()
     set_mocks(engine.mocks, project=PROJECT, stack=stack, monitor=engine)
     set_all_config(stack_config(stack) | {f"{PROJECT}:{key}": value for key, value in overrides.items()})
@@ -127,7 +129,7 @@ def run_program(stack: str = "dev", **overrides: str) -> Engine:
 
 def stack_config(stack: str) -> dict[str, str]:
     """The stack file over the defaults of Pulumi.yaml, as the engine hands it to a program: text."""
-    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    declared = yaml.load((ROOT / "Pulumi.yaml").read_text(), yaml.CSafeLoader)["config"]
     values = {key: entry["default"] for key, entry in declared.items() if "default" in entry}
     values |= yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
     return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
