@@ -1,9 +1,8 @@
-"""The commands that prove: each runs on a stack of its own, and ends with a report and an exit code that says it."""
+"""The commands that prove: each runs on a stack of its own, and reports, and exits with 1 for a broken promise."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -12,30 +11,32 @@ from cli import confirm
 from cli.confirm import Yes
 from cli.entry import run
 from ops.stack import OperatorError
-from proof.experiments import changes, scenarios
-from proof.experiments.chaos import Chaos
+from proof.experiments.changes import CHANGES, remove_rebuilt
+from proof.experiments.experiment import Experiment, T, named
 from proof.experiments.pod_changes import POD_CHANGES
 from proof.experiments.pod_scenarios import POD_SCENARIOS
-from proof.experiments.rolling import Rolling
+from proof.experiments.runner import Runner
+from proof.experiments.scenarios import SCENARIOS
 from proof.measure import breaker, capacity, hops
 from proof.measure import k6 as k6_of
 from proof.measure import load as load_test
 from proof.report import account
 from proof.report.report import Section
-from proof.targets.docker_stack import OwnStack
-from proof.targets.docker_target import make_ready, proof_stack
-from proof.targets.kubernetes_target import proof_namespace, traffic_pod
+from proof.targets.docker_target import DockerTarget, proof_docker
+from proof.targets.kubernetes_target import proof_kubernetes
+from proof.targets.readiness import make_ready
+from proof.targets.target import Target
 from proof.traffic.endpoints import Pace
 from slo.promises import Promises
 
-T = TypeVar("T")
 console = Console(highlight=False)
 PaceShare = Annotated[float, typer.Option(help="a share of the usual rates, for a machine that is busy", min=0.01)]
 Keep = Annotated[bool, typer.Option(help="leave the stack up afterwards, for the next run to find")]
 Only = Annotated[str, typer.Option(help="names, separated by commas; all of them when empty")]
 Times = Annotated[int, typer.Option(help="how often each change is made", min=1)]
-Like = Annotated[Literal["dev", "prod"], typer.Option("--stack", help="like which stack the one is that is tried")]
-Rounds = Annotated[int, typer.Option(help="how often each way is asked", min=20)]
+Platform = Literal["dev", "prod"]
+Like = Annotated[Platform, typer.Option("--stack", help="the stack file that the tested stack copies")]
+Rounds = Annotated[int, typer.Option(help="how often each way is called", min=20)]
 Factor = Annotated[float, typer.Option(help="shorten a profile to this part of its time", min=0.01, max=1)]
 ROLLING_RUNS = 10
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -43,14 +44,14 @@ app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_comp
 
 @app.command()
 def load(profile: load_test.Profile = "slo", factor: Factor = 1, *, keep: Keep = False) -> None:
-    """Ask as much as the profile (seed, slo, ratelimit, soak) says, and hold the answers against what is promised."""
+    """Send the load of a profile (seed, slo, ratelimit, soak), and judge the answers by the promises."""
     _end(_load(profile, factor, keep))
 
 
 @app.command()
 def chaos(stack: Like = "dev", only: Only = "", pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False) -> None:
-    """Break a stack like dev, or like prod, in every way that is known, while clients read and write."""
-    _end(_pod_chaos(only, pace, keep=keep, agreed=yes) if stack == "prod" else _chaos(only, pace, keep))
+    """Break a stack like dev, or like prod, with every known fault, while clients read and write."""
+    _end(_chaos(stack, only, pace, keep=keep, agreed=yes))
 
 
 @app.command()
@@ -58,10 +59,7 @@ def roll(
     stack: Like = "dev", only: Only = "", times: Times = 1, pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False
 ) -> None:
     """Change images and settings of what clients call, through `pulumi up`, while they read and write."""
-    if stack == "prod":
-        _end(_pod_roll(only, times, pace, keep=keep, agreed=yes))
-    else:
-        _end(_roll(only, times, pace, keep))
+    _end(_roll(stack, only, times, pace, keep=keep, agreed=yes))
 
 
 @app.command("breaker")
@@ -87,12 +85,12 @@ def measure_capacity(
 
 @app.command()
 def prove(pace: PaceShare = 1) -> None:
-    """Everything, one after another; goes on after what was not kept, and says at the end which it was."""
+    """Run everything, one after another, also after a broken promise, and list the outcomes at the end."""
     outcomes = {f"load {profile}": _load(profile, 1, keep=True) for profile in ("seed", "slo", "ratelimit")}
     outcomes["hops"] = _hops(hops.ROUNDS, keep=True)
     outcomes["breaker"] = _breaker(keep=True)
-    outcomes["chaos"] = _chaos("", pace, keep=True)
-    outcomes["roll"] = _roll("", ROLLING_RUNS, pace, keep=False)
+    outcomes["chaos"] = _chaos("dev", "", pace, keep=True)
+    outcomes["roll"] = _roll("dev", "", ROLLING_RUNS, pace, keep=False)
     outcomes["capacity"] = _capacity(20_000, 20)
     for name, was_kept in outcomes.items():
         console.print(f"{name}: {'[green]kept[/green]' if was_kept else '[red]NOT kept[/red]'}")
@@ -101,117 +99,94 @@ def prove(pace: PaceShare = 1) -> None:
 
 def _load(profile: load_test.Profile, factor: float, keep: bool) -> bool:
     k6, folder = k6_of.find(), account.folder_of(f"load-{profile}")
-
-    def run(stack: OwnStack) -> Sequence[Section]:
-        return [load_test.run(stack, profile, k6, folder, factor=factor)]
-
-    return _prove(f"Load: {profile}, by {k6.name}", f"make load PROFILE={profile}", folder, run, keep=keep)
-
-
-def _chaos(only: str, pace: float, keep: bool) -> bool:
-    chosen, folder = _chosen(scenarios.named, only), account.folder_of("chaos")
-
-    def run(stack: OwnStack) -> Sequence[Section]:
-        return Chaos(stack, Pace.of(pace), Promises.read(), folder, console.print).run(chosen)
-
-    command = "make chaos" + _given(ONLY=only, PACE=pace)
-    return _prove("Chaos: what clients notice of a fault", command, folder, run, keep=keep)
-
-
-def _pod_chaos(only: str, pace: float, *, keep: bool, agreed: bool) -> bool:
-    chosen = _chosen(partial(scenarios.named, among=POD_SCENARIOS), only)
-    stack, folder = proof_namespace(), account.folder_of("chaos-prod")
-    confirm.ask(
-        stack.files.settings(), stack.files.parts, "Drain machines, and bring up a stack to break, in", agreed=agreed
+    title, command = f"Load: {profile}, by {k6.name}", f"make load PROFILE={profile}"
+    return _prove(
+        title, command, folder, lambda docker: load_test.run(docker.stack, profile, k6, folder, factor=factor), keep
     )
 
-    def run(stack: OwnStack) -> Sequence[Section]:
-        return Chaos(stack, Pace.of(pace), Promises.read(), folder, console.print, traffic_pod).run(chosen)
 
-    command = "make chaos STACK=prod" + _given(ONLY=only, PACE=pace)
-    return _prove("Chaos on Kubernetes: what clients notice of a fault", command, folder, run, keep=keep, stack=stack)
+def _chaos(stack: Platform, only: str, pace: float, *, keep: bool, agreed: bool = False) -> bool:
+    command = "make chaos" + _given(STACK=stack, ONLY=only, PACE=pace)
+    if stack == "dev":
+        title = "Chaos: what clients notice of a fault"
+        return _run(proof_docker(), SCENARIOS, "chaos", title, command, only=only, pace=pace, keep=keep)
+    target, title = proof_kubernetes(), "Chaos on Kubernetes: what clients notice of a fault"
+    _confirm(target, "Drain machines, and bring up a stack to break, in", agreed)
+    return _run(target, POD_SCENARIOS, "chaos-prod", title, command, only=only, pace=pace, keep=keep)
 
 
-def _roll(only: str, times: int, pace: float, keep: bool) -> bool:
-    chosen, folder = _chosen(changes.named, only), account.folder_of("roll")
-
-    def run(stack: OwnStack) -> Sequence[Section]:
-        return Rolling(stack, Pace.of(pace), Promises.read(), folder, console.print).run(chosen, times)
-
-    command = "make roll" + _given(ONLY=only, TIMES=times, PACE=pace)
+def _roll(stack: Platform, only: str, times: int, pace: float, *, keep: bool, agreed: bool = False) -> bool:
+    command = "make roll" + _given(STACK=stack, ONLY=only, TIMES=times, PACE=pace)
+    if stack == "prod":
+        target, title = proof_kubernetes(), "Rolling changes on Kubernetes: what clients notice of them"
+        _confirm(target, "Bring up a stack to change in", agreed)
+        return _run(target, POD_CHANGES, "roll-prod", title, command, only=only, times=times, pace=pace, keep=keep)
+    docker, title = proof_docker(), "Rolling changes: what clients notice of them"
     try:
-        return _prove("Rolling changes: what clients notice of them", command, folder, run, keep=keep)
+        return _run(docker, CHANGES, "roll", title, command, only=only, times=times, pace=pace, keep=keep)
     finally:
         if not keep:
-            changes.forget_rebuilt(proof_stack())
+            remove_rebuilt(docker)
 
 
-def _pod_roll(only: str, times: int, pace: float, *, keep: bool, agreed: bool) -> bool:
-    chosen = _chosen(partial(changes.named, among=POD_CHANGES), only)
-    stack, folder = proof_namespace(), account.folder_of("roll-prod")
-    confirm.ask(stack.files.settings(), stack.files.parts, "Bring up a stack to change in", agreed=agreed)
+def _confirm(target: Target, what: str, agreed: bool) -> None:
+    confirm.ask(target.stack.settings, target.stack.files.parts, what, agreed=agreed)
 
-    def run(stack: OwnStack) -> Sequence[Section]:
-        return Rolling(stack, Pace.of(pace), Promises.read(), folder, console.print, traffic_pod).run(chosen, times)
 
-    command = "make roll STACK=prod" + _given(ONLY=only, TIMES=times, PACE=pace)
-    title = "Rolling changes on Kubernetes: what clients notice of them"
-    return _prove(title, command, folder, run, keep=keep, stack=stack)
+def _run(
+    target: T, experiments: Sequence[Experiment[T]], kind: str, title: str, command: str, *,
+    only: str, pace: float, keep: bool, times: int = 1,
+) -> bool:  # fmt: skip
+    """Run the chosen experiments on the target, and publish the report."""
+    try:
+        chosen = named(experiments, *filter(None, (name.strip() for name in only.split(","))))
+    except ValueError as error:
+        raise OperatorError(str(error)) from error
+    folder = account.folder_of(kind)
+    runner = Runner(target, Pace.of(pace), Promises.read(), folder, console.print)
+    return _publish(target, title, command, folder, lambda: runner.run(chosen, times), keep=keep)
 
 
 def _breaker(keep: bool) -> bool:
-    def run(stack: OwnStack) -> Sequence[Section]:
-        return [breaker.run(stack, Promises.read().breaker)]
-
-    return _prove("Circuit breaker: the embedder stops", "make breaker", account.folder_of("breaker"), run, keep=keep)
+    title, folder = "Circuit breaker: the embedder stops", account.folder_of("breaker")
+    return _prove(title, "make breaker", folder, lambda docker: breaker.run(docker, Promises.read().breaker), keep)
 
 
 def _hops(rounds: int, keep: bool) -> bool:
-    def run(stack: OwnStack) -> Sequence[Section]:
-        return [hops.run(stack, rounds)]
-
-    return _prove("Hops: what is added to a bare query", "make hops", account.folder_of("hops"), run, keep=keep)
+    title, folder = "Hops: what is added to a bare query", account.folder_of("hops")
+    return _prove(title, "make hops", folder, lambda docker: hops.run(docker.stack, rounds), keep)
 
 
 def _capacity(points: int, seconds: float) -> bool:
-    stack = proof_stack()
-    section = capacity.run(stack.engine, stack.files.settings().image.qdrant, points=points, seconds=seconds)
+    docker = proof_docker()
+    section = capacity.run(docker.engine, docker.stack.settings.image.qdrant, points=points, seconds=seconds)
     title, command = "Capacity: a bare cluster as it grows", "make capacity" + _given(POINTS=points)
-    return account.publish(
-        account.report_of(title, command, stack.files.parts, [section]), account.folder_of("capacity"), console
-    )
+    report = account.report_of(title, command, docker.stack.files.parts, [section])
+    return account.publish(report, account.folder_of("capacity"), console)
 
 
-def _prove(
-    title: str,
-    command: str,
-    folder: Path,
-    run: Callable[[OwnStack], Sequence[Section]],
-    *,
-    keep: bool,
-    stack: OwnStack | None = None,
+def _prove(title: str, command: str, folder: Path, measure: Callable[[DockerTarget], Section], keep: bool) -> bool:
+    """Publish the report of one measurement on Docker."""
+    docker = proof_docker()
+    return _publish(docker, title, command, folder, lambda: [measure(docker)], keep=keep)
+
+
+def _publish(
+    target: Target, title: str, command: str, folder: Path, run: Callable[[], Sequence[Section]], *, keep: bool
 ) -> bool:
-    """Bring the proof's stack up, run, report; the stack goes unless it is kept. Returns whether all was kept."""
-    stack = stack or proof_stack()
+    """Bring the target up, run, publish the report; purge the target unless it is kept. Whether all was kept."""
     try:
-        make_ready(stack)
-        sections = run(stack)
+        make_ready(target)
+        sections = run()
     finally:
         if not keep:
-            stack.clear_away()
-    return account.publish(account.report_of(title, command, stack.files.parts, sections), folder, console)
-
-
-def _chosen(named: Callable[..., tuple[T, ...]], only: str) -> tuple[T, ...]:
-    try:
-        return named(*filter(None, (name.strip() for name in only.split(","))))
-    except ValueError as error:
-        raise OperatorError(str(error)) from error
+            target.purge()
+    return account.publish(account.report_of(title, command, target.stack.files.parts, sections), folder, console)
 
 
 def _given(**options: str | float) -> str:
-    """What was asked for otherwise than usual, as it was given to make."""
-    return "".join(f" {key}={value}" for key, value in options.items() if value not in ("", 1))
+    """The options that differ from their defaults, as they were given to make."""
+    return "".join(f" {key}={value}" for key, value in options.items() if value not in ("", 1, "dev"))
 
 
 def _end(was_kept: bool) -> None:

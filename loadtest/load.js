@@ -1,5 +1,5 @@
 // The load test. Everything it needs comes through the environment; the promises too, as JSON, so that it judges by
-// the same numbers as everybody else.
+// the same numbers as all other proofs.
 import { check, sleep } from 'k6';
 import exec from 'k6/execution';
 import http from 'k6/http';

@@ -1,4 +1,4 @@
-// JSON Web Tokens, signed here: good ones, one that is over, one that somebody else signed.
+// JSON Web Tokens, signed here: good ones, an expired one, one with another's signature.
 import crypto from 'k6/crypto';
 import encoding from 'k6/encoding';
 

@@ -1,8 +1,9 @@
-"""Documents to index: the standard library's own documentation, or a folder of somebody's files."""
+"""Documents to index: the standard library's own documentation, or a folder of the operator's files."""
 
 import importlib
 import importlib.util
 import inspect
+import os
 import pkgutil
 import re
 import sys
@@ -12,25 +13,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from bs4 import BeautifulSoup
-from bs4.exceptions import ParserRejectedMarkup
-
-TEXT_ENDINGS = {".md", ".markdown", ".txt", ".rst"}
-HTML_ENDINGS = {".html", ".htm"}
-# Importing these opens windows, browsers or test suites, or talks to whoever imports them.
+FORMATS = {
+    **dict.fromkeys((".md", ".markdown"), "markdown"),
+    **dict.fromkeys((".html", ".htm"), "html"),
+    **dict.fromkeys((".txt", ".rst"), "text"),
+}
+READ = "Markdown, HTML or text (" + " ".join(FORMATS) + ")"
+# Importing these opens windows, browsers or test suites, or print when they are imported.
 UNSAFE = {"antigravity", "this", "idlelib", "test", "turtledemo", "lib2to3", "__main__", "turtle", "tkinter"}
 NOISE = {"encodings"}  # one text, a thousand times
 SHORTEST = 40  # characters: less than a sentence is noise in an index
-LONGEST_TITLE = 1024  # characters the ingest role takes; one more and it refuses the whole batch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """One document as the ingest role takes it."""
+    """One document as the ingest role takes it, which parses its format; an empty title is found in the text."""
 
     source: str
     title: str
     text: str
+    format: str = "text"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,31 +53,35 @@ def standard_library() -> Iterator[Document]:
 
 
 def folder(path: Path) -> Iterator[Document | Unreadable]:
-    """Markdown, text and HTML files below `path`, but for hidden folders; what cannot be read is named instead."""
-    for file in sorted(path.rglob("*")):
-        if any(part.startswith(".") for part in file.relative_to(path).parts):
-            continue
-        leads_nowhere = file.is_symlink() and not file.is_file()
-        if (file.is_file() or leads_nowhere) and file.suffix.lower() in TEXT_ENDINGS | HTML_ENDINGS:
-            yield _read(file, str(file.relative_to(path)))
+    """Markdown, HTML and text files below `path`; hidden names are left out, all else that is not read is reported."""
+    errors: list[OSError] = []
+    for root, folders, files in os.walk(path, onerror=errors.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in folders:
+            if Path(root, name).is_symlink():
+                yield Unreadable(source=_source(path, root, name), reason="expected a folder, found a link to one")
+        for name in sorted(name for name in files if not name.startswith(".")):
+            yield _read(Path(root, name), _source(path, root, name))
+    for error in errors:
+        yield Unreadable(source=_source(path, error.filename), reason=f"expected a readable folder, found {error}")
+
+
+def _source(top: Path, *parts: str) -> str:
+    """The path below `top`; bytes of a name that are no UTF-8 are written as \\xNN."""
+    return str(Path(*parts).relative_to(top)).encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _read(file: Path, source: str) -> Document | Unreadable:
+    form = FORMATS.get(file.suffix.lower())
+    if form is None:
+        return Unreadable(source=source, reason=f"expected {READ}, found {file.suffix or 'no ending'}; convert it")
     try:
-        title, text = file.stem, file.read_text(encoding="utf-8-sig")
-        if file.suffix.lower() in HTML_ENDINGS:
-            title, text = _page(text, file.stem)
-    except (OSError, UnicodeDecodeError, ParserRejectedMarkup) as error:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
         return Unreadable(source=source, reason=f"expected readable UTF-8 text, found {type(error).__name__}: {error}")
     if not text.strip():
         return Unreadable(source=source, reason="expected text, found an empty document")
-    return Document(source=source, title=title, text=text)
-
-
-def _page(html: str, untitled: str) -> tuple[str, str]:
-    page = BeautifulSoup(html, "html.parser")
-    title = page.title.get_text(strip=True) if page.title else ""
-    return title[:LONGEST_TITLE] or untitled, page.get_text("\n", strip=True)
+    return Document(source=source, title=Path(source).stem if form == "text" else "", text=text, format=form)
 
 
 def _module_names() -> Iterator[str]:

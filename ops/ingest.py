@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from typing import Any
 
 import requests
@@ -16,6 +15,7 @@ from ops.corpus import Document, Unreadable
 from ops.stack import OperatorError
 
 BATCH = 64  # documents in one job: small enough for the bar to move, large enough to embed in bulk
+BATCH_CHARACTERS = 4 << 20  # of all texts in one job: well below the ingest role's body limit, escapes included
 PAUSE_SECONDS = 0.2
 
 
@@ -97,6 +97,13 @@ def _readable(found: Iterable[Document | Unreadable], tally: Tally) -> Iterator[
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    iterator = iter(documents)
-    while batch := list(islice(iterator, BATCH)):
+    batch: list[Document] = []
+    characters = 0
+    for document in documents:
+        if batch and (len(batch) == BATCH or characters + len(document.text) > BATCH_CHARACTERS):
+            yield batch
+            batch, characters = [], 0
+        batch.append(document)
+        characters += len(document.text)
+    if batch:
         yield batch

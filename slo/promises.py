@@ -13,13 +13,13 @@ class PromisesError(Exception):
     """The budget file is not what it must be; the text names every key that is wrong."""
 
 
-class Section(BaseModel):
+class Checked(BaseModel):
     """Checked, and never changed after."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Availability(Section):
+class Availability(Checked):
     """The share of requests that are answered without a 5xx, over a window."""
 
     objective: float = Field(gt=0, lt=1)
@@ -31,7 +31,7 @@ class Availability(Section):
         return round(1 - self.objective, 12)
 
 
-class Latency(Section):
+class Latency(Checked):
     """The share of requests that are answered within a bucket bound of Kong's histogram, over a window."""
 
     objective: float = Field(gt=0, lt=1)
@@ -44,7 +44,7 @@ class Latency(Section):
         return round(1 - self.objective, 12)
 
 
-class Slo(Section):
+class Slo(Checked):
     """What the gateway's clients are promised over a month."""
 
     availability: Availability
@@ -52,11 +52,11 @@ class Slo(Section):
 
     @property
     def longest_window_days(self) -> int:
-        """What must be remembered to tell how much of each budget is left."""
+        """How long metrics must be kept to compute what is left of each budget."""
         return max(self.availability.window_days, self.latency.window_days)
 
 
-class Load(Section):
+class Load(Checked):
     """What one run of the load test may show."""
 
     p95_ms: float = Field(gt=0)
@@ -65,7 +65,7 @@ class Load(Section):
     dropped_iterations: int = Field(ge=0)
 
 
-class Fault(Section):
+class Fault(Checked):
     """What clients may notice of one node that is gone."""
 
     failed_reads: int = Field(ge=0)
@@ -75,7 +75,7 @@ class Fault(Section):
     worst_read_ms: float = Field(gt=0)
 
 
-class Rolling(Section):
+class Rolling(Checked):
     """What clients may notice of a component that is replaced under load."""
 
     failed_requests: int = Field(ge=0)
@@ -84,7 +84,7 @@ class Rolling(Section):
     p99_ratio: float = Field(ge=1)
 
 
-class BreakerPromise(Section):
+class BreakerPromise(Checked):
     """How the RAG service's circuit breakers behave."""
 
     failures_to_open: int = Field(ge=1)
@@ -92,15 +92,15 @@ class BreakerPromise(Section):
     probes_to_close: int = Field(ge=1)
 
 
-class Recovery(Section):
-    """Seconds from the end of a fault until the platform is whole."""
+class Recovery(Checked):
+    """Seconds from the end of a fault until the platform has recovered."""
 
     node_returns: float = Field(gt=0)
     volume_replaced: float = Field(gt=0)
     front_returns: float = Field(gt=0)
 
 
-class Promises(Section):
+class Promises(Checked):
     """All that is promised."""
 
     slo: Slo

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 
 from access.docker_engine import LABEL, await_end
 from ops.daytwo.docker_disk import STORAGE, DockerDisk
-from proof.experiments.faults import Heal
-from proof.targets.docker_stack import OwnStack
-from proof.targets.prerequisites import PrerequisiteRefused
+from proof.experiments.experiment import Undo
+from proof.targets.docker_target import DockerTarget
+from proof.targets.target import PrerequisiteRefused
 
 ORDINAL = 2
 NODE = f"qdrant-{ORDINAL}"
-ROOM_MIB = 512  # beside what is there: the node must be well before its disk is filled
+ROOM_MIB = 512  # beside the node's data: it must be settled before its disk is filled
 FILLER = "filler"
 FULL = "No space left on device"
 ENTER = """
@@ -50,54 +50,54 @@ rm -rf "$0.at" "$0.disk"
 
 
 @contextmanager
-def small_disk(stack: OwnStack) -> Iterator[None]:
+def small_disk(target: DockerTarget) -> Iterator[None]:
     """The node's data on a small disk, and back on its own at the end; the node is away while it is copied.
 
-    GroundRefused when that cannot be done here. The node stays away when it could not be brought back whole.
+    PrerequisiteRefused when that cannot be done here. The node stays stopped when its data could not be copied back.
     """
-    _while_stopped(stack, BOUND)
+    _while_stopped(target, BOUND)
     try:
         yield
     finally:
-        _while_stopped(stack, UNBOUND)
+        _while_stopped(target, UNBOUND)
 
 
-def fill(stack: OwnStack) -> Heal:
-    """Write until nothing more goes on the disk; healed by making room and starting the node again, as one would.
+def fill(target: DockerTarget) -> Undo:
+    """Fill the disk; undone as by an operator, who makes room and starts the node again.
 
     RuntimeError when the disk did not fill: then nothing was tried.
     """
     write = ["dd", "if=/dev/zero", f"of={STORAGE}/{FILLER}", "bs=1M"]
-    said = stack.container(NODE).exec_run(write).output.decode(errors="replace").strip()
+    output = target.container(NODE).exec_run(write).output.decode(errors="replace").strip()
 
-    def heal() -> None:
+    def undo() -> None:
         # A node that could not write its consensus down does not go on by itself.
-        _while_stopped(stack, f'rm -f "$0/{FILLER}"')
+        _while_stopped(target, f'rm -f "$0/{FILLER}"')
 
-    if said and FULL not in said:
-        heal()
-        raise RuntimeError(f"expected the disk of {NODE} to fill, found: {said[-200:]}. Nothing was tried")
-    return heal
+    if output and FULL not in output:
+        undo()
+        raise RuntimeError(f"expected the disk of {NODE} to fill, found: {output[-200:]}. Nothing was tried")
+    return undo
 
 
-def _while_stopped(stack: OwnStack, script: str) -> None:
-    """Run it where the engine runs, while the node is away; what did not go well starts no node on it."""
-    disk = DockerDisk(engine=stack.engine, prefix=stack.prefix, ordinal=ORDINAL)
+def _while_stopped(target: DockerTarget, script: str) -> None:
+    """Run it where the engine runs, while the node is away; after a failure the node stays stopped."""
+    disk = DockerDisk(engine=target.engine, prefix=target.stack.prefix, ordinal=ORDINAL)
     disk.end()
-    _where_the_engine_is(stack, disk, script)
-    stack.container(NODE).start()
+    _run_beside_the_engine(target, disk, script)
+    target.container(NODE).start()
 
 
-def _where_the_engine_is(stack: OwnStack, disk: DockerDisk, script: str) -> None:
-    folder = stack.engine.volumes.get(disk.name).attrs["Mountpoint"]
-    helper = stack.engine.containers.create(
-        stack.container(NODE).image.id,
+def _run_beside_the_engine(target: DockerTarget, disk: DockerDisk, script: str) -> None:
+    folder = target.engine.volumes.get(disk.name).attrs["Mountpoint"]
+    helper = target.engine.containers.create(
+        target.container(NODE).image.id,
         ["sh", "-euc", ENTER, "enter", script, folder, str(ROOM_MIB)],
         user="root",
         cap_add=["SYS_ADMIN", "SYS_PTRACE", "SYS_CHROOT"],
         security_opt=["apparmor=unconfined"],
         device_cgroup_rules=list(LOOP_DEVICES),
-        labels={LABEL: stack.prefix},
+        labels={LABEL: target.stack.prefix},
         pid_mode="host",
         network_mode="none",
     )

@@ -1,84 +1,84 @@
-"""What can go wrong on Kubernetes: killed nodes, deleted pods, an emptied machine; each returns how to heal it."""
+"""Faults on Kubernetes: killed nodes, deleted pods, a drained machine; each returns how to undo it."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from proof.experiments import faults
-from proof.experiments.faults import Heal
-from proof.targets.docker_stack import OwnStack
-from proof.targets.kubernetes_stack import OwnNamespace
-from proof.timeouts import until
-from proof.traffic.traffic_pod import NAME as CROWD
+from access.polling import poll, require
+from proof.experiments.experiment import Undo
+from proof.experiments.faults import Choice, follower
+from proof.targets.kubernetes_target import KubernetesTarget
+from proof.traffic.traffic_pod import NAME as TRAFFIC
 
-PodFault = Callable[[OwnNamespace], Heal]
+PodFault = Callable[[KubernetesTarget], Undo]
 KILL = ("sh", "-c", "kill -9 -1")  # Qdrant's pods share a process namespace, of which a signal spares the first process
 KILLED = 128 + 9
 BACK_SECONDS = 180
 
 
-def killed_nodes(*choices: Callable[[OwnStack], int]) -> PodFault:
-    """SIGKILL of some nodes of Qdrant; healed when the kubelet has started them again."""
-    return lambda stack: _kill(stack, [f"qdrant-{choose(stack)}" for choose in choices])
+def killed_nodes(*choices: Choice) -> PodFault:
+    """SIGKILL of some nodes of Qdrant; undone when the kubelet has started them again."""
+    return lambda target: _kill(target, [f"qdrant-{choose(target)}" for choose in choices])
 
 
-def all_nodes_killed(stack: OwnNamespace) -> Heal:
+def all_nodes_killed(target: KubernetesTarget) -> Undo:
     """A power cut, as far as Qdrant is concerned."""
-    return _kill(stack, [pod.metadata.name for pod in stack.space.pods("qdrant")])
+    return _kill(target, [pod.metadata.name for pod in target.namespace.pods("qdrant")])
 
 
-def _kill(stack: OwnNamespace, pods: list[str]) -> Heal:
-    started = {pod: _container(stack, pod).restart_count for pod in pods}
+def _kill(target: KubernetesTarget, pods: list[str]) -> Undo:
+    started = {pod: _container(target, pod).restart_count for pod in pods}
     for pod in pods:
-        stack.space.execute(pod, KILL)
+        target.namespace.execute(pod, KILL)
 
-    def back(pod: str) -> bool:
-        found = _container(stack, pod)
-        return bool(found.ready) and found.restart_count > started[pod]
+    def restarted() -> None:
+        for pod in pods:
+            found = _container(target, pod)
+            require(found.ready and found.restart_count > started[pod], f"{pod} not ready again")
 
-    def heal() -> None:
-        until(f"{', '.join(pods)} to be ready again", lambda: all(map(back, pods)), BACK_SECONDS)
-        codes = {pod: _container(stack, pod).last_state.terminated.exit_code for pod in pods}
+    def undo() -> None:
+        poll(restarted, BACK_SECONDS, expected=f"{', '.join(pods)} to be ready again")
+        codes = {pod: _container(target, pod).last_state.terminated.exit_code for pod in pods}
         if set(codes.values()) != {KILLED}:
             raise RuntimeError(f"expected {KILLED} as the exit code of what was killed, found {codes}")
 
-    return heal
+    return undo
 
 
-def _container(stack: OwnNamespace, pod: str) -> Any:
-    [found] = stack.space.core.read_namespaced_pod(pod, stack.space.name).status.container_statuses
+def _container(target: KubernetesTarget, pod: str) -> Any:
+    [found] = target.namespace.core.read_namespaced_pod(pod, target.namespace.name).status.container_statuses
     return found
 
 
 def deleted(workload: str) -> PodFault:
-    """One pod of it is deleted with a second's notice; healed when another is ready in its place."""
+    """One pod of it is deleted with a grace period of a second; undone when another is ready in its place."""
 
-    def fault(stack: OwnNamespace) -> Heal:
-        before = {pod.metadata.uid: pod.metadata.name for pod in stack.space.ready_pods(workload)}
+    def fault(target: KubernetesTarget) -> Undo:
+        before = {pod.metadata.uid: pod.metadata.name for pod in target.namespace.ready_pods(workload)}
         lost, name = next(iter(before.items()))
-        stack.space.delete(name, notice_seconds=1)
+        target.namespace.delete(name, notice_seconds=1)
 
-        def back() -> bool:
-            now = {pod.metadata.uid for pod in stack.space.ready_pods(workload)}
-            return lost not in now and len(now) == len(before)
+        def replaced() -> None:
+            now = {pod.metadata.uid for pod in target.namespace.ready_pods(workload)}
+            require(lost not in now and len(now) == len(before), f"{len(now)}")
 
-        def heal() -> None:
-            until(f"{len(before)} ready pods of {workload}, another one among them", back, BACK_SECONDS)
+        def undo() -> None:
+            poll(replaced, BACK_SECONDS, expected=f"{len(before)} ready pods of {workload}, a new one among them")
 
-        return heal
+        return undo
 
     return fault
 
 
-def drained_machine(stack: OwnNamespace) -> Heal:
-    """The machine of a follower is emptied, as before work on it; healed by letting pods onto it again."""
-    machine = stack.space.machine_of(f"qdrant-{faults.follower(stack)}")
-    if not stack.space.takes_pods(machine):
-        raise RuntimeError(f"expected {machine} to take pods, found it cordoned: somebody is at work on it")
-    let_in = partial(stack.space.uncordon, machine)
+def drained_machine(target: KubernetesTarget) -> Undo:
+    """A follower's machine is drained, as before maintenance; undone by uncordoning it."""
+    machine = target.namespace.machine_of(f"qdrant-{follower(target)}")
+    if not target.namespace.takes_pods(machine):
+        raise RuntimeError(f"expected {machine} to take pods, found it cordoned; uncordon it")
+    uncordon = partial(target.namespace.uncordon, machine)
     try:
-        stack.space.drain(machine, but=CROWD)
-    except BaseException:  # whoever has seen enough leaves no machine that takes no pods
-        let_in()
+        target.namespace.drain(machine, but=TRAFFIC)
+    except BaseException:  # an interrupted run leaves no machine cordoned
+        uncordon()
         raise
-    return let_in
+    return uncordon

@@ -2,32 +2,38 @@
 
 from collections.abc import Sequence
 
-from proof.experiments.faults import Heal, killed, nodes
-from proof.targets.docker_stack import OwnStack
-from proof.timeouts import until
-from qdrant_admin.api import QdrantApi
+from access.polling import NotYet, poll, require
+from proof.experiments.experiment import Undo
+from proof.experiments.faults import killed, nodes
+from proof.targets.docker_target import DockerTarget
+from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
 from qdrant_admin.cluster_view import replicas
 
 
-def killed_in_a_transfer(stack: OwnStack) -> Heal:
-    """Have one more copy of a shard made, and kill the node that gets it; healed when that copy is gone again.
+def killed_in_a_transfer(target: DockerTarget) -> Undo:
+    """Start one more copy of a shard, and kill the node that receives it; undone when that copy is dropped again.
 
-    RuntimeError when the transfer was over before it could be seen: then nothing was tried.
+    RuntimeError when the transfer ended before it was seen: then nothing was tried.
     """
-    collection, cluster = stack.outputs["physicalCollection"], nodes(stack)
-    source, target, shard = _a_copy_to_make(cluster, collection)
+    collection, cluster = target.stack.outputs["physicalCollection"], nodes(target)
+    source, receiver, shard = _a_copy_to_make(cluster, collection)
     peers = [node.cluster()["peer_id"] for node in cluster]
-    cluster[source].replicate_shard(collection, shard, peers[source], peers[target])
+    cluster[source].replicate_shard(collection, shard, peers[source], peers[receiver])
     seen = bool(cluster[source].collection_cluster(collection)["shard_transfers"])
-    start = killed(f"qdrant-{target}")(stack)
+    start = killed(f"qdrant-{receiver}")(target)
 
-    def heal() -> None:
+    def undo() -> None:
         start()
-        until("the surplus copy to go", lambda: _gone(cluster[source], collection, shard, peers[target]))
+        poll(
+            lambda: _drop(cluster[source], collection, shard, peers[receiver]),
+            180,
+            expected="the surplus copy to go",
+            not_yet=(NodeUnreachable, QdrantError),
+        )
         if not seen:
             raise RuntimeError("expected to catch a transfer in the act, found it over: nothing was tried; run again")
 
-    return heal
+    return undo
 
 
 def _a_copy_to_make(cluster: Sequence[QdrantApi], collection: str) -> tuple[int, int, int]:
@@ -41,12 +47,10 @@ def _a_copy_to_make(cluster: Sequence[QdrantApi], collection: str) -> tuple[int,
     )
 
 
-def _gone(node: QdrantApi, collection: str, shard: int, peer: int) -> bool | None:
-    """The copy was made only to be interrupted: whatever became of it, it is not wanted."""
+def _drop(node: QdrantApi, collection: str, shard: int, peer: int) -> None:
+    """The copy was made only to be interrupted: drop it, complete or not; NotYet while it is there."""
     view = node.collection_cluster(collection)
-    if view["shard_transfers"]:
-        return None
-    if peer not in replicas(view).get(shard, {}):
-        return True
-    node.drop_replica(collection, shard, peer)
-    return None
+    require(not view["shard_transfers"], "a transfer under way")
+    if peer in replicas(view).get(shard, {}):
+        node.drop_replica(collection, shard, peer)
+        raise NotYet("the copy still there")

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 import requests
 
+from access.polling import SYSTEM_CLOCK, Clock, PollTimeout, poll, require
 from proof.measure.embedder import StoppableEmbedder
 from proof.report.judge import Verdict
 from proof.report.report import Section
-from proof.targets.docker_stack import TOKEN_SECONDS, OwnStack
+from proof.targets.docker_target import DockerTarget
+from proof.targets.proof_stack import ProofStack
+from proof.traffic.calls import percentile
 from proof.traffic.clients import client_address
 from slo.promises import BreakerPromise
 
@@ -21,7 +24,7 @@ CLOSING_SECONDS = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """One answer: its status, what it said, when to come again, and how long it took."""
+    """One answer: its status and body, its Retry-After, and how long it took."""
 
     status: int
     text: str
@@ -34,23 +37,23 @@ class Answered:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
-    """What was answered while the embedder was away, while the breaker was open, and when it came back."""
+class Observed:
+    """The answers while the embedder was stopped, while the breaker was open, and when the embedder ran again."""
 
     failing: Sequence[Answered]  # up to the first answer of an open breaker
     open: Sequence[Answered]
     probes: int  # calls that reached the embedder before the first success
-    closing_seconds: float | None  # from the embedder's return to the first success; None when it never came
+    closing_seconds: float | None  # from the embedder's restart to the first success; None without one
     after: Sequence[Answered]
 
 
 class Searcher:
-    """Searches for words that nobody asked for before: no memory of the service answers them."""
+    """Searches for a new text each time, which no cache of the service answers."""
 
-    def __init__(self, stack: OwnStack) -> None:
+    def __init__(self, stack: ProofStack) -> None:
         self._url = f"{stack.outputs['gatewayUrl']}/api/v1/rag/search"
         self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {stack.token(TOKEN_SECONDS)}"
+        self._session.headers.update(stack.bearer())
         self._numbers = itertools.count(time.time_ns())
 
     def __call__(self) -> Answered:
@@ -70,30 +73,30 @@ class Searcher:
         )
 
 
-def run(stack: OwnStack, promise: BreakerPromise) -> Section:
-    """Try it on a stack whose embedder is one of our own, which can be stopped; afterwards it is as it was."""
-    [address] = stack.engine.networks.get(stack.prefix).attrs["IPAM"]["Config"]
-    embedder = StoppableEmbedder(address["Gateway"], stack.files.settings().collection.vector_size)
+def run(target: DockerTarget, promise: BreakerPromise) -> Section:
+    """Measure it with an embedder that can be stopped; afterwards the stack has its own again."""
+    stack = target.stack
+    embedder = StoppableEmbedder(target.gateway_address, stack.settings.collection.vector_size)
     embedder.start()
     before = stack.files
     try:
-        # One replica: each has a breaker of its own, and it is one that is watched.
+        # One replica: each has a breaker of its own, and one is measured.
         stack.up(ragEmbedder="ollama", ragOllamaUrl=embedder.url, ragReplicas="1")
-        seen = watch(Searcher(stack), embedder)
+        observed = observe(Searcher(stack), embedder)
     finally:
         embedder.stop()
         stack.files = before
         stack.up()
     return Section(
-        name="stop-embedder", title="The embedder stops, and comes back", verdicts=list(judge(seen, promise))
+        name="stop-embedder", title="The embedder stops, and comes back", verdicts=list(judge(observed, promise))
     )
 
 
-def watch(search: Searcher, embedder: StoppableEmbedder) -> Seen:
-    """Stop the embedder until its breaker is open, look at it, and let it come back."""
+def observe(search: Searcher, embedder: StoppableEmbedder) -> Observed:
+    """Stop the embedder until its breaker is open, send more searches, and start it again."""
     first = _wait_for_success(search)
     if first is None:
-        raise RuntimeError("expected a search to be answered with the embedder there, found none that was")
+        raise RuntimeError("expected a search to be answered while the embedder runs, found none that was")
     embedder.stop()
     failing: list[Answered] = []
     while len(failing) < MOST_FAILURES and not (failing and failing[-1].of_open_breaker):
@@ -104,57 +107,60 @@ def watch(search: Searcher, embedder: StoppableEmbedder) -> Seen:
     closing = _wait_for_success(search)
     probes = embedder.asked - asked
     after = [search() for _ in range(CALLS_AFTER)]
-    return Seen(failing=failing, open=still_open, probes=probes, closing_seconds=closing, after=after)
+    return Observed(failing=failing, open=still_open, probes=probes, closing_seconds=closing, after=after)
 
 
-def _wait_for_success(search: Searcher) -> float | None:
-    """How long it took until a search was answered; None when none was."""
-    began = time.monotonic()
-    while time.monotonic() - began < CLOSING_SECONDS:
-        if search().status == 200:
-            return time.monotonic() - began
-        time.sleep(0.1)
-    return None
+def _wait_for_success(search: Searcher, clock: Clock = SYSTEM_CLOCK) -> float | None:
+    """Seconds until a search was answered; None when none was."""
+    began = clock.now()
+    try:
+        poll(lambda: require(search().status == 200, "an error"), CLOSING_SECONDS, expected="an answer",
+             interval_seconds=0.1, clock=clock)  # fmt: skip
+    except PollTimeout:
+        return None
+    return clock.now() - began
 
 
-def judge(seen: Seen, promise: BreakerPromise) -> Iterator[Verdict]:
+def judge(observed: Observed, promise: BreakerPromise) -> Iterator[Verdict]:
     """A verdict for each promise; pure."""
-    failures = sum(not answer.of_open_breaker for answer in seen.failing)
-    opened = any(answer.of_open_breaker for answer in seen.failing)
+    failures = sum(not answer.of_open_breaker for answer in observed.failing)
+    opened = any(answer.of_open_breaker for answer in observed.failing)
     yield Verdict(
         promise="failures until the breaker opens",
         expected=f"≤ {promise.failures_to_open}",
         found=str(failures) if opened else f"not open after {failures}",
         kept=opened and failures <= promise.failures_to_open,
     )
-    right = sum(answer.of_open_breaker and answer.retry_after.isdigit() for answer in seen.open)
+    right = sum(answer.of_open_breaker and answer.retry_after.isdigit() for answer in observed.open)
     yield Verdict(
-        promise="while open: 503 that says when to come again",
+        promise="while open: 503 with Retry-After",
         expected="always",
-        found=f"{right} of {len(seen.open)}",
-        kept=bool(seen.open) and right == len(seen.open),
+        found=f"{right} of {len(observed.open)}",
+        kept=bool(observed.open) and right == len(observed.open),
     )
-    yield _fast(sorted(answer.seconds * 1000 for answer in seen.open), promise)
-    came = seen.closing_seconds is not None
+    yield _fast([answer.seconds * 1000 for answer in observed.open], promise)
+    closed = observed.closing_seconds is not None
     yield Verdict(
         promise="probes until it closes",
         expected=f"≤ {promise.probes_to_close}",
-        found=f"{seen.probes}, {seen.closing_seconds:.1f} s after the embedder's return" if came else "never closed",
-        kept=came and 0 < seen.probes <= promise.probes_to_close,
+        found=f"{observed.probes}, {observed.closing_seconds:.1f} s after the embedder's restart"
+        if closed
+        else "never closed",
+        kept=closed and 0 < observed.probes <= promise.probes_to_close,
     )
-    well = sum(answer.status == 200 for answer in seen.after)
+    well = sum(answer.status == 200 for answer in observed.after)
     yield Verdict(
         promise="calls after it closed: answered",
         expected="all",
-        found=f"{well} of {len(seen.after)}",
-        kept=bool(seen.after) and well == len(seen.after),
+        found=f"{well} of {len(observed.after)}",
+        kept=bool(observed.after) and well == len(observed.after),
     )
 
 
 def _fast(milliseconds: Sequence[float], promise: BreakerPromise) -> Verdict:
     if not milliseconds:
         return Verdict(promise="while open: answered in", expected="known", found="no answers", kept=False)
-    middle, late = (milliseconds[int(len(milliseconds) * share)] for share in (0.5, 0.95))
+    middle, late = percentile(milliseconds, 0.5), percentile(milliseconds, 0.95)
     return Verdict(
         promise="while open: answered in, through the gateway (95 of 100)",
         expected=f"< {promise.open_answer_ms:g} ms",

@@ -1,20 +1,20 @@
-"""How much a bare cluster answers as it grows, and what a point costs in memory; without gateway and balancer."""
+"""Queries a second and memory of a point in a bare cluster as it grows, without gateway and balancer."""
 
 import contextlib
 import io
 import tarfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import docker
 import requests
 
+from access.polling import poll, require
 from components.qdrant.cluster import REST, START_SCRIPT
 from proof.report.report import Figures, Measure, Section
-from proof.timeouts import until
 from proof.traffic.clients import Connection
 from proof.traffic.vectors import signs
 
@@ -28,6 +28,7 @@ NAME = "rag-capacity"
 COLLECTION = "capacity"
 STORAGE = "/qdrant/storage"
 PER_POINTS = 100_000
+JOIN_SECONDS = 180
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +60,14 @@ def run(engine: docker.DockerClient, image: str, *, points: int, seconds: float)
 
 @contextlib.contextmanager
 def cluster(engine: docker.DockerClient, image: str, nodes: int) -> Iterator[list[Any]]:
-    """So many nodes that know each other."""
+    """A cluster of so many nodes."""
     network = engine.networks.create(NAME, driver="bridge")
     containers: list[Any] = []
     try:
         for ordinal in range(nodes):
             containers.append(_node(engine, image, network.name, ordinal, nodes))
-            until(f"node {ordinal} to join", lambda: _joined(containers))
+            expected = f"node {ordinal} to join"
+            poll(lambda: _joined(containers), JOIN_SECONDS, expected=expected, not_yet=(requests.RequestException,))
         yield containers
     finally:
         for container in containers:
@@ -108,17 +110,15 @@ def url_of(container: Any) -> str:
     return f"http://127.0.0.1:{container.ports[f'{REST}/tcp'][0]['HostPort']}"
 
 
-def _joined(containers: Sequence[Any]) -> bool | None:
-    """Whether every node knows, and counts as voters, as many peers as there are."""
+def _joined(containers: Sequence[Any]) -> None:
+    """NotYet unless every node is a voter and knows as many peers as there are nodes."""
     for container in containers:
         view = requests.get(f"{url_of(container)}/cluster", timeout=3).json()["result"]
-        if len(view["peers"]) != len(containers) or not view["raft_info"]["is_voter"]:
-            return None
-    return True
+        require(len(view["peers"]) == len(containers) and view["raft_info"]["is_voter"], f"{len(view['peers'])} peers")
 
 
 def measure(containers: Sequence[Any], *, points: int, seconds: float) -> Measured:
-    """Fill it, look at its memory, and ask as fast as it answers: a capacity, and so a closed loop."""
+    """Fill it, read its memory, and query as fast as it answers: a capacity, and so a closed loop."""
     urls, copies = [url_of(container) for container in containers], min(COPIES, len(containers))
     body = {"vectors": {"size": DIMENSIONS, "distance": "Cosine"}, "shard_number": SHARDS, "replication_factor": copies}
     requests.put(f"{urls[0]}/collections/{COLLECTION}?timeout=60", json=body, timeout=65).raise_for_status()
@@ -138,7 +138,7 @@ def measure(containers: Sequence[Any], *, points: int, seconds: float) -> Measur
 
 
 def _memory_mib(container: Any) -> float:
-    """What its processes hold; the page cache, which the system takes back, is left out."""
+    """Without the page cache, which the system can reclaim."""
     stats = container.stats(stream=False)["memory_stats"]
     details = stats.get("stats", {})
     cache = details.get("total_inactive_file", details.get("inactive_file", 0))
@@ -155,23 +155,20 @@ def _fill(url: str, points: int) -> None:
 
 
 def _ask(urls: Sequence[str], seconds: float) -> tuple[int, int]:
-    """So many readers on kept connections, spread over the nodes; how many calls were answered, and how many not."""
-    counts = [[0, 0] for _ in range(READERS)]
+    """So many readers on kept connections, spread over the nodes; returns the calls answered and failed."""
     end = time.monotonic() + seconds
 
-    def read(reader: int) -> None:
-        connection, number = Connection({}), reader
+    def read(reader: int) -> tuple[int, int]:
+        connection, number, answered, failed = Connection({}), reader, 0, 0
         url = f"{urls[reader % len(urls)]}/collections/{COLLECTION}/points/query"
         while time.monotonic() < end:
             number += READERS
             answer = connection.call("POST", url, {"query": signs(-number, DIMENSIONS), "limit": 10})
-            counts[reader][not answer.answered] += 1
+            answered, failed = answered + answer.answered, failed + (not answer.answered)
+        return answered, failed
 
-    threads = [threading.Thread(target=read, args=(reader,)) for reader in range(READERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(READERS) as readers:
+        counts = list(readers.map(read, range(READERS)))
     return sum(answered for answered, _ in counts), sum(failed for _, failed in counts)
 
 

@@ -1,4 +1,4 @@
-"""What each hop adds to a bare Qdrant query, all asked in turn in one run."""
+"""What each hop adds to a bare Qdrant query, all measured in turn in one run."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,8 @@ from statistics import median
 import requests
 
 from proof.report.report import Figures, Measure, Section
-from proof.targets.docker_stack import TOKEN_SECONDS, OwnStack
+from proof.targets.proof_stack import ProofStack
+from proof.traffic.calls import percentile
 from proof.traffic.clients import client_address
 from proof.traffic.vectors import signs
 
@@ -20,7 +21,7 @@ WARM_ROUNDS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Timed:
-    """One call: all of it, and what Kong says it waited for the service behind it; milliseconds."""
+    """One call: all of it, and of it Kong's upstream latency; milliseconds."""
 
     total: float
     behind_kong: float = 0
@@ -30,8 +31,8 @@ class Timed:
         return self.total - self.behind_kong
 
 
-def run(stack: OwnStack, rounds: int = ROUNDS) -> Section:
-    """Ask each way once a round, so that whatever else this machine does befalls all of them alike."""
+def run(stack: ProofStack, rounds: int = ROUNDS) -> Section:
+    """Call each way once a round, so that other load on this machine affects all of them alike."""
     ways = ways_of(stack)
     times: dict[str, list[Timed]] = {way: [] for way in ways}
     for number in range(-WARM_ROUNDS, rounds):
@@ -42,13 +43,13 @@ def run(stack: OwnStack, rounds: int = ROUNDS) -> Section:
     return Section(name="hops", title="What each hop adds", verdicts=[], figures=[by_way(times), by_hop(times)])
 
 
-def ways_of(stack: OwnStack) -> Mapping[str, Callable[[int], Timed]]:
-    """The ways of asking, each with a kept connection of its own; a failed call ends the run, for it has no time."""
-    found, size = stack.outputs, stack.files.settings().collection.vector_size
+def ways_of(stack: ProofStack) -> Mapping[str, Callable[[int], Timed]]:
+    """The ways to Qdrant, over kept connections; a failed call ends the run, for it has no latency."""
+    found, size = stack.outputs, stack.settings.collection.vector_size
     query = f"/collections/{found['collection']}/points/query"
     gateway = f"{found['gatewayUrl']}/api/v1/rag/search"
     session, key = requests.Session(), {"api-key": found["qdrantApiKey"]}
-    token = {"Authorization": f"Bearer {stack.token(TOKEN_SECONDS)}"}
+    token = stack.bearer()
 
     def qdrant(url: str) -> Callable[[int], Timed]:
         return lambda n: _timed(
@@ -102,17 +103,12 @@ def by_hop(times: Mapping[str, Sequence[Timed]]) -> Figures:
     largest_first = sorted(added.items(), key=lambda hop: -hop[1])
     rows = [Measure(name=hop, cells=[f"{ms:.1f} ms", f"{ms / whole:.0%}"]) for hop, ms in largest_first]
     note = (
-        "Kong says in whole milliseconds how long it waited; differences of medians, so a small hop may be below zero."
+        "Kong reports upstream latency in whole milliseconds; differences of medians, so a small hop may be below zero."
     )
     return Figures(title="By hop, of a search for a new text", columns=["adds", "share"], rows=rows, note=note)
 
 
 def _row(way: str, milliseconds: Sequence[float], bare: Sequence[float]) -> Measure:
-    cells = [f"{_at(milliseconds, share):.1f} ms" for share in (0.5, 0.95)]
-    ratios = [f"{_at(milliseconds, share) / _at(bare, share):.2f}" for share in (0.5, 0.95)]
+    cells = [f"{percentile(milliseconds, share):.1f} ms" for share in (0.5, 0.95)]
+    ratios = [f"{percentile(milliseconds, share) / percentile(bare, share):.2f}" for share in (0.5, 0.95)]
     return Measure(name=way, cells=[*cells, *ratios])
-
-
-def _at(milliseconds: Sequence[float], share: float) -> float:
-    ordered = sorted(milliseconds)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

@@ -11,7 +11,7 @@ from ops.stack import OperatorError
 from proof.measure.k6 import K6, THRESHOLDS_MISSED
 from proof.report.judge import Observed, Verdict
 from proof.report.report import Figures, Measure, Section
-from proof.targets.docker_stack import OwnStack
+from proof.targets.proof_stack import ProofStack
 from proof.traffic.calls import Call
 from proof.traffic.clients import ASK, READ, SEARCH, WRITE
 from slo.promises import Promises
@@ -20,7 +20,7 @@ Profile = Literal["seed", "slo", "ratelimit", "soak"]
 TITLES: Mapping[Profile, str] = {
     "seed": "Fifty users who wait for each answer (the proposal's profile)",
     "slo": "An open rate of calls from many clients",
-    "ratelimit": "One client who calls too often",
+    "ratelimit": "One client that calls too often",
     "soak": "An open rate of calls, for half an hour",
 }
 STREAMS = (SEARCH, ASK, WRITE, READ)
@@ -28,11 +28,11 @@ SHOWN = {"med": "p50", "p(95)": "p95", "p(99)": "p99", "max": "worst"}
 OUT = "summary.json"
 
 
-def run(stack: OwnStack, profile: Profile, k6: K6, folder: Path, *, factor: float = 1) -> Section:
+def run(stack: ProofStack, profile: Profile, k6: K6, folder: Path, *, factor: float = 1) -> Section:
     """Run a profile, shortened by a factor; OperatorError when k6 itself fails, and not only a threshold."""
     code = k6.run("load.js", folder, environment(stack, profile, factor))
     if code not in (0, THRESHOLDS_MISSED):
-        raise OperatorError(f"expected k6 to run to its end, found exit code {code}; what it said stands above")
+        raise OperatorError(f"expected k6 to run to its end, found exit code {code}; its output is above")
     summary = json.loads((folder / OUT).read_text())
     verdicts = list(verdicts_of(summary))
     agreed = (code == 0) == all(verdict.kept for verdict in verdicts)
@@ -44,9 +44,9 @@ def run(stack: OwnStack, profile: Profile, k6: K6, folder: Path, *, factor: floa
     return Section(observed=_observed(profile, title, calls), verdicts=verdicts, figures=[figures_of(summary)])
 
 
-def environment(stack: OwnStack, profile: Profile, factor: float) -> dict[str, str]:
-    """Where the stack is, who may call, and the promises."""
-    found, settings = stack.outputs, stack.files.settings()
+def environment(stack: ProofStack, profile: Profile, factor: float) -> dict[str, str]:
+    """The stack's addresses and credentials, and the promises."""
+    found, settings = stack.outputs, stack.settings
     return {
         "PROFILE": profile,
         "FACTOR": str(factor),
@@ -100,7 +100,7 @@ def figures_of(summary: Mapping[str, Any]) -> Figures:
 
 
 def calls_of(rows: Iterator[str]) -> Iterator[Call]:
-    """The calls in k6's CSV: a row is written when a call ends, and says how long it took."""
+    """The calls in k6's CSV: a row is written when a call ends, with its duration."""
     for row in csv.DictReader(rows):
         if row["metric_name"] == "http_req_duration" and row["name"] in STREAMS:
             ended, seconds = int(row["timestamp"]) / 1000, float(row["metric_value"]) / 1000
@@ -121,7 +121,7 @@ def _observed(profile: Profile, title: str, calls: list[Call]) -> Observed | Non
         baseline_start=begin,
         fault=end,  # there is none
         fault_end=end,
-        whole=end,
+        recovered=end,
         ended=end,
         acknowledged=0,
     )

@@ -41,7 +41,7 @@ def report_of(title: str, command: str, parts: Parts, sections: Sequence[Section
 
 
 def publish(report: Report, folder: Path, console: Console) -> bool:
-    """Write the report and say how it went, the page last; returns whether all was kept."""
+    """Write the report and print its outcome, the page's path last; returns whether all was kept."""
     page = write(report, folder)
     for section in report.sections:
         for verdict in section.verdicts:

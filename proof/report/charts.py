@@ -74,7 +74,7 @@ class Chart:
 
 
 def chart(observed: Observed) -> Chart:
-    """The drawing of one run, from the calm before to the end."""
+    """The drawing of one run, from the baseline to the end."""
     present = [stream for stream in WORDS if of(observed.calls, stream)]
     axis = Axis(observed.baseline_start, observed.ended)
     strips = [_strip(observed, axis, stream, row) for row, stream in enumerate(present)]
@@ -82,7 +82,7 @@ def chart(observed: Observed) -> Chart:
         height=TOP + len(strips) * (STRIP + GAP) - GAP + BOTTOM,
         strips=strips,
         fault=(axis.x(observed.fault), axis.x(observed.fault_end)),
-        recovery=(axis.x(observed.fault_end), axis.x(observed.whole)),
+        recovery=(axis.x(observed.fault_end), axis.x(observed.recovered)),
         marks=_marks(observed, axis),
         ticks=[Mark(x=axis.x(observed.baseline_start + s), label=f"{s} s") for s in _round_seconds(axis.seconds)],
         grid=[(_y(ms), label) for ms, label in GRID.items()],
@@ -139,12 +139,12 @@ def _y(milliseconds: float) -> float:
 
 
 def _marks(observed: Observed, axis: Axis) -> list[Mark]:
-    """What happened when; what happened at nearly the same moment is said in one breath."""
+    """What happened when; labels of nearly the same moment stand side by side."""
     if observed.fault >= observed.ended:
         return []  # nothing was done to it
-    moments = {observed.fault: "fault", observed.fault_end: "fault_end", observed.whole: "whole"}
-    if observed.fault_end == observed.whole:
-        moments = {observed.fault: "change begins", observed.whole: "done"}
+    moments = {observed.fault: "fault", observed.fault_end: "fault ends", observed.recovered: "recovered"}
+    if observed.fault_end == observed.recovered:
+        moments = {observed.fault: "change begins", observed.recovered: "done"}
     marks: list[Mark] = []
     for moment, word in moments.items():
         x, label = axis.x(moment), f"{word} {moment - observed.baseline_start:.1f} s"

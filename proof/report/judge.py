@@ -1,4 +1,4 @@
-"""What was observed, held against what was promised; pure."""
+"""Observations judged by promises; pure."""
 
 import math
 from collections import Counter
@@ -8,10 +8,10 @@ from itertools import pairwise
 
 from proof.traffic.calls import Call, failed, of, quantile, within
 from proof.traffic.clients import ASK, READ, SEARCH, WRITE
-from slo.promises import Promises
+from slo.promises import Fault, Promises, Rolling
 
-WORDS = {READ: "reads", SEARCH: "searches", ASK: "questions", WRITE: "writes"}  # in the order they are told of
-FEWEST_CALLS = 20  # of a stream before and during a fault, or its latency says nothing
+WORDS = {READ: "reads", SEARCH: "searches", ASK: "questions", WRITE: "writes"}  # in the order of the report
+FEWEST_CALLS = 20  # of a stream before and during a fault, or its latency is not judged
 FEWEST_ACKNOWLEDGED = 20
 
 
@@ -29,7 +29,7 @@ class Verdict:
 class Observed:
     """One run through one fault or one change; times are monotonic seconds.
 
-    calm -> the fault (or change) begins -> it is healed (or done) -> all is whole -> the clients stop.
+    baseline -> the fault (or change) begins -> it is undone (or done) -> the target has recovered -> the clients stop.
     """
 
     name: str
@@ -38,30 +38,27 @@ class Observed:
     baseline_start: float
     fault: float
     fault_end: float
-    whole: float
+    recovered: float
     ended: float
     acknowledged: int
     missing: Mapping[str, Sequence[int]] = field(default_factory=dict)  # node -> ids
     altered: Mapping[str, Sequence[int]] = field(default_factory=dict)
     degraded_reasons: Sequence[str] = ()
-    trouble: str = ""  # why the fault could not be made, or not be healed
+    trouble: str = ""  # why the action failed, or could not be undone
     may_fail: Mapping[str, str] = field(default_factory=dict)  # stream -> why
-    excused_seconds: float = math.inf  # how long it may, from the fault on; never longer than until all is whole
+    excused_seconds: float = math.inf  # how long it may, from the fault on; never longer than until the recovery
     slow: str = ""  # why latency is not judged
 
     @property
     def failed_calls(self) -> list[Call]:
-        """The calls that got no success, from the calm to the end."""
+        """The calls that got no success, from the baseline to the end."""
         return failed(within(self.calls, self.baseline_start, self.ended))
 
     def longest_gap(self, stream: str) -> float:
         """The longest time, in seconds, from one success of a stream to the next; all of it when there was none."""
         answered = sorted(call.ended for call in of(self.calls, stream) if call.answered)
-        moments = [
-            self.baseline_start,
-            *(moment for moment in answered if self.baseline_start <= moment <= self.ended),
-            self.ended,
-        ]
+        since, until = self.baseline_start, self.ended
+        moments = [since, *(moment for moment in answered if since <= moment <= until), until]
         return max(later - earlier for earlier, later in pairwise(moments))
 
     @property
@@ -71,7 +68,7 @@ class Observed:
 
     @property
     def lost(self) -> set[int]:
-        """The acknowledged ids that some node misses, or has otherwise than they were written."""
+        """The acknowledged ids that are missing or altered on any node."""
         return {point for found in (self.missing, self.altered) for points in found.values() for point in points}
 
 
@@ -89,27 +86,25 @@ class Limits:
 
 def limits_of_fault(promises: Promises, recovery_seconds: float) -> Limits:
     """The limits of one fault."""
-    fault = promises.fault
-    return Limits(
-        failed_calls=fault.failed_reads,
-        failed_writes_after_retry=fault.failed_writes_after_retry,
-        lost_points=fault.lost_points,
-        p99_ratio=fault.p99_ratio,
-        worst_read_ms=fault.worst_read_ms,
-        recovery_seconds=recovery_seconds,
-    )
+    promise = promises.fault
+    return _limits(promise, promise.failed_reads, promise.worst_read_ms, recovery_seconds)
 
 
 def limits_of_rolling(promises: Promises) -> Limits:
     """The limits of one rolling change, which has no end to recover from but its own."""
-    rolling = promises.rolling
+    return _limits(promises.rolling, promises.rolling.failed_requests, None, None)
+
+
+def _limits(
+    promise: Fault | Rolling, failed_calls: int, worst_read_ms: float | None, recovery_seconds: float | None
+) -> Limits:
     return Limits(
-        failed_calls=rolling.failed_requests,
-        failed_writes_after_retry=rolling.failed_writes_after_retry,
-        lost_points=rolling.lost_points,
-        p99_ratio=rolling.p99_ratio,
-        worst_read_ms=None,
-        recovery_seconds=None,
+        failed_calls=failed_calls,
+        failed_writes_after_retry=promise.failed_writes_after_retry,
+        lost_points=promise.lost_points,
+        p99_ratio=promise.p99_ratio,
+        worst_read_ms=worst_read_ms,
+        recovery_seconds=recovery_seconds,
     )
 
 
@@ -120,7 +115,7 @@ def judge(observed: Observed, limits: Limits) -> list[Verdict]:
         *_failures(observed, limits),
         *_latency(observed, limits),
         _ledger(observed, limits),
-        *_whole(observed, limits),
+        *_settled(observed, limits),
     ]
 
 
@@ -132,7 +127,7 @@ def kept(verdicts: Sequence[Verdict]) -> bool:
 def _made(observed: Observed) -> Iterator[Verdict]:
     """The fault was really made, and there were clients to notice it."""
     if observed.trouble:
-        yield Verdict(promise="made and healed", expected="yes", found=observed.trouble, kept=False)
+        yield Verdict(promise="made and undone", expected="yes", found=observed.trouble, kept=False)
     for stream in _present(observed):
         calls = of(observed.calls, stream)
         before = len(within(calls, observed.baseline_start, observed.fault))
@@ -150,7 +145,7 @@ def _failures(observed: Observed, limits: Limits) -> Iterator[Verdict]:
     for stream in _present(observed):
         bad = failed(within(of(observed.calls, stream), observed.baseline_start, observed.ended))
         excuse = observed.may_fail.get(stream)
-        excused_until = min(observed.whole, observed.fault + observed.excused_seconds)
+        excused_until = min(observed.recovered, observed.fault + observed.excused_seconds)
         counted = [call for call in bad if not excuse or not observed.fault <= call.due < excused_until]
         allowed = limits.failed_writes_after_retry if stream == WRITE else limits.failed_calls
         total = len(within(of(observed.calls, stream), observed.baseline_start, observed.ended))
@@ -179,7 +174,7 @@ def _latency(observed: Observed, limits: Limits) -> Iterator[Verdict]:
         before = within(calls, observed.baseline_start, observed.fault)
         during = within(calls, observed.fault, observed.fault_end)
         if min(len(before), len(during)) < FEWEST_CALLS:
-            found = f"{len(before)} and {len(during)} calls: too few to tell"
+            found = f"{len(before)} and {len(during)} calls: too few to judge"
             yield Verdict(promise=f"{WORDS[stream]}: p99 during / before", expected="known", found=found, kept=False)
             continue
         yield _ratio(stream, quantile(before, 0.99), quantile(during, 0.99), limits.p99_ratio)
@@ -220,15 +215,15 @@ def _ledger(observed: Observed, limits: Limits) -> Verdict:
     )
 
 
-def _whole(observed: Observed, limits: Limits) -> Iterator[Verdict]:
+def _settled(observed: Observed, limits: Limits) -> Iterator[Verdict]:
     yield Verdict(
         promise="one cluster, same term and commit, every replica Active",
         expected="at the end",
-        found="; ".join(observed.degraded_reasons[:3]) or "yes, three looks in a row",
+        found="; ".join(observed.degraded_reasons[:3]) or "yes, three times in a row",
         kept=not observed.degraded_reasons,
     )
     if limits.recovery_seconds is not None:
-        seconds = observed.whole - observed.fault_end
+        seconds = observed.recovered - observed.fault_end
         yield Verdict(
             promise="time to recover",
             expected=f"≤ {limits.recovery_seconds:g} s",

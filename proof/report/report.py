@@ -40,7 +40,7 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """One scenario, change or measurement: what was seen, and what is to be said of it."""
+    """One scenario, change or measurement: what was observed, and its verdicts."""
 
     verdicts: Sequence[Verdict]
     observed: Observed | None = None
@@ -95,7 +95,7 @@ class Report:
         return f"NOT KEPT: {broken} of {len(promises)} promises broken" if promises else "NOT KEPT: nothing was tried"
 
     def _declared(self) -> str:
-        """What failed where a scenario says that it may: kept, and yet no reader must overlook it."""
+        """Calls that failed where an experiment declares that they may: kept, and still shown on the first line."""
         seen = [section.observed for section in self.sections if section.observed]
         calls = sum(len(each.failed_calls) for each in seen)
         return f"; {calls:,} calls failed where that is declared" if calls else ""
@@ -112,12 +112,7 @@ def write(report: Report, folder: Path) -> Path:
 
 def _facts(report: Report) -> dict[str, Any]:
     return {
-        "verdict": report.verdict,
-        "kept": report.kept,
-        "title": report.title,
-        "began": report.began,
-        "command": report.command,
-        "machine": report.machine,
+        **{key: getattr(report, key) for key in ("verdict", "kept", "title", "began", "command", "machine")},
         "stand_ins": list(report.stand_ins),
         "parts": [dict(zip(("part", "used", "kind"), part, strict=True)) for part in report.parts],
         "sections": [_section(section) for section in report.sections],
@@ -134,18 +129,13 @@ def _section(section: Section) -> dict[str, Any]:
     }
     if seen := section.observed:
         facts["seconds"] = {
-            at: round(getattr(seen, at) - seen.baseline_start, 3) for at in ("fault", "fault_end", "whole", "ended")
+            at: round(getattr(seen, at) - seen.baseline_start, 3) for at in ("fault", "fault_end", "recovered", "ended")
         }
         facts["acknowledged"] = seen.acknowledged
         facts["lost"] = sorted(seen.lost)
+        since = seen.baseline_start
         facts["calls"] = [
-            [
-                call.stream,
-                round(call.due - seen.baseline_start, 3),
-                round(call.seconds * 1000, 1),
-                call.answered,
-                call.detail,
-            ]
+            [call.stream, round(call.due - since, 3), round(call.seconds * 1000, 1), call.answered, call.detail]
             for call in seen.calls
         ]
     return facts

@@ -1,7 +1,6 @@
-"""Is the cluster whole, and is everything that was acknowledged on every replica?"""
+"""Whether the cluster is settled, and whether every replica holds every acknowledged point."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,13 +13,12 @@ from qdrant_admin.points.client import NodePoints, Points
 from qdrant_admin.points.comparison import Entry, check_ledger
 from qdrant_admin.points.equality import MISSING
 
-NOWHERE: Mapping[str, Any] = {"local_shards": [], "remote_shards": []}  # a node that does not know the collection
-LOOKS, PAUSE_SECONDS = 3, 0.5  # as the gate between two nodes: one look is not enough
+NO_REPLICAS: Mapping[str, Any] = {"local_shards": [], "remote_shards": []}  # a node without the collection
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """Where its nodes are, and what collection they hold (its own name, no alias)."""
+    """The addresses of its nodes, and the collection they hold (its own name, no alias)."""
 
     node_urls: Sequence[str]
     api_key: str
@@ -31,7 +29,7 @@ class Cluster:
 
     @property
     def points(self) -> Points:
-        """The collection's points, through whichever node answers."""
+        """The collection's points, through any node that answers."""
         return Points(Nodes.at(self.node_urls, self.api_key), self.collection)
 
     def degraded_reasons(self) -> list[str]:
@@ -41,43 +39,30 @@ class Cluster:
         if reasons := unsettled(views):
             return reasons
         return [
-            f"shard {shard} has {copies} of {self.factor} Active replicas, seen from {view.url}"
+            f"shard {shard} has {copies} of {self.factor} Active replicas, as {view.url} reports"
             for view in views
             for shard in range(self.shards)
-            if (copies := len(active_peers(view.collections.get(self.collection, NOWHERE), shard))) != self.factor
+            if (copies := len(active_peers(view.collections.get(self.collection, NO_REPLICAS), shard))) != self.factor
         ]
-
-
-def await_recovery(look: Callable[[], list[str]], seconds: float) -> list[str]:
-    """Wait until three looks in a row find nothing amiss; else what the last one found."""
-    deadline, baseline_start = time.monotonic() + seconds, 0
-    while baseline_start < LOOKS:
-        reasons = look()
-        baseline_start = 0 if reasons else baseline_start + 1
-        if reasons and time.monotonic() > deadline:
-            return reasons
-        time.sleep(PAUSE_SECONDS)
-    return []
 
 
 @dataclass(frozen=True)
 class Audit:
-    """Where acknowledged points are not, or not as they were written: node -> ids."""
+    """Acknowledged points that a node does not have, or has with another vector: node -> ids."""
 
     missing: Mapping[str, list[int]] = field(default_factory=dict)
     altered: Mapping[str, list[int]] = field(default_factory=dict)
 
     @property
     def lost(self) -> set[int]:
-        """The ids that some node misses, or has otherwise."""
+        """The ids that are missing or altered on any node."""
         return {point for found in (self.missing, self.altered) for points in found.values() for point in points}
 
 
 def audit(cluster: Cluster, entries: Mapping[int, str], clock: Clock = SYSTEM_CLOCK) -> Audit:
-    """Ask every node, which answers out of its own copies, for every acknowledged point, and for its vector.
+    """Read every acknowledged point and its vector from every node, each of which answers from its own replicas.
 
-    What differs is looked at again before it is believed. A node that does not answer has lost everything, as far as
-    anybody can tell.
+    A difference counts when it is found again. A node that does not answer counts as missing everything.
     """
     missing: dict[str, list[int]] = {}
     altered: dict[str, list[int]] = {}
@@ -96,7 +81,7 @@ def audit(cluster: Cluster, entries: Mapping[int, str], clock: Clock = SYSTEM_CL
 
 
 def _entry(point: int, mark: str, dimensions: int) -> Entry:
-    """What the ledger says of a point; its vector can be told from its id, and must be the one that was noted."""
+    """A point of the ledger with the vector that follows from its id; ValueError when the fingerprint differs."""
     vector = signs(point, dimensions)
     if fingerprint(vector) != mark:
         raise ValueError(f"expected the ledger to have the fingerprint of point {point}, found another; it was altered")

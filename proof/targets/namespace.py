@@ -1,4 +1,4 @@
-"""A namespace of a cluster and the machines under it, as an operator sees and handles them."""
+"""A namespace of a Kubernetes cluster and the machines under it, through the API that an operator uses."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,10 +8,11 @@ from kubernetes.client import ApiException
 from kubernetes.stream import stream
 
 from access.kubernetes import kube
-from proof.timeouts import until
+from access.polling import poll, require
 
 NAME = "app.kubernetes.io/name"
 MACHINE = "kubernetes.io/hostname"
+TIMEOUT_SECONDS = 180
 
 
 class Namespace:
@@ -34,29 +35,29 @@ class Namespace:
         return self.core.read_namespaced_persistent_volume_claim(name, self.name)
 
     def ready_pods(self, workload: str) -> list[Any]:
-        """Those that are ready, and stay."""
+        """Those that are Ready and not terminating."""
         stay = [pod for pod in self.pods(workload) if pod.metadata.deletion_timestamp is None]
         return [pod for pod in stay if _is(pod.status.conditions, "Ready")]
 
     def ready(self, workload: str, count: int) -> bool:
         return len(self.ready_pods(workload)) == count
 
-    def well(self, machine: str) -> bool:
+    def machine_ready(self, machine: str) -> bool:
         return _is(self.core.read_node(machine).status.conditions, "Ready")
 
     def delete(self, pod: str, *, notice_seconds: int) -> None:
-        """Have it end within that time; whoever manages it makes another."""
+        """Terminate it within that time; its controller creates another."""
         self.core.delete_namespaced_pod(pod, self.name, grace_period_seconds=notice_seconds)
 
     def execute(self, pod: str, command: Sequence[str]) -> None:
-        """Run a command in a pod, by a client of its own: the library bends the one it is given."""
+        """Run a command in a pod, with a client of its own: the library alters the client that it is given."""
         exec_in_pod = kube.core(self._context).connect_get_namespaced_pod_exec
         stream(exec_in_pod, pod, self.name, command=list(command), stdout=True, stderr=True)
 
     def drain(self, machine: str, *, but: str = "") -> None:
-        """Cordon it, and evict what is ours as budgets allow, `but` for one pod, until nothing is left that can go."""
+        """Cordon it, and evict this namespace's pods, `but` for one, as their PodDisruptionBudgets allow."""
         self.core.patch_node(machine, {"spec": {"unschedulable": True}})
-        until(f"{machine} to be empty", lambda: self._evicted(machine, but))
+        poll(lambda: self._evict_all(machine, but), TIMEOUT_SECONDS, expected=f"{machine} without pods")
 
     def uncordon(self, machine: str) -> None:
         self.core.patch_node(machine, {"spec": {"unschedulable": None}})
@@ -64,19 +65,19 @@ class Namespace:
     def takes_pods(self, machine: str) -> bool:
         return not self.core.read_node(machine).spec.unschedulable
 
-    def _evicted(self, machine: str, but: str) -> bool:
+    def _evict_all(self, machine: str, but: str) -> None:
         here = [pod.metadata for pod in self.pods() if pod.spec.node_name == machine and pod.metadata.name != but]
         for pod in here:
             try:
                 body = client.V1Eviction(metadata=client.V1ObjectMeta(name=pod.name))
                 self.core.create_namespaced_pod_eviction(pod.name, self.name, body)
             except ApiException as error:
-                if error.status not in (404, 429):  # gone already; or its budget says: not yet
+                if error.status not in (404, 429):  # gone already, or not yet allowed by its budget
                     raise
-        return not here
+        require(not here, ", ".join(pod.name for pod in here))
 
     def allow(self, caller: str, callee: str, port: int) -> None:
-        """Lay a wire between two pods, at both its ends; it goes with the caller's `remove`."""
+        """NetworkPolicies for one connection, at both its ends; the caller's `remove` deletes them."""
         ends = {"to": (caller, callee, "egress"), "from": (callee, caller, "ingress")}
         for word, (owner, other, way) in ends.items():
             rule = {word: [{"podSelector": {"matchLabels": {NAME: other}}}], "ports": [{"port": port}]}
@@ -85,15 +86,19 @@ class Namespace:
             self._policies.create_namespaced_network_policy(self.name, {"metadata": metadata, "spec": selected})
 
     def remove(self, pod: str) -> None:
-        """A pod that nobody manages, at once, and the wires that were laid for it; nothing when there is none."""
+        """Delete a pod without a controller at once, and its NetworkPolicies; one that is gone already is no error."""
         try:
             self.delete(pod, notice_seconds=0)
         except ApiException as error:
             if not kube.is_gone(error):
                 raise
         self._policies.delete_collection_namespaced_network_policy(self.name, label_selector=f"{NAME}={pod}")
-        gone = f"metadata.name={pod}"
-        until(f"{pod} to go", lambda: not self.core.list_namespaced_pod(self.name, field_selector=gone).items)
+        named = f"metadata.name={pod}"
+
+        def gone() -> None:
+            require(not self.core.list_namespaced_pod(self.name, field_selector=named).items, "it still there")
+
+        poll(gone, TIMEOUT_SECONDS, expected=f"pod {pod} gone")
 
 
 def _is(conditions: Any, kind: str) -> bool:
@@ -110,7 +115,7 @@ def lone_pod(
     pull_secret: str = "",
     machine: str = "",
 ) -> dict[str, Any]:
-    """A pod that nobody manages and the strictest Pod Security lets in; `files` is a volume, seen as /files."""
+    """A pod without a controller that Pod Security `restricted` admits; the volume `files` is mounted at /files."""
     container = {
         "name": "it",
         "image": image,

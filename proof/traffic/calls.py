@@ -1,4 +1,4 @@
-"""What clients saw: every call from the moment it was due, not from the moment somebody found time to make it."""
+"""The calls of clients, each measured from the moment it was due, and not from the moment it was sent."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ class Call:
     began: float
     ended: float
     answered: bool
-    detail: str = ""  # what was answered instead of success
+    detail: str = ""  # the error that was returned
     attempts: int = 1
 
     @property
     def seconds(self) -> float:
-        """How long the client waited. A call that could not even begin in time was waiting already."""
+        """How long the client waited. A call that was sent late was waiting already."""
         return self.ended - self.due
 
 
@@ -39,7 +39,12 @@ def failed(calls: Iterable[Call]) -> list[Call]:
 
 def quantile(calls: Iterable[Call], share: float) -> float:
     """The latency in seconds that `share` of the calls did not exceed; of all calls, failed ones too."""
-    seconds = sorted(call.seconds for call in calls)
-    if not seconds:
+    return percentile((call.seconds for call in calls), share)
+
+
+def percentile(values: Iterable[float], share: float) -> float:
+    """The value that `share` of the values did not exceed. ValueError for no values."""
+    ordered = sorted(values)
+    if not ordered:
         raise ValueError("expected calls, found none")
-    return seconds[min(len(seconds) - 1, int(len(seconds) * share))]
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

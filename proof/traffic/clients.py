@@ -1,7 +1,7 @@
-"""The platform's clients, each with a connection that it keeps: a reader, a writer, one who searches, one who asks.
+"""The platform's clients, each with a keep-alive connection: reader, writer, searcher, asker.
 
 Readers and writers talk to the balancer, as programs with Qdrant's key do. Searches and questions go through the
-gateway with a token, as everybody else's; there is no way to write through it.
+gateway with a token, as all clients do; it has no route for writes.
 """
 
 import threading
@@ -13,7 +13,7 @@ from typing import Any
 import requests
 
 from proof.traffic.generator import Answer
-from proof.traffic.ledger import Notes
+from proof.traffic.ledger import Acknowledgements
 from proof.traffic.vectors import fingerprint, signs
 
 READ, WRITE, SEARCH, ASK = "read", "write", "search", "ask"
@@ -60,7 +60,14 @@ class Writer:
     """Batches of new points, each sent until it is acknowledged, and then noted in the ledger."""
 
     def __init__(
-        self, points_url: str, api_key: str, dimensions: int, *, ids: Iterator[int], ledger: Notes, pause: float = 0.1
+        self,
+        points_url: str,
+        api_key: str,
+        dimensions: int,
+        *,
+        ids: Iterator[int],
+        ledger: Acknowledgements,
+        pause: float = 0.1,
     ) -> None:
         self._connection = Connection({"api-key": api_key})
         self._url = f"{points_url}?wait=true"

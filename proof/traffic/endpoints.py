@@ -1,4 +1,4 @@
-"""Who calls the stack, how often, and by which doors; the same from outside and from inside a cluster."""
+"""The streams of calls: endpoints and rates; the same from outside and from inside a cluster."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Self
 
 from proof.traffic.clients import ASK, READ, SEARCH, WRITE, GatewayClient, Reader, Writer, fresh_ids
 from proof.traffic.generator import Client, Stream
-from proof.traffic.ledger import Notes
+from proof.traffic.ledger import Acknowledgements
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How much is asked a second, over how many kept connections, and how long the calm before a fault is measured."""
+    """Calls a second of each stream, over so many kept connections, and how long the baseline is measured."""
 
     read: float = 60
     search: float = 8
@@ -34,17 +34,17 @@ class Pace:
 
 @dataclass(frozen=True, kw_only=True)
 class Endpoints:
-    """Where clients go in, and with what."""
+    """The addresses that clients call, and their credentials."""
 
     points_url: str  # the collection's points, at the balancer
     api_key: str
     dimensions: int
     gateway_url: str
     token: str
-    addresses: int  # clients that the gateway tells apart; 0 where it does not believe who says so
+    addresses: int  # clients that the gateway tells apart; 0 where it does not trust X-Forwarded-For
 
 
-def streams(endpoints: Endpoints, pace: Pace, ledger: Notes) -> list[Stream]:
+def streams(endpoints: Endpoints, pace: Pace, ledger: Acknowledgements) -> list[Stream]:
     """All four kinds of clients; a stream of pace 0 is left out."""
     ids = fresh_ids()
     clients: dict[str, Callable[[], Client]] = {

@@ -1,10 +1,10 @@
 """The clients as a program of their own, for a pod: `python -m proof.traffic.in_cluster FILE`.
 
-The file says in JSON where they call, and how often.
+The file is JSON: endpoints and pace. SIGTERM ends the program.
 
-A line of JSON for the points of each acknowledged write, at once, and for each call, soon; one when it has begun, and
-one when it has ended, which SIGTERM asks it to, with the number of all lines. It needs what `SHIPPED` of
-`proof.traffic.traffic_pod` names, and `requests`.
+It logs lines of JSON: one at the begin, one for the points of each acknowledged write (at once) and for each call
+(soon), and at the end one with the number of all lines. It needs the modules in `SHIPPED` of
+`proof.traffic.traffic_pod`, and `requests`.
 """
 
 import json
@@ -20,43 +20,43 @@ from proof.traffic.endpoints import Endpoints, Pace, streams
 from proof.traffic.generator import Traffic
 
 PAUSE_SECONDS = 0.2
-ENOUGH = {signal.SIGTERM}
+END = {signal.SIGTERM}
 
 
-class Voice:
-    """Says lines of JSON, from whichever thread, and counts them; whoever listens keeps the ledger."""
+class LineLog:
+    """Logs lines of JSON from any thread, and counts them; the receiver keeps the ledger."""
 
     def __init__(self) -> None:
         self.lines = 0
         self._line = threading.Lock()
 
-    def say(self, **what: object) -> None:
+    def report(self, **entry: object) -> None:
         with self._line:
             self.lines += 1
-            print(json.dumps(what), flush=True)
+            print(json.dumps(entry), flush=True)
 
     def acknowledge(self, points: Mapping[int, str]) -> None:
-        self.say(acknowledged=points)
+        self.report(acknowledged=points)
 
-    def say_calls(self, traffic: Traffic, said: int) -> int:
-        """Say the calls that were not said yet; returns how many were."""
-        fresh = traffic.calls[said:]
+    def report_calls(self, traffic: Traffic, reported: int) -> int:
+        """Report the calls that were not reported yet; returns how many are now."""
+        fresh = traffic.calls[reported:]
         for call in fresh:
-            self.say(call=asdict(call))
-        return said + len(fresh)
+            self.report(call=asdict(call))
+        return reported + len(fresh)
 
 
 def main() -> None:
-    told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    config = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     # Blocked and waited for: a handler that sets an Event stands still for ever when it interrupts that very Event.
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENOUGH)
-    voice, said = Voice(), 0
-    voice.say(monotonic=time.monotonic(), time=time.time())
-    with Traffic(streams(Endpoints(**told["endpoints"]), Pace(**told["pace"]), voice)) as traffic:
-        while signal.sigtimedwait(ENOUGH, PAUSE_SECONDS) is None:
-            said = voice.say_calls(traffic, said)
-    voice.say_calls(traffic, said)
-    voice.say(lines=voice.lines + 1)
+    signal.pthread_sigmask(signal.SIG_BLOCK, END)
+    log, reported = LineLog(), 0
+    log.report(monotonic=time.monotonic(), time=time.time())
+    with Traffic(streams(Endpoints(**config["endpoints"]), Pace(**config["pace"]), log)) as traffic:
+        while signal.sigtimedwait(END, PAUSE_SECONDS) is None:
+            reported = log.report_calls(traffic, reported)
+    log.report_calls(traffic, reported)
+    log.report(lines=log.lines + 1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What was acknowledged: one line for each point, on disk before anybody relies on it."""
+"""Acknowledged points: one line each, on disk before the next write."""
 
 import json
 import threading
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Protocol, Self
 
 
-class Notes(Protocol):
-    """Who is told of acknowledged points."""
+class Acknowledgements(Protocol):
+    """Receives the points of acknowledged writes."""
 
     def acknowledge(self, points: Mapping[int, str]) -> None:
         """Note points (id -> fingerprint) whose write was answered with success."""
@@ -51,7 +51,7 @@ class Ledger:
 
 
 def read(path: Path) -> dict[int, str]:
-    """The entries of a ledger; a line that was cut short by the death of its writer was never relied on."""
+    """The entries of a ledger; a line that was cut short by the death of its writer was never acknowledged."""
     found: dict[int, str] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         try:

@@ -1,4 +1,4 @@
-"""The clients in a pod of the cluster: there is no other way to its balancer, and none that outlives a pod."""
+"""The clients in a pod: outside the cluster the balancer is reached only by a port-forward, which ends with its pod."""
 
 import json
 import threading
@@ -13,62 +13,65 @@ from kubernetes.client import ApiException
 from urllib3.exceptions import HTTPError
 
 from access.kubernetes import kube
+from access.polling import SYSTEM_CLOCK, Clock, poll, require
 from proof.targets.namespace import Namespace
-from proof.timeouts import until
 from proof.traffic.calls import Call
 from proof.traffic.endpoints import Endpoints, Pace
 from proof.traffic.ledger import Ledger
 
 NAME = "traffic"
-TOLD = "told.json"
+CONFIG = "config.json"
 SHIPPED = ("__init__", "calls", "clients", "endpoints", "generator", "in_cluster", "ledger", "vectors")
-COMMAND = ("python", "-m", "proof.traffic.in_cluster", f"/files/{TOLD}")
+COMMAND = ("python", "-m", "proof.traffic.in_cluster", f"/files/{CONFIG}")
 ENVIRONMENT = {"PYTHONPATH": "/files", "PYTHONDONTWRITEBYTECODE": "1"}
 FILES: Mapping[str, Any] = {
     "secret": {
         "secretName": NAME,
-        "items": [{"key": TOLD, "path": TOLD}, *({"key": f"{n}.py", "path": f"proof/traffic/{n}.py"} for n in SHIPPED)],
+        "items": [
+            {"key": CONFIG, "path": CONFIG},
+            *({"key": f"{n}.py", "path": f"proof/traffic/{n}.py"} for n in SHIPPED),
+        ],
     }
 }
 START_SECONDS = 120
 GRACE_SECONDS = 40  # a call under way is waited for, 10 s at most
-LINE_SECONDS = 15  # somebody calls every second: a log that says nothing for so long is asked for again
-DEAF_SECONDS = 60  # and given up
+READ_SECONDS = 15  # a log without a line for so long is requested again: there is a call every second
+SILENCE_SECONDS = 60  # and given up after this
 PAUSE_SECONDS = 0.5
 SKEW_SECONDS = 0.5
 
 
-class Heard:
-    """What was heard so far: calls on this machine's clock, and the ledger that was given."""
+class LogReader:
+    """The calls in the log lines received so far, on this machine's clock; acknowledged points go to the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.calls: list[Call] = []
         self.lines, self.begun, self.ended = 0, False, False
-        self._ledger, self._later = ledger, 0.0
+        self._ledger, self._offset = ledger, 0.0
 
-    def hear(self, line: str) -> None:
-        """Take one line of `in_cluster`; ValueError when it is none, or the last one and others are missing."""
+    def receive(self, line: str) -> None:
+        """Take one line of `in_cluster`; ValueError for any other line, or for the last one when others are missing."""
         try:
-            said = json.loads(line)
+            entry = json.loads(line)
         except ValueError as error:
             raise ValueError(f"expected a line of the clients, found {line[:200]!r}") from error
         self.lines += 1
-        if "call" in said:
-            call = Call(**said["call"])
-            moved = {name: getattr(call, name) + self._later for name in ("due", "began", "ended")}
+        if "call" in entry:
+            call = Call(**entry["call"])
+            moved = {name: getattr(call, name) + self._offset for name in ("due", "began", "ended")}
             self.calls.append(replace(call, **moved))
-        elif "acknowledged" in said:
-            self._ledger.acknowledge({int(point): mark for point, mark in said["acknowledged"].items()})
-        elif "monotonic" in said:
-            self._begin(said["monotonic"], said["time"])
+        elif "acknowledged" in entry:
+            self._ledger.acknowledge({int(point): mark for point, mark in entry["acknowledged"].items()})
+        elif "monotonic" in entry:
+            self._begin(entry["monotonic"], entry["time"])
         else:
-            self._end(said["lines"])
+            self._end(entry["lines"])
 
     def _begin(self, monotonic: float, clock: float) -> None:
         """Two machines agree on the time of day, and on nothing else."""
         if (ahead := clock - time.time()) > SKEW_SECONDS:
             raise ValueError(f"expected the pod's clock to be this machine's, found it {ahead:.1f} s ahead; set one")
-        self._later = (clock - monotonic) - (time.time() - time.monotonic())
+        self._offset = (clock - monotonic) - (time.time() - time.monotonic())
         self.begun = True
 
     def _end(self, lines: int) -> None:
@@ -81,94 +84,97 @@ class TrafficPod:
     """Runs while its block does; `calls` is complete when the block ends. As `Traffic`, but in a pod."""
 
     def __init__(
-        self, space: Namespace, pod: Mapping[str, Any], endpoints: Endpoints, pace: Pace, ledger: Ledger
+        self,
+        namespace: Namespace,
+        pod: Mapping[str, Any],
+        endpoints: Endpoints,
+        pace: Pace,
+        ledger: Ledger,
+        *,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._space, self._pod = space, pod
-        self._told = {"endpoints": asdict(endpoints), "pace": asdict(pace)}
-        self._heard = Heard(ledger)
-        self._wrong: Exception | None = None
+        self._namespace, self._pod = namespace, pod
+        self._config = {"endpoints": asdict(endpoints), "pace": asdict(pace)}
+        self._log = LogReader(ledger)
+        self._error: Exception | None = None
+        self._clock = clock
         self._over = threading.Event()
-        self._listener = threading.Thread(target=self._listen, name=NAME, daemon=True)
+        self._thread = threading.Thread(target=self._follow, name=NAME, daemon=True)
 
     @property
     def calls(self) -> list[Call]:
-        return self._heard.calls
+        return self._log.calls
 
     def __enter__(self) -> Self:
         self._remove()  # what an interrupted run left
         try:
             self._start()
-        except BaseException:  # who is not let in is not asked to leave
+        except BaseException:
             self._over.set()
             self._remove()
             raise
         return self
 
-    def wait_for(self, calls: int, stream: str, seconds: float = 60) -> float:
-        """Wait until the stream has made so many calls from now on; returns the time. TimeoutError when it does not."""
-        wanted = self._made(stream) + calls
-        until(f"{calls} calls of {stream}", lambda: self._going_on() and self._made(stream) >= wanted, seconds)
-        return time.monotonic()
+    def check(self) -> None:
+        """RuntimeError with what they ended of."""
+        if self._error:
+            raise RuntimeError(f"expected the clients in pod {NAME} to go on, found: {self._error}") from self._error
 
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         try:
-            self._space.delete(NAME, notice_seconds=GRACE_SECONDS)
-            self._listener.join(GRACE_SECONDS)
+            self._namespace.delete(NAME, notice_seconds=GRACE_SECONDS)
+            self._thread.join(GRACE_SECONDS)
         except ApiException as error:
             if not kube.is_gone(error):
                 raise
         finally:
             self._over.set()
             self._remove()
-        if _type is None and not self._heard.ended:
-            found = self._wrong or "that they were cut off"
-            raise RuntimeError(f"expected the clients to end when they were asked to, found {found}") from self._wrong
-
-    def _made(self, stream: str) -> int:
-        return sum(call.stream == stream for call in list(self.calls))
-
-    def _going_on(self) -> bool:
-        if self._wrong:
-            raise RuntimeError(f"expected the clients in pod {NAME} to go on, found: {self._wrong}") from self._wrong
-        return True
+        if _type is None and not self._log.ended:
+            found = self._error or "that they were cut off"
+            raise RuntimeError(f"expected the clients to end when they were asked to, found {found}") from self._error
 
     def _start(self) -> None:
         package = Path(__file__).parent
         code = {f"{name}.py": (package / f"{name}.py").read_text(encoding="utf-8") for name in SHIPPED}
-        secret = {"metadata": {"name": NAME}, "stringData": {**code, TOLD: json.dumps(self._told)}}
-        self._space.core.create_namespaced_secret(self._space.name, secret)
+        secret = {"metadata": {"name": NAME}, "stringData": {**code, CONFIG: json.dumps(self._config)}}
+        self._namespace.core.create_namespaced_secret(self._namespace.name, secret)
         for callee, port in (("haproxy", 6333), ("kong", 8000)):
-            self._space.allow(NAME, callee, port)
-        self._space.core.create_namespaced_pod(self._space.name, self._pod)
-        self._listener.start()
+            self._namespace.allow(NAME, callee, port)
+        self._namespace.core.create_namespaced_pod(self._namespace.name, self._pod)
+        self._thread.start()
         try:
-            until("the clients to begin", lambda: self._going_on() and self._heard.begun, START_SECONDS)
+            poll(self._begun, START_SECONDS, expected="the clients to begin", clock=self._clock)
         except TimeoutError as error:
-            found = self._space.core.read_namespaced_pod(NAME, self._space.name)
+            found = self._namespace.core.read_namespaced_pod(NAME, self._namespace.name)
             raise TimeoutError(f"{error}; found pod {NAME} {found.status.phase} on {found.spec.node_name}") from error
 
-    def _listen(self) -> None:
-        """Hear every line once, until the last one; a log that breaks off is asked for again."""
+    def _begun(self) -> None:
+        self.check()
+        require(self._log.begun, "no line of their log")
+
+    def _follow(self) -> None:
+        """Receive every line once, until the last one; a log that breaks off is requested again."""
         try:
             last = time.monotonic()
-            while not self._heard.ended and not self._over.is_set():
+            while not self._log.ended and not self._over.is_set():
                 for line in self._lines():
-                    self._heard.hear(line)
+                    self._log.receive(line)
                     last = time.monotonic()
-                if self._heard.begun and time.monotonic() - last > DEAF_SECONDS:
-                    raise TimeoutError(f"no line of their log for {DEAF_SECONDS} s")
+                if self._log.begun and time.monotonic() - last > SILENCE_SECONDS:
+                    raise TimeoutError(f"no line of their log for {SILENCE_SECONDS} s")
                 self._over.wait(PAUSE_SECONDS)
-        except Exception as error:  # told by whoever waits
-            self._wrong = error
+        except Exception as error:  # reported by `check`
+            self._error = error
 
     def _lines(self) -> Iterator[str]:
-        """The lines that were not heard yet, as they come; none when there is no log to be had now."""
-        skip, rest = self._heard.lines, b""
+        """The lines not received yet, as they arrive; none while there is no log."""
+        skip, rest = self._log.lines, b""
         try:
-            log: Any = self._space.core.read_namespaced_pod_log(
-                NAME, self._space.name, follow=True, _preload_content=False, _request_timeout=(5, LINE_SECONDS)
+            log: Any = self._namespace.core.read_namespaced_pod_log(
+                NAME, self._namespace.name, follow=True, _preload_content=False, _request_timeout=(5, READ_SECONDS)
             )
             for chunk in log.stream(1 << 16):
                 *lines, rest = (rest + chunk).split(b"\n")
@@ -177,15 +183,15 @@ class TrafficPod:
         except HTTPError:
             return
         except ApiException as error:
-            gone = kube.is_gone(error) and self._heard.begun
+            gone = kube.is_gone(error) and self._log.begun
             if gone or error.status in (401, 403):  # else: not yet, or not for a moment
                 raise
 
     def _remove(self) -> None:
         try:
-            self._space.core.delete_namespaced_secret(NAME, self._space.name)
+            self._namespace.core.delete_namespaced_secret(NAME, self._namespace.name)
         except ApiException as error:
             if not kube.is_gone(error):
                 raise
         finally:
-            self._space.remove(NAME)
+            self._namespace.remove(NAME)

@@ -1,4 +1,4 @@
-"""Vectors that can be told again, whatever a database does to their length or their last digits."""
+"""Vectors with fingerprints that survive a database's normalisation and rounding."""
 
 import hashlib
 import random

@@ -73,7 +73,7 @@ def main() -> None:
     for reader in readers:
         reader.start()
     began = time.monotonic()
-    stack.up_aside(collectionShardNumber=str(AFTER))
+    stack.up_in_subprocess(collectionShardNumber=str(AFTER))
     seconds = time.monotonic() - began
     reads.stop.set()
     for reader in readers:

@@ -16,7 +16,7 @@ from rich.table import Table
 from components.monitoring.dashboards import dashboard_files
 from components.monitoring.promises import SCRAPE_SECONDS, Promises
 from ops.status import parts_note
-from proof.targets.docker_stack import limiting_nobody
+from proof.targets.proof_stack import without_rate_limits
 from tests.live.callers import Callers
 from tests.live.conftest import LiveStack, live_stack
 
@@ -29,7 +29,7 @@ REPEATED = 5
 def main() -> None:
     """Bring the stack up at its quickest pace, look at it at rest, load it for as long as an hour's samples take."""
     stack = live_stack()
-    stack.up(observabilityScrapeSeconds=str(PACE_SECONDS), **limiting_nobody(stack.files.settings()))
+    stack.up(observabilityScrapeSeconds=str(PACE_SECONDS), **without_rate_limits(stack.files.settings()))
     url = stack.outputs["prometheusUrl"]
     time.sleep(20 * PACE_SECONDS)
     rest, scrapes = series(url), scrape_seconds(url)

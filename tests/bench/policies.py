@@ -20,10 +20,10 @@ from rich.table import Table
 from ops.packs import PACKS, policy_options
 from ops.stack import open_stack
 from ops.status import parts_note
-from proof.targets.docker_stack import described
+from proof.targets.proof_stack import ProofStack
 
 EMPTY = Path(__file__).parent / "empty_pack"
-CONNECTION_FIELDS: dict[str, list[Path]] = {
+WAYS: dict[str, list[Path]] = {
     "no packs": [],
     "a pack that does nothing": [EMPTY],
     "all packs in one process": [PACKS],
@@ -33,12 +33,12 @@ CONNECTION_FIELDS: dict[str, list[Path]] = {
 
 def main() -> None:
     runs = int(sys.argv[1]) if len(sys.argv) > 1 else 5
-    stack = described("bench", "rag-bench", {})
+    stack = ProofStack.described("bench", "dev", "rag-bench")
     console, opened = Console(width=120), open_stack(stack.files)
     preview(opened, [])  # what only the first one pays: compiled modules, the stack's own folder
     taken = defaultdict[str, list[tuple[float, float]]](list)
     for _ in track(range(runs), "previews", console=stack.console):
-        for way, packs in CONNECTION_FIELDS.items():
+        for way, packs in WAYS.items():
             taken[way].append(preview(opened, packs))
     table = Table("preview of dev", "seconds", "over none", "processor seconds", "over none", title=f"median of {runs}")
     bare = _medians(taken["no packs"])

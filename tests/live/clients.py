@@ -5,13 +5,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from proof.targets.cluster_audit import audit, await_recovery
-from proof.targets.docker_stack import OwnStack
-from proof.targets.docker_target import cluster_of, start_traffic
+from access.polling import poll, require_none
+from proof.targets.cluster_audit import audit
+from proof.targets.docker_target import DockerTarget
+from proof.targets.proof_stack import ProofStack
+from proof.targets.readiness import cluster_of
 from proof.traffic.calls import Call, failed, of
 from proof.traffic.clients import READ, WRITE
 from proof.traffic.endpoints import Pace
 from proof.traffic.ledger import Ledger
+from proof.traffic.waiting import wait_for_calls
 
 GENTLE = Pace(read=20, search=0, ask=0, write=4, connections=10)
 
@@ -19,11 +22,11 @@ GENTLE = Pace(read=20, search=0, ask=0, write=4, connections=10)
 class Clients:
     """Run while their block does; after it, `reads` and `writes` are complete."""
 
-    def __init__(self, stack: OwnStack) -> None:
+    def __init__(self, stack: ProofStack) -> None:
         self._stack = stack
         self._folder = tempfile.TemporaryDirectory()
         self._ledger = Ledger(Path(self._folder.name) / "ledger.jsonl")
-        self._traffic = start_traffic(stack, GENTLE, self._ledger)
+        self._traffic = DockerTarget(stack).start_traffic(GENTLE, self._ledger)
 
     def __enter__(self) -> Self:
         self._traffic.__enter__()
@@ -37,7 +40,7 @@ class Clients:
 
     def settle_in(self, reads: int = 40) -> float:
         """Wait until there is something to compare with; returns the time."""
-        return self._traffic.wait_for(reads, READ)
+        return wait_for_calls(self._traffic, reads, READ)
 
     @property
     def reads(self) -> list[Call]:
@@ -58,6 +61,7 @@ class Clients:
         return audit(cluster_of(self._stack), entries).lost
 
 
-def wait_until_settled(stack: OwnStack, seconds: float = 120) -> None:
+def wait_until_settled(stack: ProofStack, seconds: float = 120) -> None:
     """Wait for one settled cluster with every replica Active."""
-    assert await_recovery(cluster_of(stack).degraded_reasons, seconds) == []
+    cluster = cluster_of(stack)
+    poll(lambda: require_none(cluster.degraded_reasons()), seconds, expected="a settled cluster", consecutive=3)

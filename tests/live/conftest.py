@@ -4,13 +4,17 @@ import os
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import docker
 import pytest
 
 from ops.preflight import connect_engine
 from ops.stack import OperatorError, alone
-from proof.targets.docker_stack import OwnStack, described
+from proof.targets.docker_target import DockerTarget
+from proof.targets.proof_stack import ProofStack
 from tests.live.hammer import Hammer
 
 # Two checkouts of one machine test beside each other when one of them sets RAG_TEST_SLOT=1 (or 2, …).
@@ -33,10 +37,21 @@ PORTS = {key: port + 1000 * SLOT for key, port in FIRST_PORTS.items()}
 
 
 @dataclass
-class LiveStack(OwnStack):
+class LiveStack(ProofStack):
     """A running stack, and what its first `up` looked like from outside."""
 
     hammered: dict[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def target(self) -> DockerTarget:
+        return DockerTarget(self)
+
+    @property
+    def engine(self) -> docker.DockerClient:
+        return self.target.engine
+
+    def container(self, replica: str) -> Any:
+        return self.target.container(replica)
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +71,7 @@ def stack() -> Iterator[LiveStack]:
         "RAG_TEST_SLOT=1 here"
     )
     with alone(lock, others):
-        live.clear_away()
+        live.target.purge()
         with Hammer(f"http://127.0.0.1:{PORTS['gatewayHttpPort']}/api/v1/rag/search") as hammer:
             live.up()
             hammer.seen_at_least("401", 50)
@@ -67,4 +82,4 @@ def stack() -> Iterator[LiveStack]:
 
 def live_stack() -> LiveStack:
     """The stack of the live tests, as yet only described."""
-    return LiveStack(**vars(described("test", PREFIX, PORTS)))
+    return LiveStack.described("test", "dev", PREFIX, **{key: str(port) for key, port in PORTS.items()})

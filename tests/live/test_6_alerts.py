@@ -23,7 +23,7 @@ from components.monitoring.promises import Promises
 from components.monitoring.rules import rule_groups
 from components.monitoring.rules.pace import UNITS
 from components.monitoring.rules.rule import Alert
-from proof.targets.docker_stack import limiting_nobody
+from proof.targets.proof_stack import without_rate_limits
 from tests.live.alerts import Prometheus
 from tests.live.callers import WITH_LIMITS, Callers
 from tests.live.conftest import LiveStack
@@ -103,7 +103,7 @@ FAULTS = [
 @pytest.fixture(scope="module")
 def prometheus(stack: LiveStack) -> Iterator[Prometheus]:
     """The stack at its quick pace, quiet, with callers that keep it at work."""
-    stack.up(observabilityScrapeSeconds=str(SCRAPE_SECONDS), **limiting_nobody(stack.files.settings()))
+    stack.up(observabilityScrapeSeconds=str(SCRAPE_SECONDS), **without_rate_limits(stack.files.settings()))
     monitoring_targets = Prometheus(stack.outputs["prometheusUrl"])
     with Callers(stack.outputs["gatewayUrl"], stack.token(3600)) as callers:
         callers.answered_at_least(20)

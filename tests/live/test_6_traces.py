@@ -10,8 +10,8 @@ from typing import ClassVar
 import pytest
 import requests
 
+from access.polling import poll, require
 from components.gateway.rag import TRACE_HEADER
-from proof.timeouts import until
 from tests.live.conftest import LiveStack
 
 pytestmark = pytest.mark.live
@@ -70,7 +70,7 @@ def test_a_question_has_one_trace_through_the_gateway_and_both_roles(traced: Liv
     answer = ask(traced)
     assert answer.status_code == 200, answer.text
     trace = answer.headers[TRACE_HEADER]
-    until("everybody's spans of it", lambda: tellers(trace) == SERVICES, 60)
+    await_spans(trace)
     for replica in ("rag-service-0", "rag-llamaindex-query-0"):
         assert trace in traces_in_log(traced, replica), replica
     assert not tellers(secrets.token_hex(16)), "any id at all would have been found"
@@ -80,7 +80,12 @@ def test_a_callers_own_trace_is_gone_on_with(traced: LiveStack) -> None:
     trace = secrets.token_hex(16)
     answer = ask(traced, traceparent=f"00-{trace}-{secrets.token_hex(8)}-01")
     assert answer.headers[TRACE_HEADER] == trace
-    until("everybody's spans of it", lambda: tellers(trace) == SERVICES, 60)
+    await_spans(trace)
+
+
+def await_spans(trace: str) -> None:
+    expected = "spans of it from every service"
+    poll(lambda: require(tellers(trace) == SERVICES, str(tellers(trace))), 60, expected=expected)
 
 
 def traces_in_log(stack: LiveStack, replica: str) -> set[str]:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from kubernetes.config import ConfigException
 from urllib3.exceptions import HTTPError
 
 from access.kubernetes.kube import NoCluster
+from access.polling import poll, require
 from ops import gateway
 from ops.balancer import balancers_of
 from ops.corpus import Document
@@ -21,20 +22,16 @@ from ops.daytwo.running import Running
 from ops.daytwo.scale import Scaling
 from ops.parts import load_parts
 from ops.stack import open_stack, outputs, use_parts
-from proof.experiments import changes
-from proof.experiments.chaos import Chaos
+from proof.experiments.experiment import named
 from proof.experiments.pod_changes import POD_CHANGES
 from proof.experiments.pod_scenarios import POD_SCENARIOS
-from proof.experiments.rolling import Rolling
-from proof.experiments.scenarios import named
+from proof.experiments.runner import Runner
 from proof.report.judge import Verdict
 from proof.report.report import Section
-from proof.targets.kubernetes_stack import OwnNamespace, described
-from proof.targets.kubernetes_target import traffic_pod
+from proof.targets.kubernetes_target import KubernetesTarget, described
 from proof.targets.namespace import Namespace, lone_pod
-from proof.timeouts import until
 from proof.traffic.endpoints import Pace
-from proof.traffic.traffic_pod import NAME as CROWD
+from proof.traffic.traffic_pod import NAME as TRAFFIC
 from slo.promises import Promises
 from tests.live.cluster import Seen, befall, clients, wait_until_settled
 from tests.live.conftest import SLOT
@@ -59,13 +56,13 @@ def space() -> Namespace:
 
 
 @pytest.fixture(scope="module")
-def prod(space: Namespace) -> Iterator[OwnNamespace]:
+def prod(space: Namespace) -> Iterator[KubernetesTarget]:
     """The prod stack, smaller and under a name of its own; gone after the last test."""
     live = described("k8s-test", space.name)
-    live.down(purge=True)  # whatever an earlier run left
-    live.up()
+    live.stack.down(purge=True)  # whatever an earlier run left
+    live.stack.up()
     yield live
-    live.down(purge=True)
+    live.stack.down(purge=True)
 
 
 @pytest.fixture
@@ -75,29 +72,29 @@ def ours() -> None:
         pytest.skip("this cluster's machines are not the sandbox's to switch off")
 
 
-def nothing_lost(prod: OwnNamespace, seen: Seen) -> None:
+def nothing_lost(prod: KubernetesTarget, seen: Seen) -> None:
     wait_until_settled(prod)
     assert seen.lost(prod) == set()
 
 
-def test_a_question_is_answered_through_the_gateway(prod: OwnNamespace) -> None:
+def test_a_question_is_answered_through_the_gateway(prod: KubernetesTarget) -> None:
     text = "A pod disruption budget says how many replicas may be away at once."
-    prod.ingest().index([Document(source="test", title="budgets", text=text)])
-    [first, *_] = gateway.search(prod.outputs["gatewayUrl"], prod.token(), "how many replicas may be away?")
+    prod.stack.ingest().index([Document(source="test", title="budgets", text=text)])
+    [first, *_] = gateway.search(prod.stack.outputs["gatewayUrl"], prod.stack.token(), "how many replicas may be away?")
     assert "disruption budget" in str(first)
 
 
-def test_a_second_up_changes_nothing(prod: OwnNamespace) -> None:
-    progress, _ = prod.up()
+def test_a_second_up_changes_nothing(prod: KubernetesTarget) -> None:
+    progress, _ = prod.stack.up()
     assert progress.changes == []
 
 
-def test_replicas_stand_on_machines_of_their_own(prod: OwnNamespace, space: Namespace) -> None:
+def test_replicas_stand_on_machines_of_their_own(prod: KubernetesTarget, space: Namespace) -> None:
     for name, count in (("qdrant", 3), ("haproxy", 2), ("kong", 2)):
         assert len({one.spec.node_name for one in space.pods(name)}) == count, name
 
 
-def test_only_who_is_wired_reaches_a_service(prod: OwnNamespace, space: Namespace) -> None:
+def test_only_who_is_wired_reaches_a_service(prod: KubernetesTarget, space: Namespace) -> None:
     """The same pod, before and after the wire is laid: it is the policy that lets it through, and that kept it out."""
     ask = (
         "import socket, sys, time\n"
@@ -125,7 +122,7 @@ def test_only_who_is_wired_reaches_a_service(prod: OwnNamespace, space: Namespac
         space.remove("stranger")
 
 
-def test_a_deleted_pod_comes_back_and_nobody_notices(prod: OwnNamespace, space: Namespace) -> None:
+def test_a_deleted_pod_comes_back_and_nobody_notices(prod: KubernetesTarget, space: Namespace) -> None:
     with clients(prod) as seen:
         before = space.core.read_namespaced_pod("qdrant-1", SPACE).metadata.uid
         space.core.delete_namespaced_pod("qdrant-1", SPACE)
@@ -136,18 +133,18 @@ def test_a_deleted_pod_comes_back_and_nobody_notices(prod: OwnNamespace, space: 
     nothing_lost(prod, seen)
 
 
-def test_a_changed_setting_rolls_and_nobody_notices(prod: OwnNamespace, tmp_path: Path) -> None:
+def test_a_changed_setting_rolls_and_nobody_notices(prod: KubernetesTarget, tmp_path: Path) -> None:
     """A change of `make roll STACK=prod`, judged as there but for latency, which a busy machine decides."""
-    rolling = Rolling(prod, PACE, Promises.read(), tmp_path, print, traffic_pod)
-    for section in rolling.run(changes.named("qdrant-setting", among=POD_CHANGES)):
+    rolling = Runner(prod, PACE, Promises.read(), tmp_path, print)
+    for section in rolling.run(named(POD_CHANGES, "qdrant-setting")):
         assert broken(section) == []
 
 
-def test_a_drained_machine_is_left_by_all_and_nobody_notices(prod: OwnNamespace, space: Namespace) -> None:
+def test_a_drained_machine_is_left_by_all_and_nobody_notices(prod: KubernetesTarget, space: Namespace) -> None:
     machine, elsewhere = space.machine_of("qdrant-2"), space.machine_of("qdrant-0")
     with clients(prod, elsewhere) as seen:
         try:
-            space.drain(machine, but=CROWD)
+            space.drain(machine, but=TRAFFIC)
             until("the gateway elsewhere", lambda: space.ready("kong", 2) and space.ready("haproxy", 2))
         finally:
             space.uncordon(machine)
@@ -157,19 +154,23 @@ def test_a_drained_machine_is_left_by_all_and_nobody_notices(prod: OwnNamespace,
     nothing_lost(prod, seen)
 
 
-def test_the_same_harness_that_breaks_docker_breaks_kubernetes(prod: OwnNamespace, tmp_path: Path) -> None:
+def test_the_same_harness_that_breaks_docker_breaks_kubernetes(prod: KubernetesTarget, tmp_path: Path) -> None:
     """Some faults of `make chaos STACK=prod`, judged as there but for latency."""
-    chaos = Chaos(prod, PACE, Promises.read(), tmp_path, print, traffic_pod)
-    for section in chaos.run(named("kill-leader", "delete-haproxy", "wipe-node-0", among=POD_SCENARIOS)):
+    chaos = Runner(prod, PACE, Promises.read(), tmp_path, print)
+    for section in chaos.run(named(POD_SCENARIOS, "kill-leader", "delete-haproxy", "wipe-node-0")):
         assert broken(section) == []
 
 
-def test_a_claim_that_was_made_again_is_one_of_the_stack(prod: OwnNamespace, space: Namespace) -> None:
+def test_a_claim_that_was_made_again_is_one_of_the_stack(prod: KubernetesTarget, space: Namespace) -> None:
     """Node 0 has lost its own above; the one that its StatefulSet made is found, and kept, as the others are."""
     labels = [space.claim(f"data-qdrant-{ordinal}").metadata.labels for ordinal in range(3)]
     assert labels[0] == labels[1] == labels[2]
-    progress, _ = prod.up()
+    progress, _ = prod.stack.up()
     assert progress.changes == []
+
+
+def until(expected: str, condition: Callable[[], bool], timeout_seconds: float = 180) -> None:
+    poll(lambda: require(condition(), "that it does not hold"), timeout_seconds, expected=expected)
 
 
 def broken(section: Section) -> list[Verdict]:
@@ -179,47 +180,49 @@ def broken(section: Section) -> list[Verdict]:
 
 
 @pytest.mark.usefixtures("ours")
-def test_a_machine_without_power_costs_seconds_and_no_point(prod: OwnNamespace, space: Namespace) -> None:
+def test_a_machine_without_power_costs_seconds_and_no_point(prod: KubernetesTarget, space: Namespace) -> None:
     machine, elsewhere = space.machine_of("qdrant-1"), space.machine_of("qdrant-0")
     with clients(prod, elsewhere) as seen:
         befall("off", machine)
         off = time.monotonic()
         try:
-            until("the cluster to notice", lambda: not space.well(machine), 30)
+            until("the cluster to notice", lambda: not space.machine_ready(machine), 30)
             until("what has no disk to run elsewhere", lambda: space.ready("kong", 2) and space.ready("haproxy", 2))
             seen.settle_in()
         finally:
             befall("on", machine)
-        until("three ready nodes", lambda: space.well(machine) and space.ready("qdrant", 3))
+        until("three ready nodes", lambda: space.machine_ready(machine) and space.ready("qdrant", 3))
         wait_until_settled(prod)
     late = [call for call in seen.failed if call.began > off + NOTICED_SECONDS]
     assert late == [], seen.failed
     nothing_lost(prod, seen)
 
 
-def scale(prod: OwnNamespace, nodes: int) -> None:
+def scale(prod: KubernetesTarget, nodes: int) -> None:
     """As `make scale`."""
-    prod.files = prod.files.with_config(qdrantNodes=str(nodes))
-    found = outputs(open_stack(prod.files))
+    prod.stack.files = prod.stack.files.with_config(qdrantNodes=str(nodes))
+    found = outputs(open_stack(prod.stack.files))
     scaling = Scaling(
-        files=prod.files,
+        files=prod.stack.files,
         running=Running.of(found),
         balancers=balancers_of(found),
-        disks=partial(disk_of, prod.files.settings()),
+        disks=partial(disk_of, prod.stack.files.settings()),
         nodes=nodes,
-        console=prod.console,
+        console=prod.stack.console,
     )
-    steps.take(scaling.steps(), prod.console)
-    prod.__dict__.pop("outputs", None)
+    steps.take(scaling.steps(), prod.stack.console)
+    prod.stack.__dict__.pop("outputs", None)
 
 
-def test_nodes_come_and_go_with_their_disks_and_nobody_notices(prod: OwnNamespace, space: Namespace) -> None:
-    prod.up(kubernetesSpread="soft")  # on three machines five nodes share some; those that run would not let them near
+def test_nodes_come_and_go_with_their_disks_and_nobody_notices(prod: KubernetesTarget, space: Namespace) -> None:
+    prod.stack.up(
+        kubernetesSpread="soft"
+    )  # on three machines five nodes share some; those that run would not let them near
     with clients(prod) as seen:
         for nodes in (5, 3):
             scale(prod, nodes)
             assert disks(space) == {f"data-qdrant-{ordinal}" for ordinal in range(nodes)}
-            assert len(Running.of(prod.outputs).views()[0].cluster["peers"]) == nodes  # type: ignore[index]
+            assert len(Running.of(prod.stack.outputs).views()[0].cluster["peers"]) == nodes  # type: ignore[index]
     assert seen.failed == []
     nothing_lost(prod, seen)
 
@@ -229,18 +232,18 @@ def disks(space: Namespace) -> set[str]:
     return {claim.metadata.name for claim in claims if claim.metadata.name.startswith("data-qdrant-")}
 
 
-def test_down_keeps_the_disks_and_up_finds_the_points_again(prod: OwnNamespace, space: Namespace) -> None:
+def test_down_keeps_the_disks_and_up_finds_the_points_again(prod: KubernetesTarget, space: Namespace) -> None:
     with clients(prod) as seen:
         pass
-    kept = prod.down(purge=False)
+    kept = prod.stack.down(purge=False)
     assert {f"data-qdrant-{ordinal}" for ordinal in range(3)} <= disks(space) & set(kept)
     assert space.pods() == []
-    prod.up()
+    prod.stack.up()
     nothing_lost(prod, seen)
 
 
-def test_a_purge_leaves_nothing(prod: OwnNamespace, space: Namespace) -> None:
-    assert prod.down(purge=True) == []
+def test_a_purge_leaves_nothing(prod: KubernetesTarget, space: Namespace) -> None:
+    assert prod.stack.down(purge=True) == []
     assert SPACE not in {space.metadata.name for space in space.core.list_namespace().items}
     mine = f"app.kubernetes.io/part-of={SPACE}"
     assert space.core.list_persistent_volume_claim_for_all_namespaces(label_selector=mine).items == []

@@ -32,8 +32,8 @@ def declared(cluster: FakeCluster, **changes: Any) -> dict[str, Any]:
         "ingest_token": "",
         "embedder": "minilm",
         "guarded": False,
-        "timeout_seconds": 10,
-        "stalled_seconds": 0.2,
+        "timeout_seconds": 30,
+        "stalled_seconds": 3,
     } | changes
 
 

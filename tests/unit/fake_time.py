@@ -1,4 +1,4 @@
-"""A clock for tests of what waits."""
+"""A clock for tests of waiting."""
 
 from access.polling import Clock
 

@@ -6,12 +6,12 @@ from typing import Any
 from proof.report.judge import Observed
 from proof.traffic.calls import Call
 
-CALM, FAULT, HEALED, WHOLE, ENDED = 100.0, 110.0, 120.0, 125.0, 128.0
+BASELINE, FAULT, UNDONE, RECOVERED, ENDED = 100.0, 110.0, 120.0, 125.0, 128.0
 
 
 def calls(stream: str, per_second: float = 20, milliseconds: float = 10) -> list[Call]:
-    """Calls at an even rate from the calm to the end, all alike, all answered."""
-    dues = [CALM + number / per_second for number in range(int((ENDED - CALM) * per_second))]
+    """Calls at an even rate from the baseline to the end, all alike, all answered."""
+    dues = [BASELINE + number / per_second for number in range(int((ENDED - BASELINE) * per_second))]
     return [Call(stream=stream, due=due, began=due, ended=due + milliseconds / 1000, answered=True) for due in dues]
 
 
@@ -21,10 +21,10 @@ def observed(**changed: Any) -> Observed:
         name="kill",
         title="A node is killed",
         calls=[*calls("read"), *calls("search", 8), *calls("write", 5)],
-        baseline_start=CALM,
+        baseline_start=BASELINE,
         fault=FAULT,
-        fault_end=HEALED,
-        whole=WHOLE,
+        fault_end=UNDONE,
+        recovered=RECOVERED,
         ended=ENDED,
         acknowledged=500,
     )

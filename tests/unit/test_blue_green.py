@@ -9,7 +9,6 @@ from qdrant_admin import nodes
 from qdrant_admin.api import NodeUnreachable
 from qdrant_admin.collection import blue_green
 from qdrant_admin.collection.generations import draining_alias, successor
-from qdrant_admin.placement import moves as replica_moves
 from qdrant_admin.points import client, synchronisation
 from tests.unit.declaring import lifecycle
 from tests.unit.fake_points import Point
@@ -21,7 +20,6 @@ MARK = draining_alias(ALIAS)
 
 @pytest.fixture
 def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    monkeypatch.setattr(replica_moves, "PAUSE_SECONDS", 0.01)
     monkeypatch.setattr(client, "FIRST_PAGE", 4)
     for module in (client, synchronisation):
         monkeypatch.setattr(module, "page_limit", lambda *_: 4)

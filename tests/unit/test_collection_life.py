@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from qdrant_admin.api import NodeUnreachable, QdrantError
-from qdrant_admin.placement import moves as replica_moves
 from tests.unit.declaring import declared, lifecycle
 from tests.unit.fake_qdrant import (
     ALIAS,
@@ -22,8 +21,7 @@ from tests.unit.fake_qdrant import (
 
 
 @pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluster]:
-    monkeypatch.setattr(replica_moves, "PAUSE_SECONDS", 0.01)
+def cluster() -> Iterator[FakeCluster]:
     with running_cluster() as cluster:
         yield cluster
 

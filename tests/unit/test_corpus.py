@@ -92,22 +92,22 @@ def put(root: Path, name: str, content: bytes | str) -> None:
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def test_a_folder_gives_its_texts_and_pages_and_nothing_else(tmp_path: Path) -> None:
-    page = """<html><head><title> The page </title><style>p {}</style><script>run()</script></head>
-              <body><!-- a note --><p>Hello</p><p>world</p></body></html>"""
+def test_every_file_of_a_folder_is_a_document_of_its_format_or_is_reported(tmp_path: Path) -> None:
+    page = "<title>The page</title><p>Hello</p>"
     put(tmp_path, "deep/page.HTML", page)
-    put(tmp_path, "guide.md", "# Guide\n\nText.")
+    put(tmp_path, "guide.md", "# Guide\r\n\r\nText.")
     put(tmp_path, "notes.txt", "\ufeffFirst line.")
-    put(tmp_path, "picture.png", b"\x89PNG")
-    put(tmp_path, "untitled.htm", "<title></title>Words")
+    put(tmp_path, "paper.pdf", b"%PDF")
+    put(tmp_path, "README", "Text without an ending.")
     (tmp_path / "folder.md").mkdir()
     put(tmp_path, "folder.md/inside.rst", "Inside.")
-    assert list(folder(tmp_path)) == [
-        Document(source="deep/page.HTML", title="The page", text="The page\nHello\nworld"),
+    found = sorted(folder(tmp_path), key=lambda each: each.source)
+    assert [each.source for each in found if isinstance(each, Unreadable)] == ["README", "paper.pdf"]
+    assert [each for each in found if isinstance(each, Document)] == [
+        Document(source="deep/page.HTML", title="", text=page, format="html"),
         Document(source="folder.md/inside.rst", title="inside", text="Inside."),
-        Document(source="guide.md", title="guide", text="# Guide\n\nText."),
+        Document(source="guide.md", title="", text="# Guide\n\nText.", format="markdown"),
         Document(source="notes.txt", title="notes", text="First line."),
-        Document(source="untitled.htm", title="untitled", text="Words"),
     ]
 
 
@@ -116,11 +116,10 @@ def test_a_folder_gives_its_texts_and_pages_and_nothing_else(tmp_path: Path) -> 
     [
         ("latin.txt", "caf\xe9".encode("latin-1"), "found UnicodeDecodeError"),
         ("empty.md", " \n\t", "found an empty document"),
-        ("markup.html", "<p></p><script>run()</script>", "found an empty document"),
-        ("broken.html", "<![foo[bar]]>", "found ParserRejectedMarkup"),
+        ("slides.pdf", b"%PDF", "expected Markdown, HTML or text (.md .markdown .html .htm .txt .rst), found .pdf"),
     ],
 )
-def test_what_cannot_be_read_is_named_with_its_reason_and_the_rest_is_kept(
+def test_an_unreadable_file_is_reported_with_its_reason_and_stops_no_other(
     tmp_path: Path, name: str, content: bytes | str, reason: str
 ) -> None:
     put(tmp_path, name, content)
@@ -132,16 +131,24 @@ def test_what_cannot_be_read_is_named_with_its_reason_and_the_rest_is_kept(
     assert isinstance(kept, Document)
 
 
-@pytest.mark.parametrize("target", ["nowhere", "a-folder"])
-def test_a_link_that_leads_to_no_file_is_named(tmp_path: Path, target: str) -> None:
+def test_a_file_name_that_is_no_utf_8_has_a_source_that_is(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.md")
+    put(tmp_path, name, "Text.")
+    [found] = folder(tmp_path)
+    assert isinstance(found, Document)
+    assert found.source == r"caf\xe9.md"
+
+
+def test_links_to_folders_and_to_nothing_are_reported(tmp_path: Path) -> None:
     (tmp_path / "a-folder").mkdir()
-    (tmp_path / "link.md").symlink_to(tmp_path / target)
-    [skipped] = folder(tmp_path)
-    assert isinstance(skipped, Unreadable)
-    assert skipped.source == "link.md"
+    put(tmp_path, "a-folder/inside.md", "Text.")
+    (tmp_path / "link").symlink_to(tmp_path / "a-folder")
+    (tmp_path / "link.md").symlink_to(tmp_path / "nowhere")
+    found = {each.source: type(each) for each in folder(tmp_path)}
+    assert found == {"a-folder/inside.md": Document, "link": Unreadable, "link.md": Unreadable}
 
 
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_read_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path, *_: object, **__: object) -> str:
         raise PermissionError(13, "Permission denied", str(path))
 
@@ -152,14 +159,21 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
     assert "PermissionError" in skipped.reason
 
 
-def test_a_title_is_no_longer_than_the_ingest_role_takes(tmp_path: Path) -> None:
-    put(tmp_path, "page.html", f"<title>{'x' * 5000}</title>Text")
-    [page] = folder(tmp_path)
-    assert isinstance(page, Document)
-    assert len(page.title) == 1024
+def test_a_folder_that_may_not_be_read_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "private").mkdir()
+    put(tmp_path, "zebra.md", "Kept.")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path).name == "private":
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert {each.source: type(each) for each in folder(tmp_path)} == {"zebra.md": Document, "private": Unreadable}
 
 
-def test_hidden_folders_are_nobodys_documents(tmp_path: Path) -> None:
+def test_hidden_folders_are_left_out(tmp_path: Path) -> None:
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "license.txt").write_text("terms and conditions")
     (tmp_path / "guide.txt").write_text("how it is done")

@@ -1,11 +1,11 @@
-"""A breaker is judged by what was answered; each promise has answers that break it."""
+"""A breaker is judged by its answers; each promise has answers that break it."""
 
 from typing import Any
 
 import pytest
 import requests
 
-from proof.measure.breaker import Answered, Seen, judge
+from proof.measure.breaker import Answered, Observed, judge
 from proof.measure.embedder import StoppableEmbedder
 from proof.measure.hops import BALANCED, BARE, FRESH, REMEMBERED, Timed, by_hop, by_way
 from slo.promises import Promises
@@ -17,17 +17,17 @@ SLOW = Answered(status=503, text=OPEN.text, retry_after="9", seconds=0.02)
 
 
 def kept(**changed: Any) -> list[bool]:
-    seen: dict[str, Any] = {
+    observed: dict[str, Any] = {
         "failing": [FAILED] * 5 + [OPEN],
         "open": [OPEN] * 50,
         "probes": 1,
         "closing_seconds": 9.0,
         "after": [GOOD],
     }
-    return [verdict.kept for verdict in judge(Seen(**(seen | changed)), Promises.read().breaker)]
+    return [verdict.kept for verdict in judge(Observed(**(observed | changed)), Promises.read().breaker)]
 
 
-def test_a_breaker_that_does_its_work_keeps_every_promise() -> None:
+def test_a_breaker_that_opens_and_closes_keeps_every_promise() -> None:
     assert kept() == [True] * 5
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from proof.report.judge import Limits, Verdict, judge, kept, limits_of_fault, limits_of_rolling
 from slo.promises import Promises
-from tests.unit.observations import FAULT, HEALED, WHOLE, observed, with_a
+from tests.unit.observations import FAULT, RECOVERED, UNDONE, observed, with_a
 
 LIMITS = limits_of_fault(Promises.read(), recovery_seconds=60)
 
@@ -15,7 +15,7 @@ def broken(limits: Limits = LIMITS, **changed: Any) -> list[str]:
     return [verdict.promise for verdict in judge(observed(**changed), limits) if not verdict.kept]
 
 
-def test_a_run_in_which_all_went_well_is_kept() -> None:
+def test_a_run_without_failures_keeps_every_promise() -> None:
     assert broken() == []
 
 
@@ -29,13 +29,13 @@ def test_a_run_in_which_all_went_well_is_kept() -> None:
             "writes: failed calls, each sent until acknowledged",
         ),
         ({"calls": with_a("read", at=FAULT + 1, milliseconds=1001)}, "worst read"),
-        ({"calls": with_a("read", at=HEALED + 1, milliseconds=1001)}, "worst read"),
+        ({"calls": with_a("read", at=UNDONE + 1, milliseconds=1001)}, "worst read"),
         ({"calls": with_a("read", at=FAULT + 1, milliseconds=100, times=20)}, "reads: p99 during / before"),
         ({"missing": {"node": [7]}}, "acknowledged points lost"),
         ({"altered": {"node": [7]}}, "acknowledged points lost"),
         ({"degraded_reasons": ["a shard is Dead"]}, "one cluster, same term and commit, every replica Active"),
-        ({"whole": HEALED + 61, "ended": HEALED + 65}, "time to recover"),
-        ({"trouble": "RuntimeError: no transfer"}, "made and healed"),
+        ({"recovered": UNDONE + 61, "ended": UNDONE + 65}, "time to recover"),
+        ({"trouble": "RuntimeError: no transfer"}, "made and undone"),
         ({"acknowledged": 0}, "acknowledged points lost"),
         ({"calls": []}, "calls"),
         ({"calls": with_a("ask", at=FAULT + 1)}, "questions: calls before"),
@@ -47,7 +47,7 @@ def test_each_promise_can_be_broken(changed: dict[str, Any], promise: str) -> No
 
 def test_what_may_fail_may_fail_during_the_fault_and_not_a_moment_longer() -> None:
     excuse = {"search": "there is one gateway"}
-    during, after = (with_a("search", at=at, answered=False) for at in (FAULT + 1, WHOLE + 1))
+    during, after = (with_a("search", at=at, answered=False) for at in (FAULT + 1, RECOVERED + 1))
     assert broken(calls=during, may_fail=excuse) == []
     assert broken(calls=after, may_fail=excuse) == ["searches: failed calls"]
     before = with_a("search", at=FAULT - 1, answered=False)
@@ -71,8 +71,8 @@ def test_too_few_calls_to_tell_a_percentile_keep_no_promise() -> None:
 
 def test_a_rolling_change_has_its_own_limits() -> None:
     limits = limits_of_rolling(Promises.read())
-    assert broken(limits, fault_end=WHOLE) == []
-    assert broken(limits, fault_end=WHOLE, calls=with_a("search", at=FAULT + 1, answered=False)) == [
+    assert broken(limits, fault_end=RECOVERED) == []
+    assert broken(limits, fault_end=RECOVERED, calls=with_a("search", at=FAULT + 1, answered=False)) == [
         "searches: failed calls"
     ]
 

@@ -1,4 +1,4 @@
-"""The page says how it went on its first line, and needs nothing but itself."""
+"""The page's first line is the outcome, and the page loads nothing."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from proof.experiments.chaos import not_run
+from proof.experiments.runner import not_run
 from proof.experiments.scenarios import SCENARIOS
 from proof.report.charts import chart
 from proof.report.judge import judge, limits_of_fault
@@ -80,18 +80,20 @@ def test_figures_alone_are_measured_and_neither_kept_nor_broken(tmp_path: Path) 
     assert page(tmp_path, made).lines[0].startswith("MEASURED")
 
 
-def test_calls_that_failed_as_declared_are_told_on_the_first_line(tmp_path: Path) -> None:
+def test_calls_that_failed_as_declared_are_counted_on_the_first_line(tmp_path: Path) -> None:
     excused = section(calls=with_a("search", at=FAULT + 1, answered=False), may_fail={"search": "one gateway"})
     assert page(tmp_path, report(excused)).lines[0].endswith("; 1 calls failed where that is declared")
 
 
 def test_a_scenario_that_could_not_be_run_has_not_been_kept(tmp_path: Path) -> None:
-    found = page(tmp_path, report(section(), not_run(SCENARIOS[0], ["a shard is Dead"])))
+    found = page(tmp_path, report(section(), not_run(SCENARIOS[0], "kill", ["a shard is Dead"])))
     assert found.lines[0].startswith("NOT KEPT: 1 of ")
 
 
 def test_a_report_that_could_not_be_run_alone_is_a_page_all_the_same(tmp_path: Path) -> None:
-    assert "not run: a shard is Dead" in page(tmp_path, report(not_run(SCENARIOS[0], ["a shard is Dead"]))).lines
+    assert (
+        "not run: a shard is Dead" in page(tmp_path, report(not_run(SCENARIOS[0], "kill", ["a shard is Dead"]))).lines
+    )
 
 
 @pytest.mark.parametrize("stand_ins", [(), ("qdrant", "kong")])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from proof.timeouts import until
+from access.polling import poll, require
 
 SCRIPT = Path("components/qdrant/start_node.sh").read_text()
 
@@ -100,7 +100,7 @@ def waiting(folder: Path, hostname: str, peers: str = "127.0.0.1/1") -> Iterator
     told["args"][2] = sleeping
     with subprocess.Popen(**told, stdout=subprocess.PIPE, text=True) as node:
         try:
-            until("its first look", looked.exists, 30)
+            poll(lambda: require(looked.exists(), "none"), 30, expected="its first attempt", interval_seconds=0.1)
             yield node
         finally:
             node.kill()

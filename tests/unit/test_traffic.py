@@ -11,6 +11,7 @@ from proof.traffic.calls import failed, quantile, within
 from proof.traffic.generator import Answer, Stream, Traffic
 from proof.traffic.ledger import Ledger, read
 from proof.traffic.vectors import fingerprint, signs
+from proof.traffic.waiting import wait_for_calls
 
 
 class Stalling:
@@ -28,7 +29,7 @@ class Stalling:
 def run(client: Stalling, *, calls: int, per_second: float = 100, connections: int = 1) -> Traffic:
     stream = Stream(name="read", per_second=per_second, connections=connections, connect=lambda: client)
     with Traffic([stream]) as traffic:
-        traffic.wait_for(calls, "read")
+        wait_for_calls(traffic, calls, "read")
     return traffic
 
 
@@ -39,7 +40,7 @@ def test_a_stall_is_felt_by_every_call_that_was_due_meanwhile() -> None:
     assert quantile(calls, 0.9) > 0.1
 
 
-def test_without_a_stall_nobody_waits() -> None:
+def test_without_a_stall_no_call_waits() -> None:
     calls = run(Stalling(-1, 0), calls=100, connections=4).calls
     assert quantile(calls, 0.5) < 0.05
 
@@ -52,19 +53,19 @@ def test_measured_from_when_it_was_sent_the_same_stall_would_hide() -> None:
 def test_calls_that_were_due_and_never_made_have_failed() -> None:
     stream = Stream(name="read", per_second=100, connections=1, connect=lambda: Stalling(0, 0.5))
     with Traffic([stream]) as traffic:
-        time.sleep(0.5)  # 0.3 s after the first call was due: some thirty more are due, and nobody is free
+        time.sleep(0.5)  # 0.3 s after the first call was due: some thirty more are due, and no client is free
     assert len(failed(traffic.calls)) >= 20
     assert all("every client was still waiting" in call.detail for call in failed(traffic.calls))
 
 
 class WokenByTheEnd(threading.Event):
-    """A machine that wakes nobody in time: whoever waits for his moment is woken when all is over."""
+    """A machine so slow that a waiting client wakes only when all is over."""
 
     def wait(self, timeout: float | None = None) -> bool:
         return super().wait() if timeout else self.is_set()
 
 
-def test_the_end_that_comes_as_a_client_was_to_begin_is_nobodys_failure() -> None:
+def test_a_call_that_the_end_cut_off_before_it_began_has_not_failed() -> None:
     traffic = Traffic([Stream(name="read", per_second=100, connections=1, connect=lambda: Stalling(-1, 0))])
     traffic._stop = WokenByTheEnd()
     with traffic:
@@ -72,7 +73,7 @@ def test_the_end_that_comes_as_a_client_was_to_begin_is_nobodys_failure() -> Non
     assert traffic.calls == []
 
 
-def test_calls_are_made_at_their_rate_whoever_makes_them() -> None:
+def test_calls_are_made_at_their_rate_by_any_client() -> None:
     calls = run(Stalling(-1, 0), calls=50, per_second=100, connections=8).calls
     dues = sorted(call.due for call in calls)
     assert all(later - earlier == pytest.approx(0.01, abs=1e-6) for earlier, later in itertools.pairwise(dues))
@@ -82,14 +83,14 @@ def test_calls_are_made_at_their_rate_whoever_makes_them() -> None:
 def test_traffic_that_does_not_come_is_not_waited_for_for_ever() -> None:
     stream = Stream(name="read", per_second=1, connections=1, connect=lambda: Stalling(-1, 0))
     with Traffic([stream]) as traffic, pytest.raises(TimeoutError, match="expected 9 calls of read"):
-        traffic.wait_for(9, "read", seconds=0.1)
+        wait_for_calls(traffic, 9, "read", timeout_seconds=0.1)
 
 
 def test_a_ledger_outlives_its_writer_and_a_line_cut_short_was_never_relied_on(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     with Ledger(path) as ledger:
         ledger.acknowledge({1: "a", 2: "b"})
-        assert read(path) == {1: "a", 2: "b"}  # before anybody closed it
+        assert read(path) == {1: "a", 2: "b"}  # before it was closed
     with path.open("a") as file:
         file.write('{"id": 3, "sha')
     assert read(path) == {1: "a", 2: "b"}

@@ -1,4 +1,4 @@
-"""Passages into an answer that says where each part of it is from."""
+"""Answers from passages, with citations."""
 
 import re
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from rag.failures import http_failures
 
 PASSAGES = 5  # how many are found for a question
 SENTENCES_READ = 24  # of the best passages: the time for a question grows with each
-SENTENCES_TOLD = 3
-SHORTEST, LONGEST = 25, 400  # characters: less says nothing, more is no sentence
+SENTENCES_QUOTED = 3
+SHORTEST, LONGEST = 25, 400  # characters: fewer are a fragment, more are no sentence
 NOTHING = "Nothing in the index answers this question."
 INSTRUCTIONS = (
     "Answer the question from the numbered passages only, in at most five sentences. After each sentence write the"
@@ -46,10 +46,10 @@ class Extractive:
             return QueryAnswer(answer=NOTHING, citations=[])
         wanted = await self._embedding.of_query(question)
         vectors = await self._embedding.of_texts([line for line, _ in read])
-        best = np.argsort(-(np.array(vectors) @ np.array(wanted)), kind="stable")[:SENTENCES_TOLD]
-        told = [read[position] for position in best]
-        cited = list(dict.fromkeys(passage for _, passage in told))
-        text = " ".join(f"{line} [{cited.index(passage) + 1}]" for line, passage in told)
+        best = np.argsort(-(np.array(vectors) @ np.array(wanted)), kind="stable")[:SENTENCES_QUOTED]
+        quoted = [read[position] for position in best]
+        cited = list(dict.fromkeys(passage for _, passage in quoted))
+        text = " ".join(f"{line} [{cited.index(passage) + 1}]" for line, passage in quoted)
         return QueryAnswer(answer=text, citations=citations([passages[position] for position in cited]))
 
 
@@ -64,7 +64,7 @@ class OllamaAnswerer:
         self._breaker = breaker
 
     async def answer(self, question: str, passages: Sequence[Passage]) -> QueryAnswer:
-        """Return what the model says; raise `Unavailable` when it does not, for nobody else answers in its name."""
+        """Return what the model generates; raise `Unavailable` without it: there is no fallback to another answerer."""
         if not passages:
             return QueryAnswer(answer=NOTHING, citations=[])
         with self._breaker.guard(), http_failures("llm"):

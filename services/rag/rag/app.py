@@ -11,14 +11,17 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 
-from rag.contract import Problem
-from rag.failures import Unavailable
+from rag.contract import Problem, message
+from rag.failures import REFUSED, REFUSED_REMEDY, Refused, Unavailable
 from rag.front import Front
 from rag.roles import ROUTES
 from rag.service import Service
 
 OPENAPI = "/api/v1/rag/openapi.json"  # below the gateway's route, so that callers reach it
-PROBLEMS: dict[int | str, dict[str, Any]] = {status: {"model": Problem} for status in (401, 422, 500, 503)}
+PROBLEM_STATUSES = (401, 413, 422, 500, REFUSED, 503)
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem} for status in (401, 413, 422, 500, REFUSED, 503)
+}
 
 
 def create_app(service: Service) -> Front:
@@ -44,7 +47,9 @@ def create_app(service: Service) -> Front:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
-    return Front(app, service.settings.service_token.get_secret_value(), service.metrics, service.traces)
+    settings = service.settings
+    token, most = settings.service_token.get_secret_value(), settings.body_limit
+    return Front(app, token, service.metrics, service.traces, most)
 
 
 def _health(service: Service) -> APIRouter:
@@ -52,18 +57,18 @@ def _health(service: Service) -> APIRouter:
 
     @router.get("/health")
     async def health() -> dict[str, str]:
-        """Say that this process lives."""
+        """Return 200 while this process runs."""
         return {"status": "alive"}
 
     @router.get("/ready")
     async def ready() -> dict[str, str]:
-        """Say whether the collection answers; 503 while it does not."""
+        """Return 200 if the collection answers, else 503."""
         await service.store.answer()
         return {"status": "ready", "collection": service.settings.collection}
 
     @router.get("/metrics", response_class=Response)
     async def metrics() -> Response:
-        """Tell Prometheus."""
+        """Return the metrics in the format of Prometheus."""
         return Response(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return router
@@ -75,13 +80,15 @@ def _problem(status: int, error: str, message: str, headers: Mapping[str, str] |
 
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Unavailable)
+    if isinstance(error, Refused):
+        return _problem(REFUSED, "refused", f"{error}{REFUSED_REMEDY}")
     headers = {"Retry-After": str(error.retry_after_seconds)}
-    return _problem(503, f"{error.neighbour}_unavailable", str(error), headers)
+    return _problem(503, f"{error.dependency}_unavailable", str(error), headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    mistakes = [f"{'.'.join(map(str, each['loc'][1:])) or 'body'}: {each['msg']}" for each in error.errors()]
+    mistakes = [f"{'.'.join(map(str, each['loc'][1:])) or 'body'}: {message(each)}" for each in error.errors()]
     if "json" not in request.headers.get("content-type", ""):
         mistakes = ["body: expected JSON, found another Content-Type; send application/json"]
     return _problem(422, "invalid_request", "; ".join(mistakes))
@@ -89,9 +96,11 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 async def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI: neither UTF-8, nor JSON that its parser can hold
+        return _problem(422, "invalid_request", "body: expected JSON, found what no parser reads; send JSON in UTF-8")
     word = HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
     return _problem(error.status_code, word, error.detail, error.headers)
 
 
 async def _unexpected(_: Request, __: Exception) -> JSONResponse:
-    return _problem(500, "internal", "unexpected failure; the log of this service tells more, by X-Request-ID")
+    return _problem(500, "internal", "unexpected failure; find its X-Request-ID in the log of this service")

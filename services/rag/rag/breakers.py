@@ -1,4 +1,4 @@
-"""Four circuit breakers: a neighbour that failed five times in a row is left alone for ten seconds."""
+"""Four circuit breakers: a dependency that failed five times in a row is left alone for ten seconds."""
 
 import logging
 import math
@@ -11,7 +11,7 @@ from purgatory import ContextChanged, Event, SyncCircuitBreakerFactory
 from purgatory.domain.model import CLOSED, HALF_OPENED, OpenedState
 from purgatory.service._sync.circuitbreaker import SyncCircuitBreaker
 
-from rag.failures import Refused, Unavailable
+from rag.failures import Declined, Unavailable
 from rag.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ CLOSED_VALUE, HALF_OPEN_VALUE, OPEN_VALUE = 0, 1, 2
 
 
 class Breaker:
-    """One neighbour's circuit: refuses at once while open, then lets a single trial through."""
+    """One dependency's circuit: refuses at once while open, then lets a single trial through."""
 
     def __init__(self, name: str, circuit: SyncCircuitBreaker, metrics: Metrics) -> None:
         self.name = name
@@ -39,14 +39,14 @@ class Breaker:
     def guard(self) -> Iterator[None]:
         """Count what fails inside; raise `Unavailable` without going in while the circuit is open."""
         if self._circuit.context.state == HALF_OPENED:
-            raise self._open()  # the library lets everybody through: one trial is enough
+            raise self._open()  # the library lets every call through: one trial is enough
         try:
             with self._circuit:
                 yield
         except OpenedState as opened:
             opened.__traceback__ = None  # one instance is raised again and again: it would grow
             raise self._open() from None
-        except Refused:
+        except Declined:
             raise
         except BaseException:
             self._failures.inc()
@@ -74,8 +74,8 @@ class Breakers:
 def make_breakers(failures: int, open_seconds: float, metrics: Metrics) -> Breakers:
     """Make four closed breakers."""
     # The synchronous kind guards awaits as well, for its bookkeeping waits for nothing; and it needs no running loop.
-    factory = SyncCircuitBreakerFactory(failures, open_seconds, exclude=[Refused])
-    factory.add_listener(_tell)
+    factory = SyncCircuitBreakerFactory(failures, open_seconds, exclude=[Declined])
+    factory.add_listener(_log_change)
 
     def breaker(name: str) -> Breaker:
         return Breaker(name, factory.get_breaker(name), metrics)
@@ -83,6 +83,6 @@ def make_breakers(failures: int, open_seconds: float, metrics: Metrics) -> Break
     return Breakers(breaker("qdrant"), breaker("embedding"), breaker("llm"), breaker("query"))
 
 
-def _tell(name: str, _kind: str, event: Event) -> None:
+def _log_change(name: str, _kind: str, event: Event) -> None:
     if isinstance(event, ContextChanged):
         log.warning("circuit breaker changed", extra={"breaker": name, "state": event.state})

@@ -1,20 +1,27 @@
-"""Documents into passages of about 200 tokens that begin and end where the text does."""
+"""Sections into passages of about 200 tokens that begin and end where the text does."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-TARGET_TOKENS = 200  # the model reads 256, title and frame included
-SMALL_TOKENS = 60  # a section below this is joined by the next one
-OVERLAP_TOKENS = 30
+from rag.reading import Section
 
-HEADING = re.compile(r"^(?:#{1,6}[ \t]+\S.{0,120}|\S.{0,120}\n(?:={3,}|-{3,}|~{3,}|\^{3,})[ \t]*)$", re.MULTILINE)
+TARGET_TOKENS = 200  # the model reads 256, title and frame included
+MAX_TOKENS = 250  # with the heading and the overlap before the first piece
+SMALL_TOKENS = 60  # a section below this is joined by the next one
+HEADING_TOKENS = MAX_TOKENS - TARGET_TOKENS  # a longer heading is text, and not repeated
+OVERLAP_TOKENS = 30
+TARGET_CHARACTERS = 2000  # a long string without blanks counts as one token
+MAX_CHARACTERS = 2500
+OVERLAP_CHARACTERS = 300
+
 SENTENCES = re.compile(r".+?(?:[.!?]\s+|\n|\Z)", re.DOTALL)
 SPLITS = (
     re.compile(r".+?(?:\n\s*\n|\Z)", re.DOTALL),  # paragraphs
     SENTENCES,
-    re.compile(r"\s*\S{1,80}|\s+\Z"),  # words, and pieces of what is too long to be one
+    re.compile(r"\s{0,80}\S{1,80}|\s{1,80}"),  # words, and pieces of what is too long to be one
 )
+LEADING = re.compile(r"\A(?:\s*\n|[ ](?=\S))+")  # not the indentation of a first line
 
 Count = Callable[[Sequence[str]], list[int]]
 
@@ -26,35 +33,21 @@ class Piece(NamedTuple):
     tokens: int
 
 
-def passages(text: str, count: Count) -> list[str]:
-    """Cut a text; a passage repeats its section's heading and, within a section, the last sentence before it."""
+def passages(sections: Iterable[Section], count: Count) -> list[str]:
+    """Cut sections; a passage repeats its section's heading and, within a section, the last sentence before it."""
     packer = _Packer(count)
-    for heading, body in sections(text):
+    for heading, body in sections:
         packer.open_section(heading)
         for piece in pieces(body, count):
             packer.add(piece)
     return packer.finish()
 
 
-def sections(text: str) -> Iterator[tuple[str, str]]:
-    """Yield each heading with the text below it; a heading with nothing below it is text itself."""
-    start, heading = 0, ""
-    for found in HEADING.finditer(text):
-        yield from _section(heading, text[start : found.start()].strip())
-        start, heading = found.end(), found[0].strip()
-    yield from _section(heading, text[start:].strip())
-
-
-def _section(heading: str, body: str) -> Iterator[tuple[str, str]]:
-    if heading or body:
-        yield (heading, f"{body}\n\n") if body else ("", f"{heading}\n\n")
-
-
 def pieces(text: str, count: Count, level: int = 0) -> Iterator[Piece]:
     """Yield paragraphs; sentences or words of those that are too long."""
     parts = SPLITS[level].findall(text)
     for part, tokens in zip(parts, count(parts), strict=True):
-        if tokens <= TARGET_TOKENS or level + 1 == len(SPLITS):
+        if (tokens <= TARGET_TOKENS and len(part) <= TARGET_CHARACTERS) or level + 1 == len(SPLITS):
             yield Piece(part, tokens)
         else:
             yield from pieces(part, count, level + 1)
@@ -66,38 +59,59 @@ class _Packer:
     def __init__(self, count: Count) -> None:
         self._count = count
         self._made: list[str] = []
-        self._heading: list[Piece] = []
-        self._parts: list[Piece] = []
         self._fresh = False  # something is in that no passage holds yet
+        self._heading: list[Piece] = []
+        self._begin([])
 
     def open_section(self, heading: str) -> None:
         self._heading = self._pieces(f"{heading}\n\n") if heading else []
-        if self._size() < SMALL_TOKENS:
-            self._parts += self._heading
-        else:
+        too_long = [piece for piece in self._heading if piece.tokens > HEADING_TOKENS]
+        if too_long:
+            self._heading = []
+        if self._tokens >= SMALL_TOKENS:
             self._close(self._heading)
+        else:
+            for piece in self._heading:
+                self._append(piece)
+        for piece in too_long:
+            self.add(piece)
 
     def add(self, piece: Piece) -> None:
-        if self._fresh and self._size() + piece.tokens > TARGET_TOKENS:
+        if self._fresh and not self._fits(piece, TARGET_TOKENS, TARGET_CHARACTERS):
             self._close(self._heading + self._overlap())
-        self._parts.append(piece)
+            if not self._fits(piece, MAX_TOKENS, MAX_CHARACTERS):
+                self._begin(self._heading)
+        self._append(piece)
         self._fresh = True
 
     def finish(self) -> list[str]:
         self._close([])
         return self._made
 
-    def _size(self) -> int:
-        return sum(part.tokens for part in self._parts)
+    def _fits(self, piece: Piece, tokens: int, characters: int) -> bool:
+        return self._tokens + piece.tokens <= tokens and self._characters + len(piece.text) <= characters
+
+    def _begin(self, pieces: Iterable[Piece]) -> None:
+        self._parts: list[Piece] = []
+        self._tokens = self._characters = 0
+        self._fresh = False
+        for piece in pieces:
+            self._append(piece)
+
+    def _append(self, piece: Piece) -> None:
+        self._parts.append(piece)
+        self._tokens += piece.tokens
+        self._characters += len(piece.text)
 
     def _close(self, begin: list[Piece]) -> None:
-        if self._fresh:
-            self._made.append("".join(part.text for part in self._parts).strip())
-        self._parts, self._fresh = list(begin), False
+        text = LEADING.sub("", "".join(part.text for part in self._parts)).rstrip()
+        if self._fresh and text:
+            self._made.append(text)
+        self._begin(begin)
 
     def _overlap(self) -> list[Piece]:
         last = self._pieces(SENTENCES.findall(self._parts[-1].text)[-1])
-        return [piece for piece in last if piece.tokens <= OVERLAP_TOKENS]
+        return [piece for piece in last if piece.tokens <= OVERLAP_TOKENS and len(piece.text) <= OVERLAP_CHARACTERS]
 
     def _pieces(self, text: str) -> list[Piece]:
         return [Piece(text, self._count([text])[0])]

@@ -1,23 +1,32 @@
-"""What callers send and get."""
+"""Requests and responses of the HTTP API."""
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
 
 
 class Asked(BaseModel):
-    """A request: a key that is not known is a mistake worth telling."""
+    """A request; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class SearchRequest(Asked):
-    """What to look for, and how many passages to return at most."""
+    """A query, and how many passages to return at most: `limit`, or `max_results`, which means the same."""
 
     query: Words
     limit: int = Field(5, ge=1, le=50)
+    max_results: int | None = Field(None, ge=1, le=50)
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        given = self.limit if "limit" in self.model_fields_set else self.max_results
+        self.limit = same("limit", given, "max_results", self.max_results) or self.limit
+        return self
 
 
 class Passage(BaseModel):
@@ -37,9 +46,17 @@ class SearchAnswer(BaseModel):
 
 
 class QueryRequest(Asked):
-    """A question in words."""
+    """A question in words: `question`, or `query`, which means the same."""
 
-    question: Words
+    question: Words = ""
+    query: Words = ""
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        self.question = same("question", self.question, "query", self.query) or ""
+        if not self.question:
+            raise ValueError("expected a question, found none; send it as `question`")
+        return self
 
 
 class Citation(Passage):
@@ -69,17 +86,23 @@ class CollectionsAnswer(BaseModel):
 
 
 class Document(Asked):
-    """A plain text and where it is from; headings as `# …` lines or underlined."""
+    """A document, and its format: `text` has headings as `# …` lines or underlined."""
 
     source: str = Field(min_length=1, max_length=1024)
-    title: str = Field("", max_length=1024)
+    title: str = Field(
+        "", max_length=1024, description="empty: `<title>`, the front matter's title, or the name of the source"
+    )
     text: str
+    format: Literal["text", "markdown", "html"] = "text"
 
 
 class ReindexRequest(Asked):
-    """Documents to index; each replaces what its source had before."""
+    """Documents to index; each replaces what its source had before. Without any: the files of SOURCES_DIR."""
 
-    documents: list[Document] = Field(min_length=1, max_length=10_000)
+    # Each is validated when it is indexed: a wrong one is reported in `skipped` and stops no other.
+    documents: list[Annotated[Any, WithJsonSchema(Document.model_json_schema())]] = Field(
+        [], min_length=1, max_length=10_000
+    )
 
 
 class Accepted(BaseModel):
@@ -142,3 +165,25 @@ class Problem(BaseModel):
 
     error: str
     message: str
+
+
+def same(name: str, one: Any, other_name: str, other: Any) -> Any:
+    """Return the value of two fields that mean the same; raise `ValueError` where both are given and differ."""
+    if one and other and one != other:
+        raise ValueError(f"expected one value, found {name} {one!r} and {other_name} {other!r}; send one of them")
+    return one or other
+
+
+def message(error: Mapping[str, Any]) -> str:
+    """Return what pydantic reports of a field: expected, found."""
+    kind, value = error["type"], error["input"]
+    if kind in FIXED:
+        return FIXED[kind]
+    expected = re.sub(r"^(Value error, |(String|Input|List) should (have|be) )", "", error["msg"])
+    if kind == "value_error":
+        return expected
+    found = f"{len(value)} characters" if isinstance(value, str) else type(value).__name__
+    return f"expected {expected}, found {value if isinstance(value, int) else found}"
+
+
+FIXED = {"missing": "expected a value, found none", "extra_forbidden": "expected no such field, found one"}

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rag import logs
+from rag.body import TooLarge, read_body
 from rag.metrics import Metrics
 from rag.traces import Traces
 
@@ -28,11 +29,12 @@ Headers = Sequence[tuple[bytes, bytes]]
 class Front:
     """Wraps a role's application."""
 
-    def __init__(self, app: ASGIApp, token: str, metrics: Metrics, traces: Traces) -> None:
+    def __init__(self, app: ASGIApp, token: str, metrics: Metrics, traces: Traces, max_body_bytes: int) -> None:
         self._app = app
+        self._max_body_bytes = max_body_bytes
         self._token = token.encode()
         self._metrics = metrics
-        self.leaving = False  # about to stop: whoever asks after its health is told, so that he goes elsewhere
+        self.leaving = False  # about to stop: health checks fail, so that balancers choose another process
         self._traces = traces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,15 +64,31 @@ class Front:
             await send(message)
 
         try:
-            app = self._app if self._may_enter(scope) else _refuse
             if self.leaving and scope["path"] == "/health":
-                app = _say_leaving
-            await app(scope, receive, answer)
+                await LEAVING(scope, receive, answer)
+            elif not self._may_enter(scope):
+                await UNAUTHORIZED(scope, receive, answer)
+            else:
+                await self._enter(scope, receive, answer)
         except Exception:  # the application has answered 500; a caller learns no more than that
             log.exception("unexpected failure")
         finally:
             self._record(scope, status, time.perf_counter() - began)
         return status
+
+    async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on with a body within bounds; HEAD is GET whose body is not sent."""
+        try:
+            receive = await read_body(scope, receive, self._max_body_bytes)
+        except TooLarge as error:
+            await _problem(413, "body_too_large", str(error))(scope, receive, send)
+            return
+        if scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        get = {**scope, "method": "GET"}
+        await self._app(get, receive, _without_body(send))
+        scope["route"] = get.get("route")
 
     def _may_enter(self, scope: Scope) -> bool:
         return scope["path"] in OPEN_PATHS or has_token(scope["headers"], self._token)
@@ -100,11 +118,20 @@ def request_id(headers: Headers) -> str:
     return uuid.uuid4().hex
 
 
-async def _say_leaving(scope: Scope, receive: Receive, send: Send) -> None:
-    body = {"error": "leaving", "message": "this process is about to stop; ask another one"}
-    await JSONResponse(body, 503)(scope, receive, send)
+def _without_body(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return sent
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
-    message = "expected one X-Service-Token header with the service token; call through the gateway, which adds it"
-    await JSONResponse({"error": "unauthorized", "message": message}, 401)(scope, receive, send)
+def _problem(status: int, error: str, message: str) -> ASGIApp:
+    return JSONResponse({"error": error, "message": message}, status)
+
+
+LEAVING = _problem(503, "leaving", "this process is about to stop; call another one")
+UNAUTHORIZED = _problem(
+    401,
+    "unauthorized",
+    "expected one X-Service-Token header with the service token; call through the gateway, which adds it",
+)

@@ -1,4 +1,4 @@
-"""Leaving without anybody noticing: say so first, go on serving until callers have gone elsewhere, then stop."""
+"""Graceful shutdown: health checks fail first, requests are served until balancers have reacted, then it stops."""
 
 import logging
 import signal
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 class LeavingServer(uvicorn.Server):
     """On SIGTERM `/health` answers 503 and each answer closes its connection; `seconds` later it stops as usual.
 
-    Whoever balances over several of these sees it go before it is gone. A second SIGTERM stops it at once.
+    A balancer takes it out of rotation before it stops. A second SIGTERM stops it at once.
     """
 
     def __init__(self, config: uvicorn.Config, front: Front, seconds: float) -> None:

@@ -30,7 +30,7 @@ class Metrics:
         self.breaker_state = Gauge(
             "circuit_breaker_state", "0 closed, 1 half-open, 2 open.", ["name"], registry=self.registry
         )
-        self.breaker_failures = self._counter("circuit_breaker_failures", "Failed calls to a neighbour.", "name")
+        self.breaker_failures = self._counter("circuit_breaker_failures", "Failed calls to a dependency.", "name")
         self.documents = self._counter("rag_ingest_documents", "Documents by what became of them.", "outcome")
         self.chunks = self._counter("rag_ingest_chunks", "Chunks that Qdrant acknowledged.", "outcome")
         self.jobs = self._counter("rag_ingest_jobs", "Ended jobs.", "state")

@@ -1,4 +1,4 @@
-"""Points into another collection, with vectors of another model: what a passage says is stored beside its vector."""
+"""Points into another collection, with vectors of another model made from the text in their payload."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,5 +1,6 @@
-"""The three roles: what each may be asked."""
+"""The routes of the three roles."""
 
+import asyncio
 from collections.abc import Callable
 
 import httpx
@@ -23,14 +24,16 @@ from rag.contract import (
     SearchAnswer,
     SearchRequest,
 )
-from rag.failures import LOST, Refused, http_failures
+from rag.failures import LOST, REFUSED, REFUSED_REMEDY, Declined, Refused, http_failures
 from rag.indexing import Indexer
 from rag.jobs import Jobs
 from rag.reembedding import reembed, try_out
 from rag.service import Service
 from rag.settings import EmbedderKind
+from rag.sources import Folder, Sent
 from rag.traces import outgoing, step
 
+SOURCES_REMEDY = 'send {"documents": […]}, or mount a folder read-only and set SOURCES_DIR to its path'
 PREFIX = "/api/v1/rag"  # as callers see it through the gateway
 QUERY_MARGIN_SECONDS = 15  # what the query role needs beside the language model
 
@@ -67,7 +70,7 @@ async def _ask_query_role(service: Service, body: QueryRequest) -> QueryAnswer:
     with step("ask query role", leaves=True), service.breakers.query.guard(), http_failures("query"):
         answer = await ask(
             f"{settings.query_url.rstrip('/')}/query",
-            json=body.model_dump(),
+            json={"question": body.question},
             headers=headers | outgoing(),
             timeout=httpx.Timeout(thinking + QUERY_MARGIN_SECONDS, connect=2),
         )
@@ -80,11 +83,14 @@ once_more = retry(retry=retry_if_exception_type(LOST), stop=stop_after_attempt(2
 
 
 def _pass_on(answer: httpx.Response) -> None:
-    """Say in the query role's own words what it lacks: it is well itself, so this does not open its breaker."""
+    """Raise the failure that the query role reports: the role itself is healthy, so this does not open its breaker."""
     seconds = answer.headers.get("Retry-After", "")
     if answer.status_code == 503 and seconds.isdigit():
-        neighbour, message = answer.json()["error"].removesuffix("_unavailable"), answer.json()["message"]
-        raise Refused(neighbour, message.removeprefix(f"{neighbour} is not available: "), int(seconds))
+        dependency, message = answer.json()["error"].removesuffix("_unavailable"), answer.json()["message"]
+        raise Declined(dependency, message.removeprefix(f"{dependency} {Declined.words}: "), int(seconds))
+    if answer.status_code == REFUSED:
+        dependency, _, reason = answer.json()["message"].partition(f" {Refused.words}: ")
+        raise Refused(dependency, reason.removesuffix(REFUSED_REMEDY))
 
 
 def query(service: Service) -> APIRouter:
@@ -108,9 +114,15 @@ def ingest(service: Service) -> APIRouter:
     jobs = Jobs(indexer, service.metrics)
 
     @router.post("/reindex", status_code=202)
-    async def reindex(body: ReindexRequest) -> Accepted:
-        """Start indexing documents."""
-        return Accepted(job=jobs.accept(body.documents).job)
+    async def reindex(body: ReindexRequest | None = None) -> Accepted:
+        """Start indexing documents: those of the request, else the files of SOURCES_DIR."""
+        if body and body.documents:
+            return Accepted(job=jobs.accept(Sent(body.documents)).job)
+        root = service.settings.sources_dir
+        if not root or not await asyncio.to_thread(root.is_dir):
+            found = "a folder that is not there" if root else "no setting"
+            raise HTTPException(409, f"expected documents, or a folder in SOURCES_DIR, found {found}; {SOURCES_REMEDY}")
+        return Accepted(job=jobs.accept(await asyncio.to_thread(Folder, root, service.settings.body_limit)).job)
 
     @router.get("/reindex")
     async def reindexes() -> JobsAnswer:

@@ -1,4 +1,4 @@
-"""What a role is told by its environment: plain settings as they are, secrets as paths of files."""
+"""Settings of a role from its environment: plain values as they are, secrets as paths of files."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -7,6 +7,8 @@ from pydantic import BeforeValidator, Field, SecretStr, StringConstraints, Valid
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PORTS = {"api": 3000, "query": 8000, "ingest": 8201}
+MIB = 2**20
+MAX_BODY_BYTES = {"api": MIB, "query": MIB, "ingest": 32 * MIB}
 
 
 def read_secret(path: object) -> object:
@@ -34,6 +36,9 @@ class Settings(BaseSettings):
     port: int | None = Field(None, ge=1, le=65535, description="the role's own port when not given")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
+    max_body_bytes: int | None = Field(None, ge=1024, description="the role's own limit when not given")
+    sources_dir: Path | None = Field(None, description="a folder that `POST /reindex` without documents reads")
+
     qdrant_url: Url = "http://haproxy:6333"
     collection: str = Field("docs_index", min_length=1)
     query_url: Url = Field("http://rag-llamaindex-query:8000", description="where the api role finds the query role")
@@ -50,12 +55,17 @@ class Settings(BaseSettings):
     traces_url: str = Field("", pattern="^(https?://.+)?$", description="of an OTLP collector; empty: no traces")
     breaker_failures: int = Field(5, ge=1, description="failures in a row that open a breaker")
     breaker_open_seconds: float = Field(10, gt=0, description="how long it then refuses before it tries again")
-    leaving_seconds: float = Field(4, ge=0, description="how long it says that it leaves before it does")
+    leaving_seconds: float = Field(4, ge=0, description="how long /health fails before the process stops")
 
     @property
     def listens_on(self) -> int:
         """The port of this role."""
         return self.port or PORTS[self.role]
+
+    @property
+    def body_limit(self) -> int:
+        """The most bytes that a request's body may have, and a file of `sources_dir`."""
+        return self.max_body_bytes or MAX_BODY_BYTES[self.role]
 
 
 class SettingsError(Exception):

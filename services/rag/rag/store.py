@@ -14,12 +14,13 @@ from tenacity import retry, retry_if_exception, stop_after_attempt
 from rag.breakers import Breaker
 from rag.contract import Collection, Passage
 from rag.embedding import Vector
-from rag.failures import LOST, Unavailable, refusal
+from rag.failures import LOST, Refused, Unavailable, refusal
 from rag.settings import Settings
 from rag.traces import step
 
 READY_SECONDS = 2
 SHOWN = ["text", "source", "title"]
+INDEXED = {"source": models.PayloadSchemaType.KEYWORD, "chunk": models.PayloadSchemaType.INTEGER}
 
 
 def connect(settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> AsyncQdrantClient:
@@ -35,7 +36,7 @@ def connect(settings: Settings, transport: httpx.AsyncBaseTransport | None = Non
         check_compatibility=False,  # it would ask from a thread of its own, at every start
         limits=httpx.Limits(max_connections=100, max_keepalive_connections=20),
         transport=transport,
-        trust_env=False,  # neighbours are never behind a proxy
+        trust_env=False,  # dependencies are never behind a proxy
     )
 
 
@@ -101,18 +102,21 @@ class Store:
         await self._client.close()
 
     async def answer(self) -> None:
-        """Return if the collection answers; past the breaker, which neither hides nor hears it."""
-        with qdrant_failures():
-            try:
+        """Return if the collection answers, else raise `Unavailable`; the breaker takes no part."""
+        try:
+            with qdrant_failures():
                 await asyncio.wait_for(self._client.count(self._name, exact=False), READY_SECONDS)
-            except TimeoutError:
-                raise Unavailable("qdrant", f"expected an answer within {READY_SECONDS} s, found none") from None
+        except TimeoutError:
+            raise Unavailable("qdrant", f"expected an answer within {READY_SECONDS} s, found none") from None
+        except Refused as error:  # a probe repeats until the collection is there
+            raise Unavailable("qdrant", error.reason) from error
 
     async def prepare(self) -> None:
-        """Index the field that stale chunks are found by."""
+        """Index the fields that stale chunks are filtered by: a strict mode refuses filters on others."""
         with self._asking("prepare"):
-            if "source" not in (await self._client.get_collection(self._name)).payload_schema:
-                await self._client.create_payload_index(self._name, "source", models.PayloadSchemaType.KEYWORD)
+            indexed = (await self._client.get_collection(self._name)).payload_schema
+            for field in INDEXED.keys() - indexed.keys():
+                await self._client.create_payload_index(self._name, field, INDEXED[field], wait=True)
 
     async def digests(self, ids: Sequence[str]) -> dict[str, str]:
         """Return the digests of those chunks that are stored already, by id."""

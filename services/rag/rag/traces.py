@@ -54,7 +54,7 @@ def make_traces(role: str, collector_url: str) -> Traces:
 
 @contextmanager
 def step(name: str, attributes: Attributes | None = None, *, leaves: bool = False) -> Iterator[Span]:
-    """Time a step of this request; `leaves` says that it is a call to a neighbour.
+    """Time a step of this request; `leaves` marks a call to a dependency.
 
     A failure is marked by its kind alone: its text may hold what was asked.
     """
@@ -70,7 +70,7 @@ def step(name: str, attributes: Attributes | None = None, *, leaves: bool = Fals
 
 
 def outgoing() -> dict[str, str]:
-    """Return the headers by which a neighbour knows whose trace it works on."""
+    """Return the headers that continue this trace in a dependency."""
     headers: dict[str, str] = {}
     propagate.inject(headers)
     return headers

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from neighbours import TOKEN, Network
+from network import TOKEN, Network
 from qdrant_client import AsyncQdrantClient, models
 from rag import breakers, service
 from rag.app import create_app

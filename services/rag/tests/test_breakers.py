@@ -1,4 +1,4 @@
-"""A neighbour that fails is left alone, and asked again by one call at a time."""
+"""A dependency that fails is left alone, and asked again by one call at a time."""
 
 from types import SimpleNamespace
 
@@ -48,7 +48,7 @@ def test_a_refusal_is_no_failure(four: Breakers, metrics: Metrics) -> None:
     assert metrics.registry.get_sample_value("circuit_breaker_failures_total", {"name": "qdrant"}) == 0
 
 
-def test_an_open_breaker_refuses_without_trying_and_says_when_to_come_again(
+def test_an_open_breaker_refuses_without_trying_and_reports_when_to_retry(
     four: Breakers, clock: SimpleNamespace
 ) -> None:
     fail(four.qdrant, 5)

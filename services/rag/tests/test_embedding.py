@@ -1,4 +1,4 @@
-"""The vectors are the published ones, and computing them disturbs nobody."""
+"""The vectors are the published ones, and computing them does not block the event loop."""
 
 import asyncio
 import hashlib
@@ -83,7 +83,7 @@ async def test_the_event_loop_goes_on_while_vectors_are_computed(local_model: Lo
 
 
 class Counting:
-    """A model that counts, and fails when told to."""
+    """A model that counts its calls, and fails when the test sets it to."""
 
     name = "counting"
 

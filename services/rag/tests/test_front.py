@@ -1,11 +1,11 @@
-"""Nobody comes in without the service token, and every request can be found in the log."""
+"""Every request needs the service token, and is logged with its id."""
 
 import json
 import logging
 from collections.abc import Callable
 
 import pytest
-from neighbours import TOKEN
+from network import TOKEN
 from rag.logs import JsonLines
 from rag.service import Service
 
@@ -56,6 +56,20 @@ async def test_the_right_token_comes_in_however_its_name_is_written(assemble: Ro
         assert (await caller.get("/reindex")).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "path", ["/health", "/ready", "/metrics", "/reindex", "/reindex/none", "/api/v1/rag/openapi.json"]
+)
+async def test_head_is_get_without_a_body(assemble: Role, client: Callable, path: str) -> None:
+    async with client(assemble(role="ingest")) as caller:
+        got, headed = await caller.get(path), await caller.head(path)
+        assert (await caller.head("/reembed")).status_code == 405
+        text = (await caller.get("/metrics")).text
+    assert headed.status_code == got.status_code
+    assert headed.headers["Content-Type"] == got.headers["Content-Type"]
+    assert headed.content == b""
+    assert 'rag_requests_total{code="404",operation="other"}' not in text
+
+
 @pytest.mark.parametrize(("given", "kept"), [("abc-1.2/3", True), ('x"} evil', False), ("a" * 129, False)])
 async def test_a_harmless_request_id_is_taken_over_and_another_replaced(
     assemble: Role, client: Callable, given: str, kept: bool
@@ -83,7 +97,7 @@ async def test_a_request_is_one_json_line_with_its_id_and_without_secrets(
     assert "secret=1" not in json.dumps(line)
 
 
-async def test_a_bug_is_a_500_that_tells_the_log_everything_and_the_caller_nothing(
+async def test_a_bug_is_a_500_with_its_details_in_the_log_and_none_for_the_caller(
     assemble: Role, client: Callable, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = assemble(role="api")

@@ -2,15 +2,18 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.http.exceptions import UnexpectedResponse
-from rag import roles
-from rag.indexing import Patience
+from rag import jobs, roles
+from rag.indexing import RetryPolicy
 from rag.service import Service
 from tenacity import stop_after_attempt, wait_none
 
@@ -22,16 +25,18 @@ TWO = {"source": "two.md", "title": "Two", "text": "Tea is a drink. It is made o
 
 
 class Flaky:
-    """The collection in memory, failing as the test says: `faults[method]` is what its next calls raise or return."""
+    """The collection in memory, failing on demand: `faults[method]` is what its next calls raise or return."""
 
     def __init__(self, memory: AsyncQdrantClient) -> None:
         self._memory = memory
         self.faults: dict[str, list[Any]] = {}
         self.calls: list[str] = []
+        self.sent: list[tuple[str, tuple[Any, ...]]] = []
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         async def call(*args: Any, **kwargs: Any) -> Any:
             self.calls.append(name)
+            self.sent.append((name, args))
             if faults := self.faults.get(name):
                 if isinstance(fault := faults.pop(0), Exception):
                     raise fault
@@ -48,9 +53,9 @@ def status(code: int) -> UnexpectedResponse:
 @pytest.fixture
 async def made(assemble: Callable[..., Service], with_collection: Any, monkeypatch: pytest.MonkeyPatch) -> Service:
     """The ingest role over a collection in memory, with patience for three attempts and no pauses."""
-    patience = Patience(wait_none(), stop_after_attempt(3))
+    retries = RetryPolicy(wait_none(), stop_after_attempt(3))
     indexer = roles.Indexer
-    monkeypatch.setattr(roles, "Indexer", lambda *parts: indexer(*parts, patience))
+    monkeypatch.setattr(roles, "Indexer", lambda *parts: indexer(*parts, retries))
     service: Service = await with_collection(assemble(role="ingest"))
     service.store._client = Flaky(service.store._client)  # type: ignore[assignment]
     return service
@@ -169,10 +174,67 @@ async def test_a_write_that_is_only_queued_is_not_acknowledged(made: Service, in
     assert await stored(made) == {}
 
 
-async def test_a_refusal_is_not_repeated(index: Callable, qdrant: Flaky) -> None:
-    qdrant.faults["upsert"] = [status(400)]
-    assert (await index(TWO))["state"] == "failed"
-    assert qdrant.calls.count("upsert") == 1
+@pytest.mark.parametrize("method", ["get_collection", "create_payload_index", "retrieve", "upsert", "delete"])
+@pytest.mark.parametrize("code", [400, 403, 404])
+async def test_a_refusal_fails_the_job_with_its_message_and_is_not_repeated(
+    index: Callable, qdrant: Flaky, method: str, code: int
+) -> None:
+    qdrant.faults[method] = [status(code)]
+    progress = await index(TWO)
+    assert progress["state"] == "failed"
+    assert f"qdrant refused the request: expected success, found {code}" in progress["error"]
+    assert "change what it refuses, then send" in progress["error"]
+    assert qdrant.calls.count(method) == 1
+
+
+async def test_every_field_that_is_filtered_by_is_indexed_first(index: Callable, qdrant: Flaky) -> None:
+    await index(TWO)
+    [deleted] = [arguments for name, arguments in qdrant.sent if name == "delete"]
+    filtered = set(re.findall(r"key='(\w+)'", repr(deleted)))
+    indexed = {arguments[1] for name, arguments in qdrant.sent if name == "create_payload_index"}
+    assert filtered == indexed == {"source", "chunk"}
+    assert qdrant.calls.index("create_payload_index") < qdrant.calls.index("delete")
+
+
+async def test_wrong_documents_are_listed_and_the_others_of_their_batch_are_indexed(index: Callable) -> None:
+    wrong = [
+        {"source": "long", "title": "t" * 1025, "text": "x"},
+        {"source": "\ud800", "text": "x"},
+        {"source": "\0", "text": "x"},
+        {"source": "typed", "text": 5},
+        {"source": "uri", "text": f"data:image/png;base64,{'A' * 1000}"},
+        "no document",
+    ]
+    progress = await index(ONE, *wrong, TWO)
+    assert (progress["state"], progress["documents_total"], progress["documents_done"]) == ("done", 8, 2)
+    assert [each["source"] for each in progress["skipped"]] == ["long", "\\ud800", "\0", "typed", "uri", "documents[6]"]
+    assert all("expected" in each["reason"] and "found" in each["reason"] for each in progress["skipped"])
+
+
+async def test_markdown_and_html_are_sent_as_they_are(made: Service, index: Callable) -> None:
+    await index(
+        {"source": "m", "text": "---\ntitle: Kong\n---\n# Install\n\nRun **it**.", "format": "markdown"},
+        {"source": "h", "text": "<title>Tea</title><p>Hello <b>x</b>, y", "format": "html"},
+    )
+    found = {(payload["title"], payload["text"]) for payload, _ in (await stored(made)).values()}
+    assert found == {("Kong", "# Install\n\nRun it."), ("Tea", "Hello x, y")}
+
+
+async def test_without_documents_the_sources_are_indexed_again(
+    made: Service, client: Callable[..., httpx.AsyncClient], tmp_path: Path
+) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "a.md").write_text("# A\n\nText of a.")
+    (tmp_path / "sources" / "b.pdf").write_bytes(b"%PDF")
+    given = replace(made, settings=made.settings.model_copy(update={"sources_dir": tmp_path / "sources"}))
+    async with client(given) as caller:
+        assert (await caller.post("/reindex")).status_code == 202
+        assert (await caller.post("/reindex", json={})).status_code == 202
+        await states_become(caller, ["done", "done"])
+        [again, first] = (await caller.get("/reindex")).json()["jobs"]
+    assert (first["documents_total"], first["documents_done"], first["chunks_unchanged"]) == (2, 1, 0)
+    assert (again["documents_done"], again["chunks_unchanged"]) == (1, 1)
+    assert [each["source"] for each in first["skipped"]] == ["b.pdf"]
 
 
 async def test_jobs_are_listed_and_an_unknown_one_is_a_404(
@@ -181,7 +243,23 @@ async def test_jobs_are_listed_and_an_unknown_one_is_a_404(
     async with client(made) as caller:
         unknown = await caller.get("/reindex/nothing")
         assert (unknown.status_code, unknown.json()["error"]) == (404, "not_found")
-        assert (await caller.post("/reindex", json={"documents": []})).status_code == 422
+        for body in ({"documents": []}, {"documents": None}, {"documents": "text"}, {"document": [TWO]}, [TWO]):
+            assert (await caller.post("/reindex", json=body)).status_code == 422
+
+
+async def test_waiting_jobs_are_bounded_in_bytes(
+    made: Service, client: Callable[..., httpx.AsyncClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = asyncio.Event()
+    monkeypatch.setattr(made.store, "prepare", hold.wait)
+    monkeypatch.setattr(jobs, "WAITING_BYTES", 300)
+    async with client(made) as caller:
+        body = {"documents": [{"source": "large", "text": "word " * 30}]}
+        assert [(await caller.post("/reindex", json=body)).status_code for _ in range(2)] == [202, 503]
+        hold.set()
+        await states_become(caller, ["done"])
+        assert (await caller.post("/reindex", json=body)).status_code == 202
+        await states_become(caller, ["done", "done"])
 
 
 async def test_too_many_waiting_jobs_are_turned_away(

@@ -1,4 +1,4 @@
-"""Who is asked to stop says so, serves on while his callers look for another, and is gone when he said."""
+"""On SIGTERM health checks fail at once, requests are served for the leaving time, then the process stops."""
 
 import signal
 import socket
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 import uvicorn
-from neighbours import TOKEN
+from network import TOKEN
 from rag.app import create_app
 from rag.leaving import LeavingServer
 from rag.service import Service
@@ -52,7 +52,7 @@ def start(assemble: Callable[..., Service]) -> Iterator[Callable[[float], Runnin
         each.thread.join()
 
 
-def test_it_says_that_it_leaves_and_serves_on(start: Callable[[float], Running]) -> None:
+def test_health_fails_while_requests_are_still_served(start: Callable[[float], Running]) -> None:
     role = start(LEAVING_SECONDS)
     assert role.get("/health").status_code == 200
     role.terminate()
@@ -61,7 +61,7 @@ def test_it_says_that_it_leaves_and_serves_on(start: Callable[[float], Running])
     assert (still.status_code, still.headers["Connection"]) == (200, "close")
 
 
-def test_it_goes_when_the_time_is_over(start: Callable[[float], Running]) -> None:
+def test_it_stops_when_the_time_is_over(start: Callable[[float], Running]) -> None:
     role = start(LEAVING_SECONDS)
     began = time.monotonic()
     role.terminate()
@@ -85,5 +85,5 @@ def test_without_time_to_leave_it_stops_at_once(start: Callable[[float], Running
     assert not role.thread.is_alive()
 
 
-def test_who_does_not_leave_keeps_connections(start: Callable[[float], Running]) -> None:
+def test_connections_are_kept_alive_before_a_signal(start: Callable[[float], Running]) -> None:
     assert "Connection" not in start(LEAVING_SECONDS).get("/metrics").headers

@@ -1,4 +1,4 @@
-"""Whatever is asked of a role, and however it fails: no line of its log says a secret, and each is one JSON object."""
+"""Whatever is asked of a role, and however it fails: no line of its log holds a secret, and each is one JSON object."""
 
 import io
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from neighbours import TOKEN, Network
+from network import TOKEN, Network
 from rag.logs import JsonLines
 from rag.service import Service
 
@@ -64,7 +64,7 @@ def drive(assemble: Callable[..., Service], client: Callable, network: Network) 
 
 @pytest.mark.parametrize("role", ["api", "query", "ingest"])
 @pytest.mark.parametrize("qdrant", [httpx.Response(500, text="broken"), httpx.Response(403, text="wrong key")])
-async def test_no_line_says_a_secret(
+async def test_no_line_holds_a_secret(
     drive: Callable[..., Any], environment: Path, log: io.StringIO, role: str, qdrant: httpx.Response
 ) -> None:
     await drive(role, qdrant)

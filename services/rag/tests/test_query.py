@@ -1,4 +1,4 @@
-"""A question is answered from passages that are cited, or it is said why not."""
+"""A question is answered from passages that are cited, or the problem is reported."""
 
 import json
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from neighbours import TOKEN, Network
+from network import TOKEN, Network
 from rag.answering import NOTHING, sentences
 from rag.service import Service
 
@@ -136,7 +136,45 @@ async def test_a_question_to_a_replica_that_has_just_gone_is_asked_once_more(
     assert (answer.status_code, len(network.asked)) == (200, 2)
 
 
-async def test_what_the_query_role_lacks_is_told_in_its_words_and_its_breaker_stays_closed(
+async def test_what_the_query_role_is_refused_is_passed_on_and_its_breaker_stays_closed(
+    assemble: Role, client: Callable, network: Network
+) -> None:
+    network.answers["qdrant"] = lambda _: httpx.Response(400, text="strict mode")
+    async with client(assemble(role="query")) as caller:
+        refused = await caller.post("/query", json={"question": "x"})
+    assert (refused.status_code, refused.json()["error"]) == (501, "refused")
+    network.answers["query"] = lambda _: httpx.Response(refused.status_code, json=refused.json())
+    made = assemble(role="api")
+    async with client(made) as caller:
+        for _ in range(6):
+            problem = await caller.post("/api/v1/rag/query", json={"question": "x"})
+    assert (problem.status_code, problem.json()) == (refused.status_code, refused.json())
+    assert "Retry-After" not in problem.headers
+    assert made.breakers.query.state == 0
+
+
+@pytest.mark.parametrize("body", [{"query": "x y"}, {"question": "x y", "query": "x y"}])
+async def test_query_means_question(assemble: Role, client: Callable, network: Network, body: Any) -> None:
+    network.answers |= {"query": lambda _: httpx.Response(200, json=ANSWER), "qdrant": qdrant}
+    async with client(assemble(role="api")) as caller:
+        assert (await caller.post("/api/v1/rag/query", json=body)).status_code == 200
+    assert json.loads(network.asked[0].content) == {"question": "x y"}
+    async with client(assemble(role="query")) as caller:
+        assert (await caller.post("/query", json=body)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [({}, "expected a question, found none"), ({"query": "x", "question": "y"}, "found question 'y'")],
+)
+async def test_no_question_and_two_questions_are_a_422(assemble: Role, client: Callable, body: Any, found: str) -> None:
+    async with client(assemble(role="query")) as caller:
+        answer = await caller.post("/query", json=body)
+    assert answer.status_code == 422
+    assert found in answer.json()["message"]
+
+
+async def test_what_the_query_role_lacks_is_passed_on_and_its_breaker_stays_closed(
     assemble: Role, client: Callable, network: Network
 ) -> None:
     lacks = {"error": "qdrant_unavailable", "message": "qdrant is not available: it rests"}

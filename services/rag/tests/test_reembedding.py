@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from neighbours import Network
+from network import Network
 from qdrant_client import models
 from rag.indexing import Chunk
 from rag.service import Service
@@ -34,7 +34,7 @@ async def write(service: Service, payloads: dict[int, dict[str, Any]]) -> None:
 
 
 def ollama(network: Network) -> None:
-    """Vectors of eight, which tell how long a text was."""
+    """Vectors of eight dimensions, each the length of the text."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         texts = json.loads(request.content)["input"]
@@ -47,7 +47,7 @@ def asked(service: Service, **changes: Any) -> dict[str, Any]:
     return {"source": service.settings.collection, "target": "wide", "ids": [1, 2, 3], "embedder": "ollama"} | changes
 
 
-async def test_an_embedder_tells_how_many_dimensions_it_makes(
+async def test_an_embedder_reports_how_many_dimensions_it_makes(
     made: Service, client: Callable[..., httpx.AsyncClient], network: Network
 ) -> None:
     ollama(network)

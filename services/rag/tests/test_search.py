@@ -1,4 +1,4 @@
-"""The api role finds passages, says what is wrong with a request, and degrades in the open."""
+"""The api role finds passages, reports what is wrong with a request, and reports failed dependencies."""
 
 import json
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from neighbours import Network
+from network import Network
 from rag.service import Service
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +53,7 @@ async def test_a_search_answers_with_passages_of_the_contract(
         ({"query": "half a pair \ud800"}, "query"),
         ({"query": "x", "limit": 0}, "limit"),
         ({"query": "x", "limit": 51}, "limit"),
+        ({"query": "x", "max_results": 51}, "max_results"),
         ({"query": "x", "Limit": 5}, "Limit"),
         ([], "body"),
     ],
@@ -64,6 +65,25 @@ async def test_a_bad_request_is_a_422_that_names_the_field(
         answer = await caller.post(SEARCH, content=json.dumps(body), headers=JSON)
     assert answer.status_code == 422
     assert answer.json()["message"].startswith(f"{word}: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "limit"), [({}, 5), ({"max_results": 7}, 7), ({"limit": 3}, 3), ({"limit": 5, "max_results": 5}, 5)]
+)
+async def test_max_results_means_limit(
+    assemble: Role, client: Callable, network: Network, body: dict[str, int], limit: int
+) -> None:
+    network.answers["qdrant"] = FOUND
+    async with client(assemble(role="api")) as caller:
+        assert (await caller.post(SEARCH, json={"query": "x"} | body)).status_code == 200
+    assert json.loads(network.asked[0].content)["limit"] == limit
+
+
+async def test_two_limits_that_differ_are_a_422(assemble: Role, client: Callable) -> None:
+    async with client(assemble(role="api")) as caller:
+        answer = await caller.post(SEARCH, json={"query": "x", "limit": 5, "max_results": 3})
+    assert answer.status_code == 422
+    assert answer.json()["message"] == "body: expected one value, found limit 5 and max_results 3; send one of them"
 
 
 @pytest.mark.parametrize(("kind", "content"), [("application/json", b"{"), ("text/plain", b'{"query": "x"}')])
@@ -90,14 +110,15 @@ async def test_a_dead_qdrant_is_a_503_and_after_five_is_not_asked(
 
 
 @pytest.mark.parametrize("status", [400, 403, 404])
-async def test_a_refusal_of_qdrant_is_told_and_opens_nothing(
+async def test_a_refusal_of_qdrant_is_reported_without_an_invitation_to_retry_and_opens_no_breaker(
     assemble: Role, client: Callable, network: Network, status: int
 ) -> None:
     network.answers["qdrant"] = lambda _: httpx.Response(status, json={"status": {"error": "Not found: `books`"}})
     async with client(assemble(role="api")) as caller:
         answers = [await caller.post(SEARCH, json={"query": "x"}) for _ in range(7)]
     assert len(network.asked) == 7
-    assert {answer.status_code for answer in answers} == {503}
+    assert {(answer.status_code, answer.json()["error"]) for answer in answers} == {(501, "refused")}
+    assert "Retry-After" not in answers[0].headers
     assert f"found {status}" in answers[0].json()["message"]
 
 
@@ -129,6 +150,12 @@ async def test_ready_follows_the_collection_past_an_open_breaker(
         assert (await caller.get("/ready")).status_code == 200
         assert (await caller.post(SEARCH, json={"query": "x"})).status_code == 503
         assert (await caller.get("/health")).status_code == 200
+
+
+async def test_ready_is_a_503_while_there_is_no_collection(assemble: Role, client: Callable, network: Network) -> None:
+    network.answers["qdrant"] = lambda _: httpx.Response(404, json={"status": {"error": "Not found: `books`"}})
+    async with client(assemble(role="api")) as caller:
+        assert (await caller.get("/ready")).status_code == 503
 
 
 async def test_collections_are_listed_under_both_paths(

@@ -1,4 +1,4 @@
-"""A role starts with settings that are right, or says everything that is wrong with them."""
+"""A role starts with settings that are right, or reports every mistake at once."""
 
 from pathlib import Path
 
@@ -15,21 +15,21 @@ def test_secrets_come_from_files_and_are_never_shown() -> None:
     assert "of-the-tests" not in repr(settings)
 
 
-def test_all_mistakes_are_told_at_once_and_no_value_is(
+def test_all_mistakes_are_reported_at_once_and_no_value_is(
     environment: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("QDRANT_URL", "haproxy")
     monkeypatch.setenv("EMBEDDER", "openai")
     monkeypatch.setenv("QDRANT_API_KEY_FILE", str(environment / "nowhere"))
     (environment / "SERVICE_TOKEN").write_text("\n")
-    with pytest.raises(SettingsError) as told:
+    with pytest.raises(SettingsError) as refused:
         load_settings("api")
-    lines = str(told.value).splitlines()
+    lines = str(refused.value).splitlines()
     keys = ["EMBEDDER", "QDRANT_API_KEY_FILE", "QDRANT_URL", "SERVICE_TOKEN_FILE"]
     assert sorted(line.partition(":")[0] for line in lines) == keys
-    assert "expected the path of a readable file, found FileNotFoundError" in str(told.value)
-    assert "expected a file that holds the secret, found an empty one" in str(told.value)
-    assert "openai" not in str(told.value)
+    assert "expected the path of a readable file, found FileNotFoundError" in str(refused.value)
+    assert "expected a file that holds the secret, found an empty one" in str(refused.value)
+    assert "openai" not in str(refused.value)
 
 
 def test_a_secret_in_the_environment_itself_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 from collector import collecting
-from neighbours import TOKEN, Network
+from network import TOKEN, Network
 from rag.logs import JsonLines
 from rag.service import Service
 
@@ -22,7 +22,7 @@ FOUND = {"points": [{"id": "a", "version": 1, "score": 0.5, "payload": {"text": 
 
 @pytest.fixture
 def whole(network: Network, assemble: Role, client: Callable) -> Role:
-    """The api role, whose query role answers for real; both tell the same collector."""
+    """The api role, whose query role answers for real; both export to the same collector."""
 
     def made(traces_url: str) -> tuple[Service, Service]:
         network.answers["qdrant"] = lambda _: httpx.Response(200, json={"result": FOUND, "status": "ok", "time": 0})

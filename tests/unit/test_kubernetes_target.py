@@ -4,13 +4,12 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from rich.console import Console
-
 from ops.parts import Parts
 from ops.stack import StackFiles
-from proof.targets.docker_stack import Replica
-from proof.targets.kubernetes_stack import OwnNamespace, described
+from proof.targets.kubernetes_target import KubernetesTarget, described
 from proof.targets.namespace import NAME
+from proof.targets.proof_stack import ProofStack
+from proof.targets.target import Replica
 
 
 def pod(name: str, workload: str, kind: str = "", phase: str = "Running") -> Any:
@@ -24,10 +23,8 @@ def pod(name: str, workload: str, kind: str = "", phase: str = "Running") -> Any
     )
 
 
-def test_replicas_are_pods_that_somebody_replaces_by_the_name_their_fellows_know() -> None:
-    stack = OwnNamespace(
-        files=StackFiles(name="proof", source="prod", parts=Parts()), console=Console(quiet=True), prefix="proof"
-    )
+def test_replicas_are_pods_with_a_controller_under_the_name_that_a_replacement_has() -> None:
+    target = KubernetesTarget(ProofStack(StackFiles(name="proof", source="prod", parts=Parts())))
     pods = [
         pod("qdrant-1", "qdrant", "StatefulSet"),
         pod("kong-6f9-x2", "kong", "ReplicaSet"),
@@ -35,15 +32,15 @@ def test_replicas_are_pods_that_somebody_replaces_by_the_name_their_fellows_know
         pod("kong-6f9-evicted", "kong", "ReplicaSet", phase="Failed"),
         pod("traffic", "traffic"),
     ]
-    stack.__dict__["space"] = SimpleNamespace(pods=lambda: pods)
+    target.__dict__["namespace"] = SimpleNamespace(pods=lambda: pods)
     born = "2026-01-01T00:00:00+00:00"
-    assert stack.replicas() == [
-        Replica(name="qdrant-1", id="id of qdrant-1", born=born),
-        Replica(name="kong", id="id of kong-6f9-x2", born=born),
+    assert target.replicas() == [
+        Replica(name="qdrant-1", id="id of qdrant-1", created=born),
+        Replica(name="kong", id="id of kong-6f9-x2", created=born),
     ]
 
 
-def test_the_stack_that_is_tried_is_small_and_stays_as_large_as_it_is() -> None:
-    settings = described("proof-prod", "rag-proof").files.settings()
+def test_the_tested_stack_is_small_and_does_not_scale_by_itself() -> None:
+    settings = described("proof-prod", "rag-proof").stack.settings
     assert (settings.qdrant.storage_gib, settings.qdrant.snapshot_gib) == (1, 1)
     assert not settings.kubernetes.autoscaling

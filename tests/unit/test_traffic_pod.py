@@ -1,4 +1,4 @@
-"""The clients in a pod: what is sent there suffices, and what they say is heard, once, on this machine's clock."""
+"""The clients in a pod: what is sent there suffices, and what they say is reader, once, on this machine's clock."""
 
 import json
 import os
@@ -18,14 +18,17 @@ import pytest
 from kubernetes.client import ApiException
 from urllib3.exceptions import ReadTimeoutError
 
+from access.polling import SYSTEM_CLOCK, Clock
 from proof import traffic
 from proof.traffic import traffic_pod
 from proof.traffic.calls import failed, of
 from proof.traffic.clients import ASK, READ, WRITE
 from proof.traffic.endpoints import Endpoints, Pace
 from proof.traffic.ledger import Ledger
-from proof.traffic.traffic_pod import NAME, SHIPPED, Heard, TrafficPod
+from proof.traffic.traffic_pod import CONFIG, NAME, SHIPPED, LogReader, TrafficPod
 from proof.traffic.vectors import fingerprint, signs
+from proof.traffic.waiting import wait_for_calls
+from tests.unit.fake_time import FakeTime
 
 PACE = Pace(read=50, search=0, ask=20, write=20, connections=4)
 DIMENSIONS = 8
@@ -46,7 +49,7 @@ class Stack(BaseHTTPRequestHandler):
         self.do_POST()
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Not logged."""
 
 
 @pytest.fixture
@@ -66,9 +69,9 @@ def started(folder: Path, url: str) -> "subprocess.Popen[str]":
     endpoints = Endpoints(
         points_url=f"{url}/points", api_key="key", dimensions=DIMENSIONS, gateway_url=url, token="token", addresses=0
     )
-    (folder / "told.json").write_text(json.dumps({"endpoints": asdict(endpoints), "pace": asdict(PACE)}))
+    (folder / CONFIG).write_text(json.dumps({"endpoints": asdict(endpoints), "pace": asdict(PACE)}))
     return subprocess.Popen(
-        [sys.executable, "-m", "proof.traffic.in_cluster", "told.json"],
+        [sys.executable, "-m", "proof.traffic.in_cluster", CONFIG],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder)},
         stdout=subprocess.PIPE,
@@ -82,28 +85,28 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def test_what_a_pod_is_sent_calls_and_tells_and_ends_when_it_is_asked_to(
-    tmp_path: Path, url: str, ledger: Ledger
-) -> None:
-    before, heard = time.monotonic(), Heard(ledger)
+def test_the_shipped_program_calls_and_reports_and_ends_on_sigterm(tmp_path: Path, url: str, ledger: Ledger) -> None:
+    before, reader = time.monotonic(), LogReader(ledger)
     with started(tmp_path, url) as process:
         assert process.stdout
         too_long = threading.Timer(120, process.kill)
         too_long.start()
         for line in process.stdout:
-            heard.hear(line)
-            if len(of(heard.calls, READ)) >= 20 and len(of(heard.calls, WRITE)) >= 5 and not heard.ended:
+            reader.receive(line)
+            if len(of(reader.calls, READ)) >= 20 and len(of(reader.calls, WRITE)) >= 5 and not reader.ended:
                 process.terminate()
         too_long.cancel()
-    assert (process.returncode, heard.begun, heard.ended) == (0, True, True)
-    made = [each for each in heard.calls if each.attempts]  # at the end some may be due that nobody could make any more
+    assert (process.returncode, reader.begun, reader.ended) == (0, True, True)
+    made = [
+        each for each in reader.calls if each.attempts
+    ]  # at the end some may be due that no client could make any more
     assert failed(of(made, READ, WRITE)) == []
     asked = of(made, ASK)
     assert asked
     assert failed(asked) == asked
     assert len(ledger.entries) == 4 * len(of(made, WRITE))
     assert all(mark == fingerprint(signs(point, DIMENSIONS)) for point, mark in ledger.entries.items())
-    assert all(before < each.due <= each.ended < time.monotonic() for each in heard.calls)
+    assert all(before < each.due <= each.ended < time.monotonic() for each in reader.calls)
 
 
 def call(number: int) -> str:
@@ -116,33 +119,33 @@ def begin() -> str:
 
 
 def test_a_clock_that_began_elsewhere_is_moved_to_this_one(ledger: Ledger) -> None:
-    heard = Heard(ledger)
-    heard.hear(begin())
-    heard.hear(call(0))
-    [found] = heard.calls
+    reader = LogReader(ledger)
+    reader.receive(begin())
+    reader.receive(call(0))
+    [found] = reader.calls
     assert found.due == pytest.approx(time.monotonic() + 1, abs=0.5)
     assert found.seconds == 0.5
 
 
 def test_a_clock_that_is_ahead_is_refused(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match=r"found it 4\d\.\d s ahead"):
-        Heard(ledger).hear(json.dumps({"monotonic": 5.0, "time": time.time() + 42}))
+        LogReader(ledger).receive(json.dumps({"monotonic": 5.0, "time": time.time() + 42}))
 
 
-def test_what_is_no_line_of_the_clients_is_not_taken_for_silence(ledger: Ledger) -> None:
+def test_a_line_that_is_none_of_the_clients_is_refused(ledger: Ledger) -> None:
     with pytest.raises(ValueError, match="expected a line of the clients, found 'Traceback"):
-        Heard(ledger).hear("Traceback (most recent call last):")
+        LogReader(ledger).receive("Traceback (most recent call last):")
 
 
-def test_a_line_that_was_lost_is_missed(ledger: Ledger) -> None:
-    heard = Heard(ledger)
-    heard.hear(begin())
+def test_a_lost_line_is_noticed(ledger: Ledger) -> None:
+    reader = LogReader(ledger)
+    reader.receive(begin())
     with pytest.raises(ValueError, match="expected 3 lines of the clients, found 2"):
-        heard.hear(json.dumps({"lines": 3}))
+        reader.receive(json.dumps({"lines": 3}))
 
 
 class BrokenLog:
-    """Says what is there in chunks that end anywhere, and breaks off at the end of what it is to say."""
+    """Streams its text in chunks that end anywhere, and breaks off at its end."""
 
     def __init__(self, text: str) -> None:
         self._text = text.encode()
@@ -155,7 +158,7 @@ class BrokenLog:
 
 @dataclass
 class FakeApi:
-    """A cluster that takes everything; the pod's log is not there at first, and then said in these parts."""
+    """A cluster that accepts everything; each read of the pod's log gets the next of these, an int as an HTTP error."""
 
     logs: list[str | int]
     made: set[str] = field(default_factory=set)
@@ -179,7 +182,7 @@ class FakeApi:
         return SimpleNamespace(status=SimpleNamespace(phase="Pending"), spec=SimpleNamespace(node_name=None))
 
 
-class FakeSpace:
+class FakeNamespace:
     """A namespace on that cluster."""
 
     name = "rag-proof"
@@ -188,56 +191,58 @@ class FakeSpace:
         self.core = FakeApi(list(logs))
 
     def allow(self, caller: str, callee: str, port: int) -> None:
-        self.core.made.add(f"wire {caller} {callee} {port}")
+        self.core.made.add(f"policy {caller} {callee} {port}")
 
     def delete(self, pod: str, *, notice_seconds: int) -> None:
         self.core.made.discard(f"pod {pod}")
 
     def remove(self, pod: str) -> None:
-        self.core.made = {each for each in self.core.made if not each.startswith((f"pod {pod}", f"wire {pod}"))}
+        self.core.made = {each for each in self.core.made if not each.startswith((f"pod {pod}", f"policy {pod}"))}
 
 
-def start_traffic(space: Any, ledger: Ledger) -> TrafficPod:
+def start_traffic(namespace: Any, ledger: Ledger, clock: Clock = SYSTEM_CLOCK) -> TrafficPod:
     endpoints = Endpoints(points_url="", api_key="key", dimensions=8, gateway_url="", token="token", addresses=0)
-    return TrafficPod(space, {"metadata": {"name": NAME}}, endpoints, PACE, ledger)
+    return TrafficPod(namespace, {"metadata": {"name": NAME}}, endpoints, PACE, ledger, clock=clock)
 
 
 def log(*calls: int, ended: bool = False) -> str:
-    said = [begin(), *map(call, calls)]
-    said += [json.dumps({"lines": len(said) + 1})] if ended else []
-    return "\n".join(said) + "\n"
+    lines = [begin(), *map(call, calls)]
+    lines += [json.dumps({"lines": len(lines) + 1})] if ended else []
+    return "\n".join(lines) + "\n"
 
 
 def test_a_log_that_breaks_off_is_read_on_from_where_it_was(ledger: Ledger) -> None:
     half = log(0, 1, 2)[:-30]  # within a line
-    space = FakeSpace(400, half, 503, log(0, 1, 2, 3), log(0, 1, 2, 3, 4, ended=True))
-    with start_traffic(space, ledger) as clients:
-        clients.wait_for(0, READ)
+    namespace = FakeNamespace(400, half, 503, log(0, 1, 2, 3), log(0, 1, 2, 3, 4, ended=True))
+    with start_traffic(namespace, ledger) as clients:
+        wait_for_calls(clients, 0, READ)
     assert [round(found.due - clients.calls[0].due) for found in clients.calls] == [0, 1, 2, 3, 4]
-    assert space.core.made == set()
+    assert namespace.core.made == set()
 
 
 def test_clients_that_are_cut_off_break_the_run(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(traffic_pod, "GRACE_SECONDS", 0.1)
-    space = FakeSpace(log(0, 1))
-    with pytest.raises(RuntimeError, match="found that they were cut off"), start_traffic(space, ledger):
+    namespace = FakeNamespace(log(0, 1))
+    with pytest.raises(RuntimeError, match="found that they were cut off"), start_traffic(namespace, ledger):
         pass
-    assert space.core.made == set()
+    assert namespace.core.made == set()
 
 
-def test_what_the_clients_die_of_is_told(ledger: Ledger) -> None:
-    space = FakeSpace(log(0) + "Traceback (most recent call last):\n")
-    with pytest.raises(RuntimeError, match="Traceback"), start_traffic(space, ledger) as clients:
-        clients.wait_for(1000, READ)
-    assert space.core.made == set()
+def test_what_ended_the_clients_is_reported(ledger: Ledger) -> None:
+    namespace = FakeNamespace(log(0) + "Traceback (most recent call last):\n")
+    with pytest.raises(RuntimeError, match="Traceback"), start_traffic(namespace, ledger) as clients:
+        wait_for_calls(clients, 1000, READ)
+    assert namespace.core.made == set()
 
 
-def test_clients_that_never_begin_leave_nothing_behind(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic_pod, "START_SECONDS", 0.1)
-    space = FakeSpace(400)
-    with pytest.raises(TimeoutError, match="found pod traffic Pending"), start_traffic(space, ledger):
-        raise AssertionError("nobody was let in")
-    assert space.core.made == set()
+def test_clients_that_never_begin_leave_nothing_behind(ledger: Ledger) -> None:
+    namespace = FakeNamespace(400)
+    with (
+        pytest.raises(TimeoutError, match="found pod traffic Pending"),
+        start_traffic(namespace, ledger, FakeTime().clock),
+    ):
+        raise AssertionError("the block must not run")
+    assert namespace.core.made == set()
     assert not [thread for thread in threading.enumerate() if thread.name == NAME and not joined(thread)]
 
 

@@ -1,10 +1,15 @@
-"""A point that one node misses, or has otherwise, is lost; so is all that a silent node held."""
+"""A point that one node misses, or has with another vector, is lost; so is all on a node that does not answer."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
-from proof.targets.cluster_audit import Audit, Cluster, audit, await_recovery
+from ops.parts import Parts
+from ops.stack import StackFiles
+from proof.targets import readiness
+from proof.targets.cluster_audit import Audit, Cluster, audit
+from proof.targets.proof_stack import ProofStack
 from proof.traffic.vectors import fingerprint, signs
 from tests.unit.fake_time import FakeTime
 from tests.unit.served import Answer, Asked, served
@@ -27,7 +32,7 @@ def audited(*urls: str) -> Audit:
     return audit(cluster, LEDGER, FakeTime().clock)
 
 
-def test_nothing_is_lost_when_every_node_has_everything() -> None:
+def test_nothing_is_lost_when_every_node_has_every_point() -> None:
     with served(node_with(POINTS)) as one, served(node_with(POINTS)) as other:
         assert audited(one, other).lost == set()
 
@@ -45,7 +50,7 @@ def test_a_point_with_another_vector_is_lost_too() -> None:
     assert (found.missing, found.altered, found.lost) == ({}, {other: [4]}, {4})
 
 
-def test_what_a_silent_node_held_is_lost_as_far_as_anybody_can_tell() -> None:
+def test_everything_on_a_node_that_does_not_answer_counts_as_lost() -> None:
     with served(node_with(POINTS)) as one:
         assert audited(one, "http://127.0.0.1:1").missing == {"http://127.0.0.1:1": sorted(POINTS)}
 
@@ -58,13 +63,24 @@ def test_a_ledger_that_was_altered_is_refused() -> None:
         )
 
 
-def test_one_good_look_is_not_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proof.targets.cluster_audit.PAUSE_SECONDS", 0)
-    looks = iter([[], ["a shard is Dead"], [], [], []])
-    assert await_recovery(lambda: next(looks), 60) == []
-    assert list(looks) == []
+@pytest.fixture
+def probes(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[list[str]]], ProofStack]:
+    """A stack whose cluster reports these reasons, one list for each probe, and whose endpoints all answer."""
+
+    def stack(coming: list[list[str]]) -> ProofStack:
+        cluster = SimpleNamespace(degraded_reasons=lambda: coming.pop(0) if len(coming) > 1 else coming[0])
+        monkeypatch.setattr(readiness, "cluster_of", lambda _: cluster)
+        monkeypatch.setattr(readiness, "failing_endpoints", lambda *_: [])
+        return ProofStack(StackFiles(name="proof", source="dev", parts=Parts()))
+
+    return stack
 
 
-def test_what_never_becomes_whole_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proof.targets.cluster_audit.PAUSE_SECONDS", 0)
-    assert await_recovery(lambda: ["a shard is Dead"], 0) == ["a shard is Dead"]
+def test_one_good_probe_is_not_enough(probes: Callable[[list[list[str]]], ProofStack]) -> None:
+    coming = [[], ["a shard is Dead"], [], [], [], ["one probe too many"]]
+    assert readiness.degraded_reasons(probes(coming), 60, FakeTime().clock) == []
+    assert coming == [["one probe too many"]]
+
+
+def test_what_keeps_a_cluster_degraded_is_returned(probes: Callable[[list[list[str]]], ProofStack]) -> None:
+    assert readiness.degraded_reasons(probes([["a shard is Dead"]]), 0, FakeTime().clock) == ["a shard is Dead"]

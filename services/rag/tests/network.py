@@ -1,4 +1,4 @@
-"""What would leave the service is answered by the test."""
+"""Test doubles of what the service calls over the network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ TOKEN = "s3rvice-token-of-the-tests"
 
 @dataclass
 class Network:
-    """The neighbours `qdrant`, `ollama` and `query`: each answers as the test says; what was asked is kept."""
+    """The dependencies `qdrant`, `ollama` and `query`: each answers as the test sets it; requests are recorded."""
 
     answers: dict[str, Callable[[httpx.Request], httpx.Response]] = field(default_factory=dict)
     asked: list[httpx.Request] = field(default_factory=list)
@@ -18,5 +18,5 @@ class Network:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
         if request.url.host not in self.answers:
-            raise httpx.ConnectError("nobody listens", request=request)
+            raise httpx.ConnectError("nothing listens", request=request)
         return self.answers[request.url.host](request)
