@@ -1,6 +1,6 @@
 """The commands behind `make`: each says what it does, and ends with an exit code that tells whether it was done."""
 
-import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +8,9 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
+from rich.table import Table
 
+from access.polling import PollTimeout, poll, require
 from cli import confirm, daytwo
 from cli.confirm import Yes
 from cli.entry import run
@@ -181,13 +183,15 @@ def _report(tally: Tally) -> None:
 
 
 def _show(found: dict[str, Any], parts: Parts, timeout_seconds: float = 0) -> bool:
-    """Show what runs; with patience, not before all of it is well, as long as that lasts."""
-    deadline = time.monotonic() + timeout_seconds
-    while True:
-        tables = [status.endpoint_table(found, parts), status.cluster_table(found)]
-        if all(well for _, well in tables) or time.monotonic() > deadline:
-            break
-        time.sleep(1)
+    """Show what runs, as soon as all of it is well or the time is over; whether it is."""
+    tables: list[tuple[Table, bool]] = []
+
+    def well() -> None:
+        tables[:] = [status.endpoint_table(found, parts), status.cluster_table(found)]
+        require(all(well for _, well in tables), "something that is not")
+
+    with suppress(PollTimeout):
+        poll(well, timeout_seconds, expected="all of it well", interval_seconds=1)
     for table, _ in tables:
         console.print(table)
     console.print(status.parts_note(parts))

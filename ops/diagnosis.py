@@ -8,8 +8,8 @@ KNOWN = (
     (
         r"[Pp]od[ /\[]*(?P<pod>[\w./-]+)[^\n]*?"
         r"(?:ErrImagePull|ImagePullBackOff|Back-off pulling image|Failed to pull image)[^\n]*",
-        "expected the image of pod {pod} in a registry, found it in none; mend the image in the stack file, or give the cluster access to its "
-        "registry (rag-platform:kubernetesPullSecret, kubernetesRegistryMirror)",
+        "expected the image of pod {pod} in a registry, found it in none; mend the image in the stack file, or give "
+        "the cluster access to its registry (rag-platform:kubernetesPullSecret, kubernetesRegistryMirror)",
     ),
     (
         r"(?P<text>\d+/\d+ nodes are available: [^\n]*)",
@@ -17,7 +17,8 @@ KNOWN = (
     ),
     (
         r"(?P<text>\S+ is forbidden: [^\n]*)",
-        "expected to be allowed, found: {text}; ask the cluster's owner for the right, or use another rag-platform:kubernetesNamespace",
+        "expected to be allowed, found: {text}; ask the cluster's owner for the right, or use another "
+        "rag-platform:kubernetesNamespace",
     ),
     (
         r"configured Kubernetes cluster is unreachable: (?P<text>[^\n]*)",

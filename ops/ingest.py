@@ -1,5 +1,6 @@
 """Sending documents to the ingest role, with a progress bar, and saying what was skipped."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,12 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from access.kubernetes.tunnel import local
+from access.polling import SYSTEM_CLOCK, Clock, poll, require
 from ops.corpus import Document, Unreadable
 from ops.stack import OperatorError
 
 BATCH = 64  # documents in one job: small enough for the bar to move, large enough to embed in bulk
 BATCH_CHARACTERS = 4 << 20  # of all texts in one job: well below the ingest role's body limit, escapes included
-PAUSE_SECONDS = 0.2
 
 
 @dataclass
@@ -32,16 +33,21 @@ class Tally:
 class IngestClient:
     """The ingest role, by its URL and the service token."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._url = url
+    def __init__(self, url: str, token: str, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._url, self._clock = url, clock
         self._session = requests.Session()
         self._session.headers["X-Service-Token"] = token
 
     def index(self, documents: Sequence[Document]) -> dict[str, Any]:
         """Index one batch, to its end; repeating it is safe, ids follow from the source."""
         job = self._call("POST", "/reindex", {"documents": [asdict(document) for document in documents]})["job"]
-        while (progress := self._call("GET", f"/reindex/{job}"))["state"] in ("queued", "running"):
-            time.sleep(PAUSE_SECONDS)
+
+        def ended() -> dict[str, Any]:
+            progress = self._call("GET", f"/reindex/{job}")
+            require(progress["state"] not in ("queued", "running"), progress["state"])
+            return progress
+
+        progress = poll(ended, math.inf, expected="the job to end", interval_seconds=0.2, clock=self._clock)
         if progress["state"] != "done":
             raise OperatorError(
                 f"indexing stopped: {progress.get('error') or progress['state']}; run make ingest again"

@@ -46,7 +46,9 @@ def shortcomings(settings: Settings, cluster: ClusterInspection) -> list[str]:
         )
     wanted = settings.kubernetes
     if not wanted.create_namespace and not cluster.namespace_exists:
-        found.append("its namespace: none exists, and kubernetesCreateNamespace is false; create it, or set that key to true")
+        found.append(
+            "its namespace: none exists, and kubernetesCreateNamespace is false; create it, or set that key to true"
+        )
     found += _storage(wanted.storage_class, cluster)
     if wanted.work_class and cluster.storage_classes and wanted.work_class not in cluster.storage_classes:
         found.append(_lacking("kubernetesWorkClass", f"storage class {wanted.work_class}", cluster.storage_classes))
@@ -86,8 +88,8 @@ def _storage(wanted: str, cluster: ClusterInspection) -> list[str]:
         return [_lacking("kubernetesStorageClass", missing, classes)]
     if any(kind in classes[name].lower() for kind in SHARED_FILES):
         return [
-            f"block storage: class {name} is provisioned by {classes[name]}, a shared file system, on which Qdrant's files "
-            "get corrupted; name another in rag-platform:kubernetesStorageClass"
+            f"block storage: class {name} is provisioned by {classes[name]}, a shared file system, on which Qdrant's "
+            "files get corrupted; name another in rag-platform:kubernetesStorageClass"
         ]
     return []
 

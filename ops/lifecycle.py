@@ -1,4 +1,4 @@
-"""Bringing a stack up and taking it down, from whatever state an earlier run left it in."""
+"""Deploying a stack and taking it down, from any state that an earlier run left."""
 
 from collections.abc import Collection
 from typing import Any
@@ -10,7 +10,7 @@ from ops import deployment
 from ops.balancer import balancers_of, servers_of
 from ops.deployment import Progress
 from ops.pickled_code import refuse_foreign_code
-from ops.prerequisites import ground_of
+from ops.prerequisites import prerequisites_of
 from ops.recorded_nodes import recorded_as, recorded_nodes
 from ops.review.run import refuse_unless_passed, review
 from ops.stack import OperatorError, StackFiles, clear_interrupted, only_one, open_stack, resources
@@ -24,12 +24,13 @@ def deploy(
     allow_data_loss: bool = False,
     emptied: Collection[int] = (),
 ) -> Progress:
-    """Make the stack what its file says; returns what was changed. OperatorError before anything is made, if it can be.
+    """Make the stack what its file declares; returns what was changed. OperatorError, where possible before any change.
 
-    What an interrupted run made and did not record is removed first: the engine would trip over it. What was stopped or
-    removed by hand comes back. `emptied` are nodes of Qdrant that hold nothing any more and may go.
+    Objects that an interrupted run created and did not record are removed first: they would collide with the engine's.
+    Containers that were stopped or removed by hand are started or recreated. `emptied` are nodes of Qdrant that hold
+    nothing any more and may be removed.
     """
-    prerequisites = ground_of(files.settings())
+    prerequisites = prerequisites_of(files.settings())
     with only_one():
         prerequisites.check()
         stack = open_stack(files)
@@ -44,19 +45,19 @@ def deploy(
         result, progress = deployment.run(
             console, "pulumi up", stack.up, refresh=refresh, replace=gone or None, show_secrets=False
         )
-        _readmit_forgotten({key: output.value for key, output in result.outputs.items()}, console)
+        _readmit_drained({key: output.value for key, output in result.outputs.items()}, console)
     return progress
 
 
 def readable(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """What is in the state; OperatorError when this Python cannot run the code in it."""
+    """The recorded resources; OperatorError when this Python cannot run the code that the state holds."""
     if reason := refuse_foreign_code(recorded):
         raise OperatorError(reason)
     return recorded
 
 
-def _readmit_forgotten(found: dict[str, Any], console: Console) -> None:
-    """A node that a run drained, and was cut off before it replaced it, is in nobody's way but its own."""
+def _readmit_drained(found: dict[str, Any], console: Console) -> None:
+    """Put nodes back into traffic that an interrupted run had drained and not replaced."""
     for balancer in balancers_of(found):
         for server in servers_of(found):
             try:
@@ -68,7 +69,7 @@ def _readmit_forgotten(found: dict[str, Any], console: Console) -> None:
 
 
 def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> list[str]:
-    """Remove what runs; returns the names of what was kept: data and secrets, unless purged."""
+    """Remove what runs; returns the names of the resources kept: data and secrets, unless purged."""
     if purge:
         files = files.with_config(protectData="false")
     with only_one():
@@ -77,8 +78,8 @@ def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> li
         recorded = readable(resources(stack))
         if not recorded:
             return []
-        ground_of(files.settings()).clear(recorded)
-        # The program runs too: it holds the hooks that drain a node, and says what is protected.
+        prerequisites_of(files.settings()).clear(recorded)
+        # The program runs too: it holds the hooks that drain a node, and declares what is protected.
         deployment.run(
             console, "pulumi destroy", stack.destroy, exclude_protected=not purge, run_program=True, show_secrets=False
         )
@@ -86,7 +87,7 @@ def take_down(files: StackFiles, console: Console, *, purge: bool = False) -> li
 
 
 def refuse_to_lose_shards(leaving: set[int], *, emptied: Collection[int], nodes: int) -> None:
-    """OperatorError when a node would go that may hold something."""
+    """OperatorError when a node would be removed that may hold data."""
     if leaving - set(emptied):
         raise OperatorError(
             f"qdrantNodes: expected at least the {max(leaving) + 1} that hold data, found {nodes}; "

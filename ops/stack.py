@@ -7,7 +7,6 @@ import os
 import runpy
 import secrets
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, Self
 import yaml
 from pulumi import automation
 
+from access.polling import PollTimeout, poll, require_none
 from ops.parts import Parts
 from ops.paths import ROOT, STATE
 from ops.whole_file import write_whole
@@ -122,15 +122,17 @@ def clear_interrupted(stack: automation.Stack) -> None:
 
 
 def await_engines(locks: Sequence[Path], timeout_seconds: float = ENGINE_SECONDS) -> None:
-    """Wait for the engines that hold these locks: one outlives the program that started it, and ends what it is at."""
-    deadline = time.monotonic() + timeout_seconds
-    while working := [pid for lock in locks if (pid := _holder(lock)) and _is_engine(pid)]:
-        if time.monotonic() > deadline:
-            raise OperatorError(
-                f"expected the engine of an interrupted run to have ended, found process {working[0]} still at work; "
-                "wait for it, or end it, then run the same command again"
-            )
-        time.sleep(0.2)
+    """Wait for the engines that hold these locks: an engine outlives the program that started it, to end its work."""
+
+    def ended() -> None:
+        require_none([f"process {pid} still at work" for lock in locks if (pid := _holder(lock)) and _is_engine(pid)])
+
+    expected = "the engine of an interrupted run to have ended"
+    advice = "Wait for it, or end it, then run the same command again"
+    try:
+        poll(ended, timeout_seconds, expected=expected, advice=advice, interval_seconds=0.2)
+    except PollTimeout as error:
+        raise OperatorError(str(error)) from None
 
 
 def _holder(lock: Path) -> int | None:

@@ -1,4 +1,4 @@
-"""Running the preview with the policies, and holding what it would do against the gate."""
+"""Runs the preview with the policies, and passes its plan through the gate."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import Any
 from pulumi import automation
 from rich.console import Console
 
-from ops.deployment import Progress
+from ops.deployment import Progress, stopped
+from ops.diagnosis import diagnosis
 from ops.packs import policy_options
-from ops.reasons import plain
 from ops.review.gate import Verdict, judge
 from ops.review.markdown import report
 from ops.review.plan import Plan, plan_of
@@ -18,7 +18,7 @@ from ops.stack import OperatorError, StackFiles
 
 @dataclass(frozen=True, kw_only=True)
 class Review:
-    """What would be done, and whether it may be."""
+    """The planned changes, and whether they may be made."""
 
     plan: Plan
     verdict: Verdict
@@ -38,7 +38,7 @@ def review(
 
     `empty` are resources known to hold no data any more: nothing is lost with them.
     """
-    with console.status("looking at what would be done, and whether it may be"):
+    with console.status("previewing the changes and checking the policies"):
         plan = _preview(files, stack, options)
     verdict = judge(plan, allow_data_loss=allow_data_loss, empty=empty)
     return Review(
@@ -47,20 +47,18 @@ def review(
 
 
 def _preview(files: StackFiles, stack: automation.Stack, options: dict[str, Any]) -> Plan:
-    heard = Progress(Console(quiet=True))
+    progress = Progress(Console(quiet=True))
     failed = None
     try:
         done = stack.preview(
-            on_event=heard.event, color="never", diff=True, **policy_options(files.source or files.name), **options
+            on_event=progress.event, color="never", diff=True, **policy_options(files.source or files.name), **options
         )
         printed = done.stdout
     except automation.CommandError as error:
         failed, printed = error, str(error)
-    plan = plan_of(heard.events, printed)
-    reasons = plain(heard.errors)
-    if failed and (reasons or not plan.refused):
-        told = "\n".join(reasons) or "\n".join(printed.strip().splitlines()[-12:])
-        raise OperatorError(f"pulumi preview stopped:\n{told}\nMend it and run the same command again.") from failed
+    plan = plan_of(progress.events, printed)
+    if failed and (diagnosis(progress.errors) or not plan.refused):
+        raise stopped("pulumi preview", progress.errors, printed) from failed
     return plan
 
 
@@ -71,11 +69,9 @@ def refuse_unless_passed(done: Review) -> None:
         return
     reasons = [*verdict.refused, *verdict.steps]
     if not verdict.allowed:
-        reasons += [
-            f"{loss}; if that is meant, say ALLOW_DATA_LOSS=1 (ops: --allow-data-loss)" for loss in verdict.losses
-        ]
+        reasons += [f"{loss}; to confirm: ALLOW_DATA_LOSS=1" for loss in verdict.losses]
     listed = "\n".join(f"  - {reason}" for reason in reasons)
     raise OperatorError(
-        f"expected a stack that may be brought up, found {len(reasons)} reason(s) against it:\n{listed}\n"
+        f"expected a stack that may be deployed, found {len(reasons)} reason(s) against it:\n{listed}\n"
         "docs/policies.md says how to satisfy each rule; nothing was made."
     )

@@ -112,7 +112,9 @@ def test_an_operation_gets_its_options_and_gives_its_result() -> None:
 
 
 def test_a_failed_operation_reports_each_reason_once_with_what_to_do() -> None:
-    assert stopped(diagnostic("error", TRACEBACK), diagnostic("error", TRACEBACK), diagnostic("error", "update failed")) == (
+    assert stopped(
+        diagnostic("error", TRACEBACK), diagnostic("error", TRACEBACK), diagnostic("error", "update failed")
+    ) == (
         "pulumi up stopped:\n"
         "a collection docs is already there and does not fit: shard_number: expected 6, found 2\n"
         "Fix it and run the same command again."

@@ -30,7 +30,8 @@ def test_of_a_traceback_only_the_message_is_left() -> None:
          "expected the image of pod rag-prod/kong-7d in a registry"),
         ("[kong]: FailedScheduling: 0/3 nodes are available: 3 Insufficient memory.",
          "expected a machine for the pod, found none: 0/3 nodes are available: 3 Insufficient memory."),
-        ('namespaces is forbidden: User "eve" cannot create resource "namespaces"', "expected to be allowed, found: namespaces is forbidden"),
+        ('namespaces is forbidden: User "eve" cannot create resource "namespaces"',
+         "expected to be allowed, found: namespaces is forbidden"),
         ("configured Kubernetes cluster is unreachable: dial tcp: i/o timeout", "expected a cluster that answers"),
     ],
 )  # fmt: skip

@@ -12,6 +12,7 @@ from tenacity import stop_after_attempt, wait_none
 from ops.corpus import Document, Unreadable
 from ops.ingest import BATCH, IngestClient, Tally, index_all
 from ops.stack import OperatorError
+from tests.unit.fake_time import FakeTime
 from tests.unit.served import Answer, Asked, Silence, served
 
 TOKEN = "t0ken-of-the-service"
@@ -51,7 +52,6 @@ class FakeIngest:
 
 @pytest.fixture
 def role(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeIngest]:
-    monkeypatch.setattr("ops.ingest.PAUSE_SECONDS", 0)
     monkeypatch.setattr("ops.ingest.IngestClient._answer.retry.wait", wait_none())
     role = FakeIngest()
     with served(role.answer) as role.url:
@@ -65,7 +65,9 @@ def documents(count: int) -> list[Document]:
 def index(role: FakeIngest, found: list[Document | Unreadable], token: str = TOKEN) -> tuple[Tally, str]:
     """The tally, and everything that was shown meanwhile."""
     shown = io.StringIO()
-    tally = index_all(IngestClient(role.url, token), found, Console(file=shown, force_terminal=True, width=100))
+    tally = index_all(
+        IngestClient(role.url, token, FakeTime().clock), found, Console(file=shown, force_terminal=True, width=100)
+    )
     return tally, shown.getvalue()
 
 

@@ -44,8 +44,16 @@ def test_a_cluster_that_has_everything_lacks_nothing() -> None:
         ({"kubernetesWorkClass": "slow"}, GOOD, "one of these in rag-platform:kubernetesWorkClass"),
         ({}, replace(GOOD, default_storage_class=""), "a default storage class: found fast, shared"),
         ({"kubernetesStorageClass": "shared"}, GOOD, "a shared file system"),
-        ({}, replace(GOOD, immediate_classes=frozenset({"fast"}), zones=3), "fast creates the disk for snapshots at once"),
-        ({}, replace(GOOD, machines=2), "expected 3 that accept pods, so that no two nodes of Qdrant share one, found 2"),
+        (
+            {},
+            replace(GOOD, immediate_classes=frozenset({"fast"}), zones=3),
+            "fast creates the disk for snapshots at once",
+        ),
+        (
+            {},
+            replace(GOOD, machines=2),
+            "expected 3 that accept pods, so that no two nodes of Qdrant share one, found 2",
+        ),
         ({"qdrantNodes": 5}, GOOD, "expected 5 that accept pods"),
         ({}, replace(GOOD, missing_secrets={"kubernetesPullSecret": "pull"}), "Secret pull"),
         (OPERATOR, GOOD, "the kinds ServiceMonitor and PrometheusRule"),
@@ -131,9 +139,7 @@ def test_a_cluster_of_this_machine_needs_no_confirmation(
 
 
 @pytest.mark.parametrize("server", ["https://10.0.0.1:6443", "https://api.example.com"])
-def test_a_cluster_elsewhere_needs_a_confirmation(
-    server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_cluster_elsewhere_needs_a_confirmation(server: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = _kubeconfig(monkeypatch, tmp_path, server)
     with pytest.raises(OperatorError, match=f"namespace rag-prod of the cluster at {server}"):
         confirm.ask(prod(), Parts(), "Bring the stack up in", agreed=False)
