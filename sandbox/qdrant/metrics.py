@@ -10,7 +10,7 @@ from sandbox.qdrant.node import Node
 VERSION = "1.19.1"
 POINTS = "/collections/{collection_name}/points"
 COUNTED = {POINTS, "/collections/{collection_name}/index"} | {
-    f"{POINTS}/{name}" for name in ("count", "delete", "query", "query/batch", "scroll")
+    f"{POINTS}/{name}" for name in ("count", "delete", "query", "query/batch", "scroll", "search")
 }
 BOUNDS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 # Name, type, and the value: one, or one for each series by its labels.

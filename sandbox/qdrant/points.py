@@ -66,6 +66,11 @@ async def query_batch(call: Call) -> Any:
     return [{"points": points} for points in await asyncio.gather(*(_query(call, b) for b in call.body["searches"]))]
 
 
+async def search(call: Call) -> Any:
+    body = dict(call.body)
+    return await _query(call, {"query": body.pop("vector"), **body})
+
+
 async def _retrieve(call: Call, ids: list[Any], body: dict[str, Any]) -> list[Point]:
     question = body | {"ids": [_id(each) for each in ids]}
     return list(chain.from_iterable(await call.node.read(call.name, "retrieve", question, _by_shard(call, ids))))
@@ -120,6 +125,7 @@ async def delete(call: Call) -> Any:
 READS: Actions = {
     f"POST {POINTS}/query": query,
     f"POST {POINTS}/query/batch": query_batch,
+    f"POST {POINTS}/search": search,
     f"POST {POINTS}/scroll": scroll,
     f"POST {POINTS}/count": count,
     f"POST {POINTS}": retrieve,
