@@ -15,7 +15,7 @@ MAX_TITLE = 1024
 MAX_HEADING = 120  # a longer line is text
 
 DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*,[^\s\"')>\]]*")
-EMPTY_DATA_URI = "data:x/x,"  # what the parsers see; dropped with the rest afterwards
+EMPTY_DATA_URI = "data:image/png;base64,"  # what the parsers see: CommonMark takes it for an image, and drops it
 FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\n(.{0,65536}?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 HEADING = re.compile(r"^(?:#{1,6}[ \t]+\S.{0,120}|\S.{0,120}\n(?:={3,}|-{3,}|~{3,}|\^{3,})[ \t]*)$", re.MULTILINE)
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
