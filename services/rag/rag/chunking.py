@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from rag.reading import Section
@@ -14,6 +15,7 @@ OVERLAP_TOKENS = 30
 TARGET_CHARACTERS = 2000  # a long string without blanks counts as one token
 MAX_CHARACTERS = 2500
 OVERLAP_CHARACTERS = 300
+COUNTED_AT_ONCE = 256  # the tokenizer holds a kilobyte for each
 
 SENTENCES = re.compile(r".+?(?:[.!?]\s+|\n|\Z)", re.DOTALL)
 SPLITS = (
@@ -45,12 +47,14 @@ def passages(sections: Iterable[Section], count: Count) -> list[str]:
 
 def pieces(text: str, count: Count, level: int = 0) -> Iterator[Piece]:
     """Yield paragraphs; sentences or words of those that are too long."""
-    parts = SPLITS[level].findall(text)
-    for part, tokens in zip(parts, count(parts), strict=True):
-        if (tokens <= TARGET_TOKENS and len(part) <= TARGET_CHARACTERS) or level + 1 == len(SPLITS):
-            yield Piece(part, tokens)
-        else:
-            yield from pieces(part, count, level + 1)
+    parts = (found[0] for found in SPLITS[level].finditer(text))
+    while some := list(islice(parts, COUNTED_AT_ONCE)):
+        counted = count([part[:TARGET_CHARACTERS] for part in some])  # a longer one is split, whatever it counts
+        for part, tokens in zip(some, counted, strict=True):
+            if (tokens <= TARGET_TOKENS and len(part) <= TARGET_CHARACTERS) or level + 1 == len(SPLITS):
+                yield Piece(part, tokens)
+            else:
+                yield from pieces(part, count, level + 1)
 
 
 class _Packer:

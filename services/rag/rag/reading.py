@@ -11,11 +11,12 @@ from markdown_it import MarkdownIt
 
 from rag.contract import Document
 
-MAX_CHARACTERS = {"text": 8_000_000, "html": 8_000_000, "markdown": 1_000_000}  # of one document; keeps memory bounded
+MAX_CHARACTERS = {"text": 4_000_000, "html": 4_000_000, "markdown": 500_000}  # of one document; keeps memory bounded
 MAX_TITLE = 1024
 MAX_HEADING = 120  # a longer line is text
 
 DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*,[^\s\"')>\]]*")
+EMPTY_DATA_URI = "data:image/png;base64,"  # what the parsers see: CommonMark takes it for an image, and drops it
 FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\n(.{0,65536}?\n)?(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 HEADING = re.compile(r"^(?:#{1,6}[ \t]+\S.{0,120}|\S.{0,120}\n(?:={3,}|-{3,}|~{3,}|\^{3,})[ \t]*)$", re.MULTILINE)
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
@@ -50,11 +51,12 @@ class Reading(NamedTuple):
 def read(document: Document) -> Reading:
     """Parse a document by its format; raise `Unreadable`."""
     check_characters(document.source, document.title, document.text)
+    text = DATA_URI.sub(EMPTY_DATA_URI, document.text)
     most = MAX_CHARACTERS[document.format]
-    if len(document.text) > most:
-        found = f"found {len(document.text):,}; split the document"
+    if len(text) > most:
+        found = f"found {len(text):,}; split the document"
         raise Unreadable(f"expected at most {most:,} characters of {document.format}, {found}")
-    text = document.text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     try:
         title, sections = PARSERS[document.format](text)
     except RecursionError:
