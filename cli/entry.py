@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from access.kubernetes.kube import NoCluster
+from access.polling import PollTimeout
 from ops.stack import OperatorError
 
 
@@ -15,6 +16,6 @@ def run(app: typer.Typer) -> None:
     """Run a command; exit code 1, with the reason on stderr, when it could not be done."""
     try:
         app()
-    except (OperatorError, pulumi.RunError, NoCluster) as error:
+    except (OperatorError, pulumi.RunError, NoCluster, PollTimeout) as error:
         Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", highlight=False, soft_wrap=True)
         sys.exit(1)
