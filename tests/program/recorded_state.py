@@ -1,8 +1,7 @@
-"""A stack's state as a program left it, kept as data, and what an update by today's program would do to it."""
+"""A stack's state as an earlier release left it, kept as data, and what an update by today's program would lose."""
 
 import base64
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +14,16 @@ from tests.program.engine import ROOT, Engine, Request
 DATA = Path(__file__).with_name("data")
 DYNAMIC = "pulumi-python:dynamic"
 PROVIDER = "__provider"
-ROOT_STACK = "pulumi:pulumi:Stack"  # the SDK registers it, once in a process
-# Their inputs are for previews and policies to read; a change of them touches nothing that runs.
-FOR_READERS = ("rag:", "pulumi:")
-# The tag of an image that is built here is a hash of the service's own files: another one is another release of it.
-RELEASE = re.compile(r"(rag-platform/rag):[0-9a-f]{12}")
-# Grafana's files hold docs/runbooks.md and the texts of panels: rewording them restarts Grafana once, and nothing else.
-REWORDED = "grafana"
 # What a provider had observed when it wrote the state; the recording engine runs none.
 OBSERVED = {"physical_replication_factor": 2, "previous": [], "racing": False}
+STATEFUL_SET = "kubernetes:apps/v1:StatefulSet"
+# Kubernetes refuses a change of any other field of a StatefulSet's spec, and the provider then replaces the whole.
+CHANGEABLE = {"replicas", "template", "updateStrategy", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"}
+# A changed input of one of these is another disk, another network under it, or another secret.
+IRREPLACEABLE = (
+    *("docker:index/volume:Volume", "docker:index/network:Network", "random:", "kubernetes:core/v1:Namespace"),
+    *("kubernetes:core/v1:PersistentVolumeClaim", STATEFUL_SET),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,35 +46,41 @@ def recorded(stack: str) -> list[Recorded]:
     return [Recorded(**each) for each in json.loads((DATA / f"recorded_{stack}.json").read_text())]
 
 
-def planned(old: Sequence[Recorded], new: Iterable[Request]) -> list[str]:
-    """Creates, deletes, and changes of what runs, each as `operation urn: inputs that differ`; empty for none."""
-    before = {each.urn: each for each in old if each.type != ROOT_STACK}
-    after = {each.urn: each for each in new if each.type != ROOT_STACK}
-    steps = [f"delete {urn}" for urn in before.keys() - after.keys()]
-    steps += [f"create {urn}" for urn in after.keys() - before.keys()]
-    for urn in before.keys() & after.keys():
-        if before[urn].type.startswith(FOR_READERS) or urn.rpartition("::")[2].startswith(REWORDED):
+def losses(old: Sequence[Recorded], new: Iterable[Request]) -> list[str]:
+    """Deletes and replacements of what holds data or a secret, each as `operation urn`; empty for none."""
+    after = {each.urn: each for each in new}
+    found = []
+    for each in old:
+        dynamic = each.type.startswith(DYNAMIC)
+        if not dynamic and not each.type.startswith(IRREPLACEABLE):
             continue
-        if changed := _changed(before[urn], after[urn]):
-            steps.append(f"change {urn}: {', '.join(changed)}")
-    return sorted(steps)
+        if each.urn not in after:
+            found.append(f"delete {each.urn}")
+        elif _replaced_by_provider(each, after[each.urn]) if dynamic else _replaced(each, after[each.urn]):
+            found.append(f"replace {each.urn}")
+    return sorted(found)
 
 
-def _changed(old: Recorded, new: Request) -> list[str]:
-    if old.type.startswith(DYNAMIC):
-        return _changed_by_provider(old, new)
-    now = _comparable(new.inputs)
-    return sorted(key for key in {*old.inputs, *now} if old.inputs.get(key) != now.get(key))
+def _replaced(old: Recorded, new: Request) -> bool:
+    return _lasting(old.type, old.inputs) != _lasting(old.type, _comparable(new.inputs))
+
+
+def _lasting(kind: str, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The inputs whose change would replace the resource."""
+    if kind.startswith("kubernetes:") and kind != STATEFUL_SET:
+        return {"name": inputs["metadata"]["name"], "spec": inputs.get("spec", {})}
+    if kind != STATEFUL_SET:
+        return inputs
+    lasting = {key: value for key, value in inputs["spec"].items() if key not in CHANGEABLE}
+    return {"name": inputs["metadata"]["name"], "spec": lasting}
 
 
 def _comparable(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """The inputs wherever the checkout is, and whatever release of the service is built in it."""
-    text = RELEASE.sub(r"\1:release", json.dumps(inputs)).replace(f"{ROOT}/", "checkout/")
-    return dict(json.loads(text))
+    """The inputs wherever the checkout is."""
+    return dict(json.loads(json.dumps(inputs).replace(f"{ROOT}/", "checkout/")))
 
 
-def _changed_by_provider(old: Recorded, new: Request) -> list[str]:
-    """What the provider that the *state* names says: it must still be importable, and see no difference."""
+def _replaced_by_provider(old: Recorded, new: Request) -> bool:
+    """What the provider that the *state* names says: it must still be importable, and replace nothing."""
     provider = dill.loads(base64.b64decode(old.inputs[PROVIDER]))
-    result = provider.diff("id", {**OBSERVED, **old.inputs}, dict(new.inputs))
-    return [f"the provider sees a difference, replacing {result.replaces}"] if result.changes else []
+    return bool(provider.diff("id", {**OBSERVED, **old.inputs}, dict(new.inputs)).replaces)
