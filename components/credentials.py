@@ -41,6 +41,13 @@ class Credentials(pulumi.ComponentResource):
             self._secrets[key] = given or self._made(key, protect=self._keep and not rotates)
         return self._secrets[key]
 
+    def member(self, key: str, name: str) -> pulumi.Output[str]:
+        """One secret of the object that the stack file gives under `key`; where the platform holds the secrets, the
+        one called `key.name`."""
+        if self._given is not None:
+            return pulumi.Output.secret(self._given.apply(lambda secrets: held(f"{key}.{name}", secrets)))
+        return self._config.require_secret_object(key).apply(lambda secrets: str(secrets[name]))
+
     def _made(self, key: str, *, protect: bool) -> pulumi.Output[str]:
         opts = ResourceOptions(parent=self, provider=self._provider, protect=protect)
         return pulumi.Output.secret(random.RandomPassword(key, length=40, special=False, opts=opts).result)

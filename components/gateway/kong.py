@@ -11,12 +11,12 @@ from components.gateway import postgres, valkey
 from components.gateway.declarative import document, render_output
 from components.gateway.description import Gateway
 from components.gateway.entities import AdminApi, publish, span_seconds
-from components.gateway.node import ADMIN, CONFIG_FILE, PROXY, kong_workload, migrations_workload
-from components.gateway.rag import REDIS_PASSWORD
+from components.gateway.node import ADMIN, CONFIG_FILE, PROXY, Backends, kong_workload, migrations_workload
+from components.gateway.references import REDIS_PASSWORD
 from components.gateway.settings import GatewaySettings
 from platforms.base import Platform, Service, after
 from platforms.policy_inputs import policy_inputs
-from platforms.workload import AllowedConnection, Workload
+from platforms.workload import Workload
 
 NAME, MIGRATIONS = "kong", "kong-migrations"
 # The first prepares an empty database and does nothing to another; the second adds what a newer Kong needs, beside what
@@ -35,7 +35,7 @@ class KongGatewayArgs:
     valkey_image: str
     postgres_password: pulumi.Input[str]
     gateway: Gateway
-    backends: tuple[AllowedConnection, ...]  # the ports of what the routes lead to
+    backends: Backends
     backends_ready: Sequence[pulumi.Resource]  # routes are published only after these
     secrets: Mapping[str, pulumi.Input[str]]
     traces_url: str = ""  # where the gateway sends traces; it makes none without

@@ -1,6 +1,7 @@
 """A node of Kong, with and without a database, and the migrations of its database."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 
@@ -18,12 +19,25 @@ CONFIG_FILE = "/etc/kong/kong.yml"
 DBLESS = {"KONG_DATABASE": "off", "KONG_DECLARATIVE_CONFIG": CONFIG_FILE}
 GRACE_SECONDS = 30  # an answer may be under way for that long
 
+# The authorities that the image brings, for services elsewhere that speak TLS.
+VERIFY_TLS = {"KONG_NGINX_PROXY_PROXY_SSL_TRUSTED_CERTIFICATE": "/etc/ssl/certs/ca-certificates.crt"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backends:
+    """What the routes lead to: neighbours; outside the stack ports, networks to join, and whether some speak TLS."""
+
+    connections: tuple[AllowedConnection, ...] = ()
+    outside: tuple[int, ...] = ()
+    networks: tuple[str, ...] = ()
+    tls: bool = False
+
 
 def kong_workload(
     image: str,
     settings: GatewaySettings,
     *,
-    backends: tuple[AllowedConnection, ...],
+    backends: Backends,
     secret_files: Mapping[str, pulumi.Input[str]],
     certificate_dir: str,
     traces_url: str = "",
@@ -44,6 +58,7 @@ def kong_workload(
             **flood_env(settings),
             **certificate_env(certificate_dir),
             **(TRACING if traces_url else {}),
+            **(VERIFY_TLS if backends.tls else {}),
         },
         ports=(
             Port(number=PROXY, published=settings.http_port, public="http"),
@@ -52,8 +67,9 @@ def kong_workload(
             Port(number=STATUS),
         ),
         secret_files=secret_files,
-        connects_to=(*backends, *database_connections(settings), *counter),
-        reaches_out=(*outside_ports(settings), *port_of(traces_url)),
+        connects_to=(*backends.connections, *database_connections(settings), *counter),
+        reaches_out=(*outside_ports(settings), *port_of(traces_url), *backends.outside),
+        networks=backends.networks,
         scratch_dirs=("/tmp",),  # noqa: S108  the container's own
         readiness=HttpProbe(port=STATUS, path="/status/ready"),
         grace_seconds=GRACE_SECONDS,

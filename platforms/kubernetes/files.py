@@ -36,6 +36,16 @@ def secret(name: str, files: Mapping[str, pulumi.Input[str]], cluster: Cluster) 
     return {"metadata": cluster.metadata(named, name), "stringData": data, "immutable": True, "type": "Opaque"}
 
 
+def environment(workload: Workload, names: Mapping[str, pulumi.Input[str]]) -> list[Manifest]:
+    """The plain variables, and those whose values stand in the Secret that `names` has under `secret-env`."""
+    plain = [{"name": key, "value": value} for key, value in sorted(workload.env.items())]
+    secret = [
+        {"name": key, "valueFrom": {"secretKeyRef": {"name": names["secret-env"], "key": key}}}
+        for key in sorted(workload.secret_env)
+    ]
+    return [*plain, *secret]
+
+
 def decoded(data: Mapping[str, str] | None) -> dict[str, str]:
     """What a Secret holds, in the clear."""
     return {key: base64.b64decode(value).decode() for key, value in (data or {}).items()}

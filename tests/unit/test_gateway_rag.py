@@ -10,8 +10,9 @@ from cli.gateway_yaml import gateway_yaml
 from components.gateway import declarative
 from components.gateway.node import client_address_env, flood_env
 from components.gateway.plugins import Cors, Jwt, OpenTelemetry, Plugin, RateLimiting, RequestTransformer
-from components.gateway.rag import rag_gateway
 from components.gateway.settings import GatewaySettings
+from components.services.entry import RouteEntry, ServiceEntry
+from components.services.routing import gateway_of
 from policies.invariants import header_variants
 
 CHOSEN: dict[str, Any] = {
@@ -33,6 +34,13 @@ CHOSEN: dict[str, Any] = {
     "flood_burst": 200,
     "trusted_proxies": [],
 }
+REFERENCE = {
+    "rag-service": ServiceEntry(
+        image="you/rag:1",
+        port=3000,
+        routes=(RouteEntry(name="rag-api", paths=("/api/v1/rag",), passes_token=False),),
+    )
+}
 REDIS = {"rate_limit_policy": "redis", "redis_address": "valkey:6379"}
 SECRETS = {name: name.ljust(32, "x") for name in ("service-token", "jwt-rag-client-1", "jwt-rag-client-2")}
 
@@ -42,7 +50,7 @@ def settings(**changes: object) -> GatewaySettings:
 
 
 def plugin(kind: type[Plugin], **changes: object) -> Any:
-    service = rag_gateway(settings(**changes), ("rag-service:3000",)).services[0]
+    service = gateway_of(settings(**changes), REFERENCE).services[0]
     return next(plugin for plugin in service.plugins if isinstance(plugin, kind))
 
 
@@ -53,11 +61,11 @@ def test_a_token_comes_in_the_header_alone_and_expires() -> None:
 
 
 def test_calls_are_traced_when_a_collector_is_named_and_return_their_trace() -> None:
-    traced = rag_gateway(settings(), ("rag-service:3000",), "http://collector:4318")
+    traced = gateway_of(settings(), REFERENCE, "http://collector:4318")
     [plugin] = [plugin for plugin in traced.plugins if isinstance(plugin, OpenTelemetry)]
     assert plugin.traces_endpoint == "http://collector:4318/v1/traces"
     assert plugin.http_response_header_for_traceid == "X-Trace-ID"
-    untraced = rag_gateway(settings(), ("rag-service:3000",))
+    untraced = gateway_of(settings(), REFERENCE)
     assert not [plugin for plugin in untraced.plugins if isinstance(plugin, OpenTelemetry)]
 
 
@@ -73,7 +81,7 @@ def test_a_client_gets_its_share_and_the_page_may_read_how_much_is_left() -> Non
     limit, cors = plugin(RateLimiting), plugin(Cors)
     assert (limit.minute, limit.limit_by, limit.policy, limit.fault_tolerant) == (100, "ip", "local", True)
     assert cors.origins == ("http://localhost:3103",)
-    assert cors.methods == ("GET", "POST")
+    assert cors.methods == ("GET", "HEAD", "POST")
     assert cors.credentials
     assert "RateLimit-Remaining" in cors.exposed_headers
 
@@ -92,7 +100,7 @@ def test_a_redis_that_is_named_takes_the_place_of_our_valkey() -> None:
 
 
 def test_a_degraded_service_is_not_taken_out_of_use() -> None:
-    checks = rag_gateway(settings(), ("rag-service:3000",)).services[0].upstream.healthchecks
+    checks = gateway_of(settings(), REFERENCE).services[0].upstream.healthchecks
     assert checks.active.http_path == "/health"
     assert not {429, 503} & set(checks.passive.unhealthy.http_statuses)
 
@@ -137,7 +145,7 @@ def test_a_forwarded_address_is_believed_from_our_own_proxies_only() -> None:
 
 
 def rendered(secrets: dict[str, str] | None = None, **changes: object) -> Any:
-    return yaml.safe_load(declarative.render(rag_gateway(settings(**changes), ("rag-service:3000",)), secrets))
+    return yaml.safe_load(declarative.render(gateway_of(settings(**changes), REFERENCE), secrets))
 
 
 def test_the_declarative_form_is_of_the_same_gateway() -> None:
@@ -157,7 +165,7 @@ def test_without_secrets_it_can_be_published() -> None:
 
 
 def test_with_secrets_no_reference_is_left() -> None:
-    gateway = rag_gateway(settings(), ("rag-service:3000",))
+    gateway = gateway_of(settings(), REFERENCE)
     text = declarative.render(gateway, SECRETS)
     assert "${" not in text
     assert f"X-Service-Token:{SECRETS['service-token']}" in text
@@ -172,7 +180,7 @@ def test_two_keys_are_valid_while_one_replaces_the_other() -> None:
 
 
 def test_counting_in_a_database_that_is_not_there_is_refused() -> None:
-    gateway = rag_gateway(settings(), ("rag-service:3000",))
+    gateway = gateway_of(settings(), REFERENCE)
     (service,) = gateway.services
     clustered = tuple(
         RateLimiting(minute=1, policy="cluster") if isinstance(plugin, RateLimiting) else plugin
