@@ -51,9 +51,9 @@ def container(name: str, workload: Workload, cluster: Cluster) -> Manifest:
             "name": name,
             "image": cluster.image(workload.image),
             "imagePullPolicy": "IfNotPresent",
-            "command": list(workload.command) or None,
-            "args": list(workload.args) or None,
-            "env": [{"name": key, "value": value} for key, value in sorted(workload.env.items())] or None,
+            "command": [literal(word) for word in workload.command] or None,
+            "args": [literal(word) for word in workload.args] or None,
+            "env": [{"name": key, "value": literal(value)} for key, value in sorted(workload.env.items())] or None,
             "ports": [{"name": port_name(port.number), "containerPort": port.number} for port in workload.ports]
             or None,
             "resources": resources(workload, cluster),
@@ -67,6 +67,11 @@ def container(name: str, workload: Workload, cluster: Cluster) -> Manifest:
         probes(workload),
         _leaving(workload),
     )
+
+
+def literal(text: str) -> str:
+    """The text as a word of a command or a value of the environment, in which the kubelet replaces `$(NAME)`."""
+    return text.replace("$", "$$")
 
 
 def pod_security(user: int) -> Manifest:
