@@ -6,7 +6,7 @@ from pulumi import ResourceOptions
 from components.credentials import Credentials
 from components.gateway.entities import CANARY
 from components.gateway.kong import KongGateway, KongGatewayArgs
-from components.gateway.node import PROXY, STATUS
+from components.gateway.node import ADMIN_TOKEN, PROXY, STATUS
 from components.gateway.rag import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret, rag_gateway
 from components.monitoring.exporters import postgres_exporter, valkey_exporter
 from components.monitoring.observability import ObservabilityStack, ObservabilityStackArgs
@@ -33,6 +33,9 @@ balancer_password = credentials.secret("haproxyPassword")
 counter_secrets = {}
 if settings.gateway.counter_address:
     counter_secrets[REDIS_PASSWORD] = credentials.secret("gatewayRedisPassword")
+admin_secrets = {}
+if settings.gateway.backend == "database":
+    admin_secrets[ADMIN_TOKEN] = credentials.secret("gatewayAdminToken")
 
 qdrant = QdrantCluster(
     "qdrant",
@@ -54,6 +57,7 @@ rag_args = RagServiceArgs(
     qdrant_api_key=api_key,
     qdrant_read_only_api_key=read_only_key,
     service_token=service_token,
+    max_body_mib=settings.gateway.max_body_mib,
     traces_url=settings.observability.traces_url,
 )
 collection = ReplicatedCollection(
@@ -92,6 +96,7 @@ gateway = KongGateway(
             SERVICE_TOKEN: service_token,
             CANARY: credentials.secret("gatewayCanary"),
             **counter_secrets,
+            **admin_secrets,
             **{jwt_secret(key): secret for key, secret in jwt_secrets.items()},
         },
     ),
@@ -132,6 +137,7 @@ signing_key = settings.gateway.jwt_keys[0]
 for name, value in {
     "gatewayUrl": gateway.kong.world_url(PROXY),
     "gatewayAdminUrl": gateway.admin_url,
+    "gatewayAdminToken": admin_secrets.get(ADMIN_TOKEN, ""),
     "gatewayJwtKey": signing_key,
     "gatewayJwtSecret": jwt_secrets[signing_key],
     "gatewayServiceToken": service_token,

@@ -6,6 +6,7 @@ import pulumi
 
 from components.gateway import postgres, valkey
 from components.gateway.entities import update_env
+from components.gateway.references import fill_output, reference
 from components.gateway.settings import GatewaySettings
 from platforms.workload import AllowedConnection, HttpProbe, Port, Resources, Workload, port_of
 
@@ -16,6 +17,8 @@ TRACING = {"KONG_TRACING_INSTRUMENTATIONS": "request,balancer", "KONG_TRACING_SA
 PREFIX = "/tmp/kong"  # noqa: S108  where it writes what it makes of its settings; made by itself
 CONFIG_FILE = "/etc/kong/kong.yml"
 DBLESS = {"KONG_DATABASE": "off", "KONG_DECLARATIVE_CONFIG": CONFIG_FILE}
+ADMIN_FILE = "/etc/kong/admin.conf"
+ADMIN_TOKEN = "admin-token"  # noqa: S105  the name of a secret
 GRACE_SECONDS = 30  # an answer may be under way for that long
 
 
@@ -42,6 +45,8 @@ def kong_workload(
             **(database_env(settings) if admin else DBLESS),
             **node_env(settings),
             **flood_env(settings),
+            **(admin_env(settings) if admin else {}),
+            **body_env(settings),
             **certificate_env(certificate_dir),
             **(TRACING if traces_url else {}),
         },
@@ -121,6 +126,39 @@ def node_env(settings: GatewaySettings) -> dict[str, str]:
         "KONG_DNS_VALID_TTL": "5",
         "KONG_DNS_STALE_TTL": "5",
         "KONG_DNS_NOT_FOUND_TTL": "1",  # and a name that was gone for a moment would stay unknown for 30 s
+    }
+
+
+def admin_env(settings: GatewaySettings) -> dict[str, str]:
+    """Environment of Kong: a token before the Admin API, and its own origin as the only one that may read responses.
+
+    Without the latter Kong names any origin that asks.
+    """
+    return {"KONG_NGINX_ADMIN_INCLUDE": ADMIN_FILE, "KONG_ADMIN_GUI_URL": f"http://127.0.0.1:{settings.admin_port}"}
+
+
+def admin_config(secrets: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
+    """What nginx does before Kong's Admin API, which authenticates no caller itself: 401 without the token.
+
+    A header of its own: a browser sends none for a page unless it is told to, and asks first; here that is a 401, too.
+    """
+    text = f"""default_type application/json;
+if ($http_kong_admin_token != "{reference(ADMIN_TOKEN)}") {{
+    return 401 '{{"message":"expected the header Kong-Admin-Token with the token of this gateway"}}';
+}}
+"""
+    return fill_output(text, secrets)
+
+
+def body_env(settings: GatewaySettings) -> dict[str, str]:
+    """Environment of Kong: nginx stops reading at twice the limit.
+
+    The plugin refuses first, with CORS headers and for callers with a token only, a body whose length is declared; one
+    that comes in chunks is read whole for it. Beyond 128 KiB a body waits on disk.
+    """
+    return {
+        "KONG_NGINX_PROXY_CLIENT_MAX_BODY_SIZE": f"{2 * settings.max_body_mib}m",
+        "KONG_NGINX_PROXY_CLIENT_BODY_BUFFER_SIZE": "128k",
     }
 
 

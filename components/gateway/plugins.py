@@ -145,6 +145,14 @@ class RateLimiting(Plugin):
         return self
 
 
+class RequestSizeLimiting(Plugin):
+    name = "request-size-limiting"
+
+    allowed_payload_size: Annotated[int, Field(gt=0)] = 128
+    size_unit: Literal["megabytes", "kilobytes", "bytes"] = "megabytes"  # of 2**20 and 2**10 bytes
+    require_content_length: bool = False
+
+
 class Cors(Plugin):
     name = "cors"
 
@@ -242,4 +250,4 @@ class Prometheus(Plugin):
     upstream_health_metrics: bool = False
 
 
-AnyPlugin = Jwt | RateLimiting | Cors | RequestTransformer | Prometheus | OpenTelemetry
+AnyPlugin = Jwt | RateLimiting | RequestSizeLimiting | Cors | RequestTransformer | Prometheus | OpenTelemetry

@@ -69,18 +69,28 @@ def _plugins(settings: GatewaySettings) -> tuple[plugins.AnyPlugin, ...]:
             credentials=True,
             max_age=3600,
         ),
-        plugins.Jwt(key_claim_name="kid", claims_to_verify=("exp",), uri_param_names=(), cookie_names=()),
+        plugins.Jwt(
+            key_claim_name="kid",
+            claims_to_verify=("exp",),
+            maximum_expiration=settings.token_hours * 3600,
+            uri_param_names=(),
+            cookie_names=(),
+        ),
         _rate_limit(settings),
         plugins.RequestTransformer(
             remove=plugins.Names(headers=(*header_variants(SERVICE_HEADER), "Authorization")),
             add=plugins.Values(headers=(f"{SERVICE_HEADER}:{reference(SERVICE_TOKEN)}",)),
         ),
+        plugins.RequestSizeLimiting(allowed_payload_size=settings.max_body_mib),
     )
 
 
 def _rate_limit(settings: GatewaySettings) -> plugins.RateLimiting:
     host, _, port = settings.counter_address.rpartition(":")
-    redis = plugins.Redis(host=host, port=int(port), password=reference(REDIS_PASSWORD)) if host else plugins.Redis()
+    redis = plugins.Redis()
+    if host:
+        timeout, password = settings.redis_timeout_ms, reference(REDIS_PASSWORD)
+        redis = plugins.Redis(host=host, port=int(port), timeout=timeout, password=password)
     return plugins.RateLimiting(
         minute=settings.rate_limit_per_minute, limit_by="ip", policy=settings.rate_limit_policy, redis=redis
     )

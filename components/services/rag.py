@@ -30,6 +30,7 @@ class RagSettings(FrozenSettings):
     cpus: int = Field(ge=1)
     replicas: int = Field(ge=1, description="of each role that answers")
     most_replicas: int = Field(ge=1)
+    ingest_max_body_mib: int = Field(ge=1, le=64, description="the largest body that the ingest role takes")
     ingest_port: PortNumber
 
 
@@ -46,6 +47,7 @@ class RagServiceArgs:
     qdrant_api_key: pulumi.Input[str]
     qdrant_read_only_api_key: pulumi.Input[str]
     service_token: pulumi.Input[str]
+    max_body_mib: int  # of a call through the gateway
     traces_url: str = ""
 
     @cached_property
@@ -110,8 +112,10 @@ def outside_ports(args: RagServiceArgs) -> tuple[int, ...]:
 def role_env(name: str, args: RagServiceArgs) -> Mapping[str, str]:
     """The plain settings of a role."""
     settings = args.settings
+    max_body_mib = settings.ingest_max_body_mib if name == INGEST else args.max_body_mib
     return {
         "ROLE": ROLES[name],
+        "MAX_BODY_BYTES": str(max_body_mib * 2**20),
         "QDRANT_URL": args.qdrant_url,
         "COLLECTION": args.collection,
         "QDRANT_API_KEY_FILE": f"{SECRETS}/qdrant-api-key",
