@@ -7,16 +7,19 @@ from components.credentials import Credentials
 from components.gateway.entities import CANARY
 from components.gateway.kong import KongGateway, KongGatewayArgs
 from components.gateway.node import ADMIN_TOKEN, PROXY, STATUS
-from components.gateway.rag import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret, rag_gateway
+from components.gateway.references import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret
 from components.monitoring.exporters import postgres_exporter, valkey_exporter
 from components.monitoring.observability import ObservabilityStack, ObservabilityStackArgs
 from components.monitoring.promises import Promises
 from components.qdrant import haproxy
 from components.qdrant.cluster import REST, QdrantCluster, QdrantClusterArgs, QdrantKeys
-from components.services.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, rag_image
+from components.services.rag import INGEST
+from components.services.references import platform_references, secret_names
+from components.services.routing import gateway_of
+from components.services.services import Services, ServicesArgs
 from platforms.connect import connect
 from providers.collection import ReplicatedCollection
-from settings import PROJECT, Settings
+from settings import PROJECT, SERVICE_SECRETS, Settings
 
 settings = Settings.from_stack()
 platform = connect(settings.stack, settings.kubernetes)
@@ -47,25 +50,23 @@ qdrant = QdrantCluster(
         keys=QdrantKeys(api_key=api_key, read_only_api_key=read_only_key, balancer_password=balancer_password),
     ),
 )
-rag_args = RagServiceArgs(
-    platform=platform,
-    settings=settings.rag,
-    image=rag_image(settings.image.rag, base=settings.image.python),
+known = platform_references(
+    balancer=qdrant.balancer,
+    api_key=api_key,
+    read_only_api_key=read_only_key,
     collection=settings.collection.alias,
-    qdrant_url=qdrant.url,
-    qdrant=qdrant.balancer.connection(haproxy.HTTP),
-    qdrant_api_key=api_key,
-    qdrant_read_only_api_key=read_only_key,
     service_token=service_token,
-    max_body_mib=settings.gateway.max_body_mib,
     traces_url=settings.observability.traces_url,
+    secrets={name: credentials.member(SERVICE_SECRETS, name) for name in secret_names(settings.services)},
 )
+services_args = ServicesArgs(platform=platform, entries=settings.services, known=known)
+ingest_url = services_args.public_url(INGEST)
 collection = ReplicatedCollection(
     "collection",
     settings.collection,
     node_urls=qdrant.node_urls,
     api_key=api_key,
-    ingest_url=rag_args.ingest_url,
+    ingest_url=ingest_url,
     ingest_token=service_token,
     embedder=settings.rag.embedder,
     deletion_protected=settings.stack.protect_data,
@@ -77,8 +78,7 @@ collection = ReplicatedCollection(
         deleted_with=qdrant.nodes.data[0],
     ),
 )
-rag = RagService("rag", rag_args, ResourceOptions(depends_on=[collection]))
-api, query, ingest = (rag.services[role] for role in (API, QUERY, INGEST))
+services = Services("services", services_args, ResourceOptions(depends_on=[collection]))
 gateway = KongGateway(
     "gateway",
     KongGatewayArgs(
@@ -88,10 +88,10 @@ gateway = KongGateway(
         postgres_image=settings.image.postgres,
         valkey_image=settings.image.valkey,
         postgres_password=postgres_password,
-        gateway=rag_gateway(settings.gateway, (api.address(PORTS[API]),), settings.observability.traces_url),
+        gateway=gateway_of(settings.gateway, settings.services, settings.observability.traces_url),
         traces_url=settings.observability.traces_url,
-        backends=(api.connection(PORTS[API]),),
-        backends_ready=rag.ready,
+        backends=services.backends,
+        backends_ready=services.ready,
         secrets={
             SERVICE_TOKEN: service_token,
             CANARY: credentials.secret("gatewayCanary"),
@@ -119,9 +119,7 @@ observability = ObservabilityStack(
             ),
             qdrant.balancer.scrape_job("haproxy", haproxy.STATISTICS),
             gateway.kong.scrape_job("kong", STATUS),
-            api.scrape_job("rag-service", PORTS[API]),
-            query.scrape_job("llamaindex-query", PORTS[QUERY]),
-            ingest.scrape_job("rag-ingest", PORTS[INGEST]),
+            *services.scrape_jobs(),
         ),
         promises=Promises(
             qdrant_nodes=settings.qdrant.nodes,
@@ -149,7 +147,7 @@ for name, value in {
     "balancerPassword": balancer_password,
     "collection": settings.collection.alias,
     "physicalCollection": collection.physical_name,
-    "ingestUrl": rag_args.ingest_url,
+    "ingestUrl": ingest_url,
     "prometheusUrl": observability.prometheus_url,
     "grafanaUrl": observability.grafana_url,
     "grafanaPassword": grafana_password,

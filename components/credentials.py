@@ -39,12 +39,19 @@ class Credentials(pulumi.ComponentResource):
         rest is destroyed.
         """
         if self._given is not None:
-            return pulumi.Output.secret(self._given.apply(lambda secrets: held(key, secrets)))
+            return pulumi.Output.secret(self._given.apply(lambda secrets: usable(key, held(key, secrets))))
         if key not in self._secrets:
             given = "" if rotates else usable(key, self._config.get(key) or "")
             made = None if given else self._made(key, protect=self._keep and not rotates)
             self._secrets[key] = pulumi.Output.secret(given) if made is None else made
         return self._secrets[key]
+
+    def member(self, key: str, name: str) -> pulumi.Output[str]:
+        """One secret of the object that the stack file gives under `key`; where the platform holds the secrets, the
+        one called `key.name`."""
+        if self._given is not None:
+            return pulumi.Output.secret(self._given.apply(lambda secrets: held(f"{key}.{name}", secrets)))
+        return self._config.require_secret_object(key).apply(lambda secrets: str(secrets[name]))
 
     def _made(self, key: str, *, protect: bool) -> pulumi.Output[str]:
         opts = ResourceOptions(parent=self, provider=self._provider, protect=protect)
@@ -59,7 +66,7 @@ def held(key: str, secrets: Mapping[str, str]) -> str:
             f"expected the key {key} in the Secret that the stack file names, found {found}; add it there, 32 letters "
             "and digits or more"
         )
-    return usable(key, secrets[key])
+    return secrets[key]
 
 
 def usable(key: str, value: str) -> str:

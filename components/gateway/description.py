@@ -113,6 +113,8 @@ class Route(Model):
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("http", "https")
     strip_path: bool = True
     preserve_host: bool = False
+    request_buffering: bool = True
+    response_buffering: bool = True
 
 
 class Service(Model):
@@ -123,6 +125,8 @@ class Service(Model):
     protocol: Protocol = "http"
     port: Port = 80
     path: Path | None = None
+    tls_verify: bool | None = None
+    tags: tuple[Name, ...] | None = None
     retries: Annotated[int, Field(ge=0, le=32767)] = 5
     connect_timeout: Milliseconds = 60000
     write_timeout: Milliseconds = 60000
@@ -169,11 +173,16 @@ class Gateway(Model):
     consumers: tuple[Consumer, ...] = ()
     plugins: tuple[AnyPlugin, ...] = ()
 
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """Each upstream once, however many services share it."""
+        return tuple(dict.fromkeys(service.upstream for service in self.services))
+
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         _reject_duplicates("global plugins", (plugin.name for plugin in self.plugins))
         _reject_duplicates("services", (service.name for service in self.services))
-        _reject_duplicates("upstreams", (service.upstream.name for service in self.services))
+        _reject_duplicates("upstreams", (upstream.name for upstream in self.upstreams))
         _reject_duplicates("routes", (route.name for service in self.services for route in service.routes))
         _reject_duplicates("consumers", (consumer.username for consumer in self.consumers))
         _reject_duplicates("JWT keys", (jwt.key for consumer in self.consumers for jwt in consumer.jwt_credentials))

@@ -17,15 +17,16 @@ from components.gateway.node import (
     ADMIN_TOKEN,
     CONFIG_FILE,
     PROXY,
+    Backends,
     admin_config,
     kong_workload,
     migrations_workload,
 )
-from components.gateway.rag import REDIS_PASSWORD
+from components.gateway.references import REDIS_PASSWORD
 from components.gateway.settings import GatewaySettings
 from platforms.base import Platform, Service, after
 from platforms.policy_inputs import policy_inputs
-from platforms.workload import AllowedConnection, Workload
+from platforms.workload import Workload
 
 NAME, MIGRATIONS = "kong", "kong-migrations"
 # The first prepares an empty database and does nothing to another; the second adds what a newer Kong needs, beside what
@@ -44,7 +45,7 @@ class KongGatewayArgs:
     valkey_image: str
     postgres_password: pulumi.Input[str]
     gateway: Gateway
-    backends: tuple[AllowedConnection, ...]  # the ports of what the routes lead to
+    backends: Backends
     backends_ready: Sequence[pulumi.Resource]  # routes are published only after these
     secrets: Mapping[str, pulumi.Input[str]]
     traces_url: str = ""  # where the gateway sends traces; it makes none without
@@ -112,6 +113,7 @@ def workloads(args: KongGatewayArgs) -> dict[str, Workload]:
             args.kong_image,
             settings,
             backends=args.backends,
+            gateway=args.gateway,
             secret_files={**password, ADMIN_FILE: admin_config(args.secrets)} if database else declared,
             certificate_dir=args.platform.certificate_dir,
             traces_url=args.traces_url,

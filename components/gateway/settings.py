@@ -7,13 +7,9 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from components.gateway import valkey
+from components.gateway.plugins import BodyMib, Origin
 from platforms.settings import FrozenSettings, PortNumber
 from policies.invariants import limit_holds, names_a_proxy
-
-
-def _is_origin(text: str) -> bool:
-    found = re.fullmatch(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(?::(\d{1,5}))?", text)
-    return found is not None and 0 < int(found[2] or 1) < 65536
 
 
 class GatewaySettings(FrozenSettings):
@@ -29,10 +25,10 @@ class GatewaySettings(FrozenSettings):
     admin_port: PortNumber
     update_seconds: int = Field(ge=1, le=60, description="how often a worker of Kong looks for changes")
 
-    max_body_mib: int = Field(ge=1, le=64, description="the largest body of a call, for the service behind it too")
+    max_body_mib: BodyMib = Field(description="the largest body of a call, for the service behind it too")
     jwt_keys: tuple[str, ...] = Field(min_length=1, description="the `kid`s that are accepted; the first one signs")
     token_hours: int = Field(ge=2, le=8760, description="the longest that a token may still be valid; Kong's most")
-    cors_origins: tuple[str, ...] = Field(min_length=1)
+    cors_origins: tuple[Origin, ...] = Field(min_length=1)
 
     rate_limit_per_minute: int = Field(ge=1, description="answered calls of one client address")
     rate_limit_policy: Literal["local", "redis"]
@@ -53,18 +49,6 @@ class GatewaySettings(FrozenSettings):
                 f"found {list(keys)}"
             )
         return keys
-
-    @field_validator("cors_origins")
-    @classmethod
-    def origins_are_literal(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
-        """As a browser sends them: lower case, and no port that the scheme implies."""
-        sent = [re.sub(r"^(http://.*):80$|^(https://.*):443$", r"\1\2", origin.lower()) for origin in origins]
-        if bad := [origin for origin in sent if not _is_origin(origin)]:
-            raise ValueError(
-                "expected origins such as http://localhost:3103, without path or wildcard, because credentials are "
-                f"allowed from them; found {bad}"
-            )
-        return tuple(dict.fromkeys(sent))
 
     @field_validator("rate_limit_policy")
     @classmethod

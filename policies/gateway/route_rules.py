@@ -8,6 +8,8 @@ from policies.gateway.reading import description, every_plugin, plugins, service
 from policies.invariants import brings_back, header_variants, tokens_expire
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
+WITHOUT_TOKEN = "without-service-token"  # noqa: S105  the tag of a service that is not given it
+
 
 @rule(
     on=KONG,
@@ -59,7 +61,8 @@ def service_tokens_are_removed_before_they_are_added(subject: Subject, *, header
         transformers = list(plugins(subject, service, "request-transformer"))
         added = {name for config in transformers for name in _names(config, "add")}
         removed = {name.lower() for config in transformers for name in _names(config, "remove")}
-        if header and header.lower() not in {name.lower() for name in added}:
+        tagged = WITHOUT_TOKEN in items(service.get("tags"))
+        if header and not tagged and header.lower() not in {name.lower() for name in added}:
             yield Violation(where, f"is reached without {header}; add it, or any neighbour passes for the gateway")
         for name in sorted(added):
             if missing := [variant for variant in header_variants(name) if variant.lower() not in removed]:

@@ -11,11 +11,11 @@ from pulumi.runtime import mocks, rpc
 
 from components.gateway.entities import AdminApi, publish, span_seconds, update_env
 from components.gateway.plugins import Jwt
-from components.gateway.rag import rag_gateway
-from tests.unit.test_gateway_rag import SECRETS, settings
+from components.services.routing import gateway_of
+from tests.unit.test_gateway_rag import REFERENCE, SECRETS, settings
 
 ALL_SECRETS = SECRETS | {"canary-token": "canary".ljust(32, "x")}
-OURS = rag_gateway(settings(jwt_keys=["rag-client-2", "rag-client-1"]), ("rag-service:3000",))
+OURS = gateway_of(settings(jwt_keys=["rag-client-2", "rag-client-1"]), REFERENCE)
 PLUGINS = {
     "Plugin global-prometheus",
     "Plugin rag-service-cors",
@@ -132,7 +132,7 @@ def test_defaults_that_matter_are_sent(asked: Recorder) -> None:
     assert (route["stripPath"], route["protocols"], route["paths"]) == (False, ["http", "https"], ["/api/v1/rag"])
     assert (service["retries"], service["host"], service["port"]) == (2, "rag-service.upstream", 80)
     checks = asked.inputs("Upstream rag-service.upstream")["healthchecks"]
-    assert checks["active"]["healthy"] == {"interval": 1, "httpStatuses": [200], "successes": 2}
+    assert checks["active"]["healthy"] == {"interval": 1, "httpStatuses": [200, 204], "successes": 2}
     assert checks["passive"]["unhealthy"]["httpFailures"] == 5
 
 

@@ -25,6 +25,7 @@ from components.gateway.plugins import Jwt, Prometheus, RateLimiting, RequestSiz
 from components.gateway.references import reference
 
 UPSTREAM = Upstream(name="search.upstream", targets=(Target(address="search:3000"),))
+OTHER = Upstream(name="search.upstream", targets=(Target(address="other:3000"),))  # its name, and another target
 ROUTE = Route(name="search", paths=("/search",))
 JWT, LIMIT, SIZE = Jwt(claims_to_verify=("exp",)), RateLimiting(minute=100), RequestSizeLimiting()
 
@@ -75,7 +76,7 @@ KEY = JwtCredential(key="k-1", secret=reference("jwt-k-1"))
     [
         (lambda: Gateway(services=(service(), other(name="search"))), "services: .* search"),
         (lambda: Gateway(services=(service(), other(route=ROUTE))), "routes: .* search"),
-        (lambda: Gateway(services=(service(), other(upstream=UPSTREAM))), "upstreams: .* search.upstream"),
+        (lambda: Gateway(services=(service(), other(upstream=OTHER))), "upstreams: .* search.upstream"),
         (lambda: Gateway(services=(), plugins=(Prometheus(), Prometheus())), "global plugins: .* prometheus"),
         (lambda: Gateway(services=(), consumers=(Consumer(username="a"), Consumer(username="a"))), "consumers: .* a"),
         (lambda: Gateway(services=(), consumers=(Consumer(username="a", jwt_credentials=(KEY, KEY)),)), "keys: .* k-1"),

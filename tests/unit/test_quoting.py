@@ -19,7 +19,7 @@ from components.monitoring.grafana import datasource_yaml
 from components.qdrant.cluster import key_file
 from components.qdrant.haproxy import STATISTICS, haproxy_config
 from components.yaml_text import yaml_text
-from platforms.kubernetes.pods import literal
+from platforms.kubernetes.files import literal
 from tests.unit.test_haproxy import free_port, haproxy, wait_until
 
 __all__ = ["haproxy"]  # a fixture
@@ -168,7 +168,7 @@ def test_a_secret_that_some_program_would_replace_is_refused_with_its_key(value:
 
 def test_a_secret_that_the_cluster_holds_is_checked_too() -> None:
     with pytest.raises(pulumi.RunError, match="maybe the line feed of a file"):
-        held("qdrantApiKey", {"qdrantApiKey": "letmein\n"})
+        usable("qdrantApiKey", held("qdrantApiKey", {"qdrantApiKey": "letmein\n"}))
 
 
 @pytest.mark.parametrize("value", ["pa#ss", "it's $5: 100% \\o/", "a"])
