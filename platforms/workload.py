@@ -98,9 +98,12 @@ class Workload:
       restart would begin anew (on Docker nothing asks it);
     * replicas are replaced one at a time, each after the one before it is ready (and settled, if a `Rollout` is given);
     * a process has no privilege but the `capabilities` it names, and gains none;
-    * a process that ends is started again; `grace_seconds` of 0 stops it at once, without a signal to end on;
+    * a process that ends is started again; one that is stopped gets `grace_seconds` from its signal to the kill, of
+      which 0 stops it at once, without a signal to end on;
+    * its memory is bounded, and so is the number of its processes (on Kubernetes by the kubelet's `podPidsLimit`);
     * `data_dir`, `work_dir`, which has room for large files and goes with the process, and small `scratch_dirs` can be
-      written to; on Kubernetes nothing else can, on Docker nothing else lasts;
+      written to, and but for `data_dir` are empty in each new container; on Kubernetes nothing else can be written to,
+      on Docker nothing else lasts (and data and work belong to root there, unless the image has the directory);
     * it can connect to what it `connects_to`, and to ports outside the stack that it `reaches_out` to (on Docker also
       those of the machine itself, `host.docker.internal`); on Kubernetes to nothing else.
 
