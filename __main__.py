@@ -6,7 +6,7 @@ from pulumi import ResourceOptions
 from components.credentials import Credentials
 from components.gateway.entities import CANARY
 from components.gateway.kong import KongGateway, KongGatewayArgs
-from components.gateway.node import PROXY, STATUS
+from components.gateway.node import ADMIN_TOKEN, PROXY, STATUS
 from components.gateway.references import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret
 from components.monitoring.exporters import postgres_exporter, valkey_exporter
 from components.monitoring.observability import ObservabilityStack, ObservabilityStackArgs
@@ -36,6 +36,9 @@ balancer_password = credentials.secret("haproxyPassword")
 counter_secrets = {}
 if settings.gateway.counter_address:
     counter_secrets[REDIS_PASSWORD] = credentials.secret("gatewayRedisPassword")
+admin_secrets = {}
+if settings.gateway.backend == "database":
+    admin_secrets[ADMIN_TOKEN] = credentials.secret("gatewayAdminToken")
 
 qdrant = QdrantCluster(
     "qdrant",
@@ -93,6 +96,7 @@ gateway = KongGateway(
             SERVICE_TOKEN: service_token,
             CANARY: credentials.secret("gatewayCanary"),
             **counter_secrets,
+            **admin_secrets,
             **{jwt_secret(key): secret for key, secret in jwt_secrets.items()},
         },
     ),
@@ -122,6 +126,7 @@ observability = ObservabilityStack(
             qdrant_memory_mib=settings.qdrant.memory_mib,
             replication_factor=settings.collection.replication_factor,
             scrape_seconds=settings.observability.scrape_seconds,
+            service_jobs=tuple(job.name for job in services.scrape_jobs()),
         ),
         grafana_password=grafana_password,
     ),
@@ -131,6 +136,7 @@ signing_key = settings.gateway.jwt_keys[0]
 for name, value in {
     "gatewayUrl": gateway.kong.world_url(PROXY),
     "gatewayAdminUrl": gateway.admin_url,
+    "gatewayAdminToken": admin_secrets.get(ADMIN_TOKEN, ""),
     "gatewayJwtKey": signing_key,
     "gatewayJwtSecret": jwt_secrets[signing_key],
     "gatewayServiceToken": service_token,

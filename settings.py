@@ -116,7 +116,9 @@ class Settings(BaseModel):
     def services(self) -> dict[str, ServiceEntry]:
         """Every service by its name: the roles of the reference service, and those of the stack file in their place."""
         traces = bool(self.observability.traces_url)
-        return rag_entries(self.rag, self.image.rag, base=self.image.python, traces=traces) | self.stack.services
+        image, base, most = self.image.rag, self.image.python, self.gateway.max_body_mib
+        entries = rag_entries(self.rag, image, base=base, traces=traces, max_body_mib=most)
+        return entries | self.stack.services
 
     @property
     def service_secret_names(self) -> Collection[str]:

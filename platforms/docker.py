@@ -169,8 +169,9 @@ class DockerPlatform(pulumi.ComponentResource):
                 docker.ContainerNetworksAdvancedArgs(name=self._network.name, aliases=[name, replica]),
                 *(docker.ContainerNetworksAdvancedArgs(name=network) for network in workload.networks),
             ],
-            # On Linux the engine knows this name only where it is asked to.
-            hosts=[docker.ContainerHostArgs(host=THIS_MACHINE, ip="host-gateway")] if workload.reaches_out else None,
+            # On Linux the engine knows this name only where it is asked to. Every container has it, so that a first
+            # service on this machine replaces none of them.
+            hosts=[docker.ContainerHostArgs(host=THIS_MACHINE, ip="host-gateway")],
             ports=_ports(workload, ordinal),
             volumes=self._mounts(workload, volume) or None,
             tmpfs=dict.fromkeys(workload.scratch_dirs, SCRATCH) or None,

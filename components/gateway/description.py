@@ -10,7 +10,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from components.gateway.plugins import AnyPlugin, Host, Jwt, Model, Path, Port, RateLimiting, SecretReference, Text
+from components.gateway.plugins import (
+    AnyPlugin,
+    Host,
+    Jwt,
+    Model,
+    Path,
+    Port,
+    RateLimiting,
+    RequestSizeLimiting,
+    SecretReference,
+    Text,
+)
 from policies.invariants import brings_back, tokens_expire
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]+$")]
@@ -129,15 +140,18 @@ class Service(Model):
         return self.upstream.name
 
     @model_validator(mode="after")
-    def _public_routes_have_jwt_and_a_rate_limit(self) -> Self:
+    def _public_routes_have_jwt_and_limits(self) -> Self:
         _reject_duplicates(f"plugins of service '{self.name}'", (plugin.name for plugin in self.plugins))
         if self.routes and not any(_verifies_expiry(plugin) for plugin in self.plugins):
             raise ValueError(
                 f"service '{self.name}': expected a Jwt plugin with claims_to_verify=('exp',) and no anonymous consumer"
                 " before its routes, found none: without 'exp' Kong accepts tokens for ever"
             )
-        if self.routes and not any(isinstance(plugin, RateLimiting) for plugin in self.plugins):
-            raise ValueError(f"service '{self.name}': expected a RateLimiting plugin for its routes, found none")
+        for needed in (RateLimiting, RequestSizeLimiting) if self.routes else ():
+            if not any(isinstance(plugin, needed) for plugin in self.plugins):
+                raise ValueError(
+                    f"service '{self.name}': expected a {needed.__name__} plugin for its routes, found none"
+                )
         return self
 
 

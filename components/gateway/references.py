@@ -55,10 +55,16 @@ def _wanted(tree: Any, secrets: Mapping[str, Value]) -> dict[str, Value]:
 def _harmless(name: str, value: str) -> str:
     if not _HARMLESS.fullmatch(value):
         raise ValueError(
-            f"secret '{name}': expected at least 32 characters, all of them letters, digits or ._~+/=-,"
-            f" found {len(value)} characters: choose another value"
+            f"{stack_key(name)}: expected at least 32 characters, all of them letters, digits or ._~+/=-, for the "
+            f"secret '{name}', found {len(value)} characters: choose another value"
         )
     return value
+
+
+def stack_key(name: str) -> str:
+    """The key of the stack file, or of the Secret, that the secret `name` comes from."""
+    kind, _, rest = name.partition("-")
+    return f"gatewayJwt-{rest}" if kind == "jwt" else f"gateway{name.title().replace('-', '')}"
 
 
 def _texts(tree: Any) -> Iterator[str]:

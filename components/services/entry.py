@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from components.gateway.description import Name
-from components.gateway.plugins import Path
+from components.gateway.plugins import BodyMib, Origin, Path
 from platforms.settings import FrozenSettings, PortNumber
 
 HostPort = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$")]
@@ -47,7 +47,8 @@ class RouteEntry(Entry):
     rate_limit_per_minute: int | None = Field(
         default=None, ge=1, description="of one client address; empty: the gateway's"
     )
-    cors_origins: tuple[str, ...] | None = Field(default=None, description="empty: the gateway's")
+    max_body_mib: BodyMib | None = Field(default=None, description="of its largest body; empty: the gateway's")
+    cors_origins: tuple[Origin, ...] | None = Field(default=None, description="empty: the gateway's")
     cors_headers: tuple[Name, ...] = Field(default=(), description="that browsers may send beside Authorization")
     service_token: bool = Field(default=True, description="whether X-Service-Token is added; false for a third party's")
     passes_token: bool = Field(default=True, description="whether the service gets the caller's Authorization header")

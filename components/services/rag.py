@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from components.gateway.plugins import BodyMib
 from components.services.entry import RouteEntry, ServiceEntry
 from platforms.settings import FrozenSettings, PortNumber
 from platforms.workload import port_of
@@ -27,22 +28,32 @@ class RagSettings(FrozenSettings):
     cpus: int = Field(ge=1)
     replicas: int = Field(ge=1, description="of each role that answers")
     most_replicas: int = Field(ge=1)
+    ingest_max_body_mib: BodyMib = Field(description="the largest body that the ingest role takes")
     ingest_port: PortNumber
     sources_dir: str = Field(description="a folder that the ingest role indexes when it is asked to; Docker only")
 
 
-def rag_entries(settings: RagSettings, image: str, *, base: str, traces: bool) -> dict[str, ServiceEntry]:
-    """Each role by its name, from `image` or else built on `base`; none where the stack file runs other services."""
-    return {role: _entry(role, settings, image, base, traces) for role in ROLES} if settings.enabled else {}
+def rag_entries(
+    settings: RagSettings, image: str, *, base: str, traces: bool, max_body_mib: int
+) -> dict[str, ServiceEntry]:
+    """Each role by its name, from `image` or else built on `base`; none where the stack file runs other services.
+
+    A call's body is limited to `max_body_mib` by the gateway, and by the roles that answer.
+    """
+    if not settings.enabled:
+        return {}
+    limits = dict.fromkeys(ROLES, max_body_mib) | {INGEST: settings.ingest_max_body_mib}
+    env = {role: _env(role, settings, traces, limits[role]) for role in ROLES}
+    return {role: _entry(role, settings, image, base, env[role]) for role in ROLES}
 
 
-def _entry(role: str, settings: RagSettings, image: str, base: str, traces: bool) -> ServiceEntry:
+def _entry(role: str, settings: RagSettings, image: str, base: str, env: dict[str, str]) -> ServiceEntry:
     """One role; only the one that writes gets the key that may."""
     writes = role == INGEST
     return ServiceEntry(
         **({"image": image} if image else {"build": "services/rag", "build_args": {"BASE": base}}),
         port=PORTS[role],
-        env=_env(role, settings, traces),
+        env=env,
         secret_files={
             f"{SECRETS}/qdrant-api-key": "${qdrant.apiKey}" if writes else "${qdrant.readOnlyApiKey}",
             f"{SECRETS}/service-token": "${gateway.serviceToken}",
@@ -62,10 +73,11 @@ def _entry(role: str, settings: RagSettings, image: str, base: str, traces: bool
     )
 
 
-def _env(role: str, settings: RagSettings, traces: bool) -> dict[str, str]:
+def _env(role: str, settings: RagSettings, traces: bool, max_body_mib: int) -> dict[str, str]:
     """The plain settings of a role."""
     return {
         "ROLE": ROLES[role],
+        "MAX_BODY_BYTES": str(max_body_mib * 2**20),
         "QDRANT_URL": "${qdrant.url}",
         "COLLECTION": "${collection}",
         "QDRANT_API_KEY_FILE": f"{SECRETS}/qdrant-api-key",

@@ -96,18 +96,28 @@ def _plugins(settings: GatewaySettings, route: RouteEntry) -> tuple[plugins.AnyP
             credentials=True,
             max_age=3600,
         ),
-        plugins.Jwt(key_claim_name="kid", claims_to_verify=("exp",), uri_param_names=(), cookie_names=()),
+        plugins.Jwt(
+            key_claim_name="kid",
+            claims_to_verify=("exp",),
+            maximum_expiration=settings.token_hours * 3600,
+            uri_param_names=(),
+            cookie_names=(),
+        ),
         _rate_limit(settings, route.rate_limit_per_minute or settings.rate_limit_per_minute),
         plugins.RequestTransformer(
             remove=plugins.Names(headers=(*header_variants(SERVICE_HEADER), *authorization)),
             add=plugins.Values(headers=token),
         ),
+        plugins.RequestSizeLimiting(allowed_payload_size=route.max_body_mib or settings.max_body_mib),
     )
 
 
 def _rate_limit(settings: GatewaySettings, per_minute: int) -> plugins.RateLimiting:
     host, _, port = settings.counter_address.rpartition(":")
-    redis = plugins.Redis(host=host, port=int(port), password=reference(REDIS_PASSWORD)) if host else plugins.Redis()
+    redis = plugins.Redis()
+    if host:
+        timeout, password = settings.redis_timeout_ms, reference(REDIS_PASSWORD)
+        redis = plugins.Redis(host=host, port=int(port), timeout=timeout, password=password)
     return plugins.RateLimiting(minute=per_minute, limit_by="ip", policy=settings.rate_limit_policy, redis=redis)
 
 

@@ -54,8 +54,8 @@ def container(name: str, workload: Workload, cluster: Cluster, names: Mapping[st
             "name": name,
             "image": cluster.image(workload.image),
             "imagePullPolicy": "IfNotPresent",
-            "command": list(workload.command) or None,
-            "args": list(workload.args) or None,
+            "command": [files.literal(word) for word in workload.command] or None,
+            "args": [files.literal(word) for word in workload.args] or None,
             "env": files.environment(workload, names) or None,
             "ports": [{"name": port_name(port.number), "containerPort": port.number} for port in workload.ports]
             or None,

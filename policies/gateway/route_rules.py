@@ -15,10 +15,12 @@ WITHOUT_TOKEN = "without-service-token"  # noqa: S105  the tag of a service that
     on=KONG,
     reason="Kong's jwt plugin verifies no expiry unless `exp` is named: without it a leaked token is good for ever. "
     "With an `anonymous` consumer no token at all is good enough.",
-    remedy="Give every service with routes a `Jwt` plugin with `claims_to_verify=('exp',)` and no `anonymous`.",
+    remedy="Give every service with routes a `Jwt` plugin with `claims_to_verify=('exp',)`, a `maximum_expiration` "
+    "(`rag-platform:gatewayTokenHours` sets it) and no `anonymous`.",
+    most_days=Setting(366, "how long a token may be valid at most"),
 )
-def routes_ask_for_tokens_that_expire(subject: Subject) -> Violations:
-    """Every public route asks for a token and verifies that it has not expired."""
+def routes_ask_for_tokens_that_expire(subject: Subject, *, most_days: int) -> Violations:
+    """Every public route asks for a token, and verifies that it has not expired and will soon."""
     for where, service in services(subject):
         found = list(plugins(subject, service, "jwt"))
         if not found:
@@ -26,6 +28,10 @@ def routes_ask_for_tokens_that_expire(subject: Subject) -> Violations:
         for config in found:
             if not tokens_expire(items(config.get("claims_to_verify"))):
                 yield Violation(where, "its tokens are good for ever; write claims_to_verify=('exp',)")
+            elif not 0 < config.get("maximum_expiration", 0) <= most_days * 86400:
+                yield Violation(
+                    where, f"takes tokens for any time; write maximum_expiration={most_days * 86400} or less"
+                )
             if config.get("anonymous"):
                 yield Violation(where, f"lets callers without a token in as {config['anonymous']}; leave anonymous out")
 

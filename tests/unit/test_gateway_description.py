@@ -21,17 +21,17 @@ from components.gateway.description import (
     Target,
     Upstream,
 )
-from components.gateway.plugins import Jwt, Prometheus, RateLimiting
+from components.gateway.plugins import Jwt, Prometheus, RateLimiting, RequestSizeLimiting
 from components.gateway.references import reference
 
 UPSTREAM = Upstream(name="search.upstream", targets=(Target(address="search:3000"),))
 OTHER = Upstream(name="search.upstream", targets=(Target(address="other:3000"),))  # its name, and another target
 ROUTE = Route(name="search", paths=("/search",))
-JWT, LIMIT = Jwt(claims_to_verify=("exp",)), RateLimiting(minute=100)
+JWT, LIMIT, SIZE = Jwt(claims_to_verify=("exp",)), RateLimiting(minute=100), RequestSizeLimiting()
 
 
 def service(name: str = "search", route: Route = ROUTE, upstream: Upstream = UPSTREAM, **changes: object) -> Service:
-    given = {"plugins": (JWT, LIMIT), "routes": (route,)} | changes
+    given = {"plugins": (JWT, LIMIT, SIZE), "routes": (route,)} | changes
     return Service.model_validate({"name": name, "upstream": upstream, **given})
 
 
@@ -51,7 +51,8 @@ def test_a_service_without_routes_needs_no_guard() -> None:
         ((Jwt(), LIMIT), "Jwt plugin"),
         ((Jwt(claims_to_verify=("nbf",)), LIMIT), "Jwt plugin"),
         ((Jwt(claims_to_verify=("exp",), anonymous="guest"), LIMIT), "Jwt plugin"),
-        ((JWT,), "RateLimiting plugin"),
+        ((JWT, SIZE), "RateLimiting plugin"),
+        ((JWT, LIMIT), "RequestSizeLimiting plugin"),
         ((JWT, LIMIT, RateLimiting(hour=1)), "found rate-limiting more often"),
     ],
 )

@@ -8,8 +8,16 @@ from pydantic import ValidationError
 
 from cli.gateway_yaml import gateway_yaml
 from components.gateway import declarative
-from components.gateway.node import client_address_env, flood_env
-from components.gateway.plugins import Cors, Jwt, OpenTelemetry, Plugin, RateLimiting, RequestTransformer
+from components.gateway.node import body_env, client_address_env, flood_env
+from components.gateway.plugins import (
+    Cors,
+    Jwt,
+    OpenTelemetry,
+    Plugin,
+    RateLimiting,
+    RequestSizeLimiting,
+    RequestTransformer,
+)
 from components.gateway.settings import GatewaySettings
 from components.services.entry import RouteEntry, ServiceEntry
 from components.services.routing import gateway_of
@@ -25,11 +33,14 @@ CHOSEN: dict[str, Any] = {
     "https_port": 8443,
     "admin_port": 8001,
     "update_seconds": 1,
+    "max_body_mib": 1,
     "jwt_keys": ["rag-client-1"],
+    "token_hours": 720,
     "cors_origins": ["http://localhost:3103"],
     "rate_limit_per_minute": 100,
     "rate_limit_policy": "local",
     "redis_address": "",
+    "redis_timeout_ms": 5,
     "flood_per_second": 50,
     "flood_burst": 200,
     "trusted_proxies": [],
@@ -58,6 +69,31 @@ def test_a_token_comes_in_the_header_alone_and_expires() -> None:
     jwt = plugin(Jwt)
     assert (jwt.key_claim_name, jwt.claims_to_verify, jwt.header_names) == ("kid", ("exp",), ("authorization",))
     assert (jwt.uri_param_names, jwt.cookie_names) == ((), ())
+    assert (jwt.maximum_expiration, plugin(Jwt, token_hours=2).maximum_expiration) == (720 * 3600, 7200)
+
+
+def test_a_body_above_the_limit_is_refused_by_the_plugin_and_one_far_above_it_not_even_read() -> None:
+    limit = plugin(RequestSizeLimiting, max_body_mib=3)
+    assert (limit.allowed_payload_size, limit.size_unit) == (3, "megabytes")
+    own = RouteEntry(paths=("/upload",), max_body_mib=20)
+    entries = {**REFERENCE, "upload": ServiceEntry(image="you/upload:1", routes=(own,))}
+    both = gateway_of(settings(), entries)
+    assert body_env(both)["KONG_NGINX_PROXY_CLIENT_MAX_BODY_SIZE"] == "40m"
+    assert body_env(gateway_of(settings(), {}))["KONG_NGINX_PROXY_CLIENT_MAX_BODY_SIZE"] == "2m"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://App.Example.COM", "https://app.example.com"),
+        ("HTTP://localhost:80", "http://localhost"),
+        ("https://a.b:443", "https://a.b"),
+        ("http://a.b:443", "http://a.b:443"),
+    ],
+)
+def test_an_origin_is_written_as_a_browser_sends_it(given: str, sent: str) -> None:
+    assert plugin(Cors, cors_origins=[given]).origins == (sent,)
+    assert RouteEntry(paths=("/x",), cors_origins=(given,)).cors_origins == (sent,)
 
 
 def test_calls_are_traced_when_a_collector_is_named_and_return_their_trace() -> None:
@@ -89,7 +125,7 @@ def test_a_client_gets_its_share_and_the_page_may_read_how_much_is_left() -> Non
 def test_several_nodes_count_together() -> None:
     limit = plugin(RateLimiting, nodes=3, **REDIS)
     assert (limit.policy, limit.redis.host, limit.redis.port) == ("redis", "valkey", 6379)
-    assert limit.redis.password == "${REDIS_PASSWORD}"
+    assert (limit.redis.password, limit.redis.timeout, limit.fault_tolerant) == ("${REDIS_PASSWORD}", 5, True)
 
 
 def test_a_redis_that_is_named_takes_the_place_of_our_valkey() -> None:
@@ -115,6 +151,11 @@ def test_a_degraded_service_is_not_taken_out_of_use() -> None:
         ({"cors_origins": ["*"]}, "without path or wildcard"),
         ({"cors_origins": ["http://localhost:3103/"]}, "without path or wildcard"),
         ({"cors_origins": []}, "at least 1 item"),
+        ({"cors_origins": ["http://localhost:0"]}, "without path or wildcard"),
+        ({"cors_origins": ["http://localhost:65536"]}, "without path or wildcard"),
+        ({"cors_origins": ["http://-"]}, "without path or wildcard"),
+        ({"token_hours": 8761}, "8760"),
+        ({"max_body_mib": 65}, "64"),
         ({"jwt_keys": ["a", "a"]}, "different keys"),
         ({"jwt_keys": ["A"]}, "different keys"),
         ({"trusted_proxies": ["0.0.0.0/0"]}, "any client could forge"),
@@ -154,7 +195,9 @@ def test_the_declarative_form_is_of_the_same_gateway() -> None:
     assert document["_format_version"] == "3.0"
     assert service["host"] == upstream["name"]
     assert upstream["targets"] == [{"target": "rag-service:3000", "weight": 100}]
-    assert [plugin["name"] for plugin in service["plugins"]] == ["cors", "jwt", "rate-limiting", "request-transformer"]
+    assert [plugin["name"] for plugin in service["plugins"]] == [
+        *("cors", "jwt", "rate-limiting", "request-transformer", "request-size-limiting")
+    ]
     assert [(route["paths"], route["strip_path"]) for route in service["routes"]] == [(["/api/v1/rag"], False)]
     assert document["plugins"][0]["config"]["upstream_health_metrics"] is True
 
