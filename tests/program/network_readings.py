@@ -61,7 +61,8 @@ def _labels_of(namespace: str) -> dict[str, str]:
 
 def _selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     assert selector.keys() <= {"matchLabels"}, "this reads matchLabels only"
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    wanted: Mapping[str, str] = selector.get("matchLabels", {})
+    return wanted.items() <= labels.items()
 
 
 @cache
