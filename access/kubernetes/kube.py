@@ -33,9 +33,14 @@ def api_client(context: str) -> Any:
 
 
 def _without_proxy(found: Any) -> Any:
-    """The same client, by no proxy of the environment: the library would take one for a cluster of this machine too."""
-    found.configuration.proxy = None
-    return client.ApiClient(found.configuration)
+    """The same client, by no proxy of the environment: the library would take one for a cluster of this machine too.
+
+    Named as an exception and not as no proxy at all, for which a websocket (exec, port forwarding) looks once more.
+    """
+    configuration = found.configuration
+    exceptions = [configuration.no_proxy, urlsplit(configuration.host).hostname]
+    configuration.no_proxy = ",".join(filter(None, exceptions))
+    return client.ApiClient(configuration)
 
 
 def is_this_machine(server: str) -> bool:

@@ -5,10 +5,14 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 import pytest
 from docker.errors import DockerException
+from kubernetes.stream.ws_client import websocket_proxycare
+from websocket._url import get_proxy_info
 
 from access.docker_engine import MOST_PROCESSES, bound_processes, docker_client
 from access.kubernetes import kube
@@ -71,6 +75,19 @@ def test_the_processes_of_a_container_are_bounded_or_the_deployment_stops() -> N
         bound_processes("another")
 
 
+def websocket_proxy(configuration: Any) -> str | None:
+    """The proxy by which a websocket of the client would connect, as its library chooses it."""
+    options = websocket_proxycare({}, configuration, None, None)
+    proxy: tuple[str | None, int, object] = get_proxy_info(
+        urlsplit(configuration.host).hostname,
+        is_secure=True,
+        proxy_host=options.get("http_proxy_host"),
+        proxy_port=options.get("http_proxy_port"),
+        no_proxy=options.get("http_no_proxy"),
+    )
+    return proxy[0]
+
+
 @pytest.mark.parametrize(
     ("server", "direct"),
     [
@@ -93,5 +110,5 @@ def test_a_cluster_of_this_machine_is_reached_by_no_proxy_and_another_as_kubectl
     monkeypatch.setenv("KUBECONFIG", str(path))
     client = kube.api_client("")
     assert client.configuration.host == server
-    assert (client.configuration.proxy is None) is direct
     assert ("Proxy" in type(client.rest_client.pool_manager).__name__) is not direct
+    assert (websocket_proxy(client.configuration) is None) is direct
