@@ -20,6 +20,7 @@ from settings import PROJECT
 ROOT = Path(__file__).resolve().parents[2]
 SIGNATURE = "4dabf18193072939515e22adb298388d"  # how the engine marks a special value on the wire
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
+CERTIFICATE = {"now": base64.b64encode(b"the first one").decode()}  # of the edge, which others keep and renew
 # What a Secret that somebody else keeps holds, where a stack file names one.
 GIVEN = {
     key: f"given-{key}-{'x' * 32}"
@@ -96,6 +97,8 @@ class Outputs(Mocks):
             outputs["result"] = f"made-{args.name}-{'x' * 40}"[:40]
         if args.name == "given-secrets":  # is read, and not made
             outputs["data"] = {key: base64.b64encode(value.encode()).decode() for key, value in GIVEN.items()}
+        if args.name == "edge-certificate":  # likewise
+            outputs["data"] = {"tls.crt": CERTIFICATE["now"]}
         if args.typ.endswith("RemoteImage"):
             outputs |= {"imageId": f"sha256:{args.name}", "repoDigest": args.name}
         return f"id-of-{args.name}", outputs
