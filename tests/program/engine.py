@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
+import pulumi.runtime.resource
 import yaml
 from google.protobuf import json_format
 from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
+from pulumi.runtime.proto import source_pb2
 
 from settings import PROJECT
 
@@ -110,6 +112,10 @@ def unmarked(value: Any) -> Any:
             return unmarked(value["value"])
         return {key: unmarked(entry) for key, entry in value.items()}
     return [unmarked(entry) for entry in value] if isinstance(value, list) else value
+
+
+# The engine shows where in the program a resource is made; no test reads it, and to find it takes a third of a run.
+pulumi.runtime.resource._get_stack_trace = source_pb2.StackTrace
 
 
 @cache
