@@ -24,12 +24,22 @@ def observe_nodes(nodes: Iterable[QdrantApi]) -> list[NodeView]:
 
 def _view(node: QdrantApi) -> NodeView:
     try:
-        collections = {name: node.collection_cluster(name) for name in node.collections()}
+        collections = {name: view for name in node.collections() if (view := _collection(node, name))}
         return NodeView(url=node.url, cluster=node.cluster(), collections=collections)
     except NodeUnreachable:
         return NodeView(url=node.url, cluster=None, collections={})
     except QdrantError as error:
         return NodeView(url=node.url, cluster=None, collections={}, failure=f"answers {error}")
+
+
+def _collection(node: QdrantApi, name: str) -> Mapping[str, Any] | None:
+    """Where the replicas are; None for a collection that went meanwhile, or whose name nothing can ask for."""
+    try:
+        return node.collection_cluster(name)
+    except QdrantError as error:
+        if error.status in (400, 404):
+            return None
+        raise QdrantError(error.status, f"for the collection {name}: {error}") from error
 
 
 def unsettled(views: list[NodeView]) -> list[str]:

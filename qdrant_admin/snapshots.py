@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError, refusal
+from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError, path, refusal
 
 CHUNK_BYTES = 1 << 20
 MAKING_SECONDS = 3600  # a node answers when the snapshot is complete, or has been recovered
@@ -19,24 +19,26 @@ class SnapshotApi(QdrantApi):
 
     def create_shard_snapshot(self, name: str, shard: int) -> dict[str, Any]:
         """Make a snapshot of the node's own copy of a shard: its `name`, `size` in bytes and `checksum` (SHA-256)."""
-        made: dict[str, Any] = self.call("POST", f"/collections/{name}/shards/{shard}/snapshots", None, MAKING_SECONDS)
+        made: dict[str, Any] = self.call(
+            "POST", path("collections", name, "shards", shard, "snapshots"), None, MAKING_SECONDS
+        )
         return made
 
     def delete_shard_snapshot(self, name: str, shard: int, snapshot: str) -> None:
         """Remove the snapshot from the node."""
-        self.call("DELETE", f"/collections/{name}/shards/{shard}/snapshots/{snapshot}", None, MAKING_SECONDS)
+        self.call("DELETE", path("collections", name, "shards", shard, "snapshots", snapshot), None, MAKING_SECONDS)
 
     def create_collection_snapshot(self, name: str) -> dict[str, Any]:
         """Make a snapshot of all that the node itself holds of a collection, and leave it there."""
-        made: dict[str, Any] = self.call("POST", f"/collections/{name}/snapshots", None, MAKING_SECONDS)
+        made: dict[str, Any] = self.call("POST", path("collections", name, "snapshots"), None, MAKING_SECONDS)
         return made
 
     def download(self, name: str, shard: int, snapshot: str, to: Path, on_bytes: Callable[[int], None]) -> str:
         """Write the snapshot to a file; returns its SHA-256. `on_bytes` gets the size of each chunk."""
-        path = f"{self.url}/collections/{name}/shards/{shard}/snapshots/{snapshot}"
+        at = self.url + path("collections", name, "shards", shard, "snapshots", snapshot)
         digest = hashlib.sha256()
         try:
-            with self._session.get(path, stream=True, timeout=(2, 60)) as answer, to.open("wb") as file:
+            with self._session.get(at, stream=True, timeout=(2, 60)) as answer, to.open("wb") as file:
                 if answer.status_code >= 400:
                     raise QdrantError(answer.status_code, refusal(answer))
                 for chunk in answer.iter_content(CHUNK_BYTES):
@@ -53,7 +55,7 @@ class SnapshotApi(QdrantApi):
         body = _Multipart(file, boundary, on_bytes)
         try:
             answer = self._session.post(
-                f"{self.url}/collections/{name}/shards/{shard}/snapshots/upload",
+                self.url + path("collections", name, "shards", shard, "snapshots", "upload"),
                 # The default priority was another one before 1.10: with `snapshot` the other copies are made anew.
                 params={"priority": "snapshot", "wait": "true", "checksum": checksum},
                 data=body,
