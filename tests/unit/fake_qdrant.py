@@ -60,7 +60,7 @@ class FakeCluster:
     """Three nodes with one memory; what is set here is what they answer from the next request on.
 
     `creating` decides what a request to create does: MADE, made but the answer CUT OFF or TOO LATE (500), NEVER made
-    (500), REFUSED (400), or RACED (409) by somebody else's, which fits unless `made_by_others` says differently.
+    (500), REFUSED (400), or RACED (409) by another client's, which fits unless `made_by_others` says differently.
     """
 
     collections: dict[str, Collection] = field(default_factory=dict)
@@ -85,6 +85,7 @@ class FakeCluster:
     looks: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(3), 0))  # node -> looks at /cluster
     changes: list[tuple[str, str, Any]] = field(default_factory=list)  # method, path and body of all but GET
     urls: list[str] = field(default_factory=list)
+    speed: float = 1  # of the fake clock that waits for it go by
 
     def add(self, name: str = NAME, *, physical: int | None = None, state: str = "Active", **params: Any) -> None:
         """A collection that was there before; `physical` replicas of each shard, whatever its parameters say."""
