@@ -16,11 +16,12 @@ class Verdict:
     refused: list[str]  # by a policy
     steps: list[str]  # by a rule of old and new
     losses: list[str]  # of data
+    unknown: list[str]  # operations whose meaning is not known
     allowed: bool  # somebody said that the losses are meant
 
     @property
     def passes(self) -> bool:
-        return not self.refused and not self.steps and (self.allowed or not self.losses)
+        return not (self.refused or self.steps or self.unknown) and (self.allowed or not self.losses)
 
 
 def judge(plan: Plan, *, allow_data_loss: bool, empty: Collection[str] = ()) -> Verdict:
@@ -29,6 +30,12 @@ def judge(plan: Plan, *, allow_data_loss: bool, empty: Collection[str] = ()) -> 
         refused=[f"{finding.rule}: {finding.text}" for finding in plan.refused],
         steps=[f"{rule}: {text}" for change in plan.changes for rule, text in _forbidden_steps(change)],
         losses=[reason for change in plan.changes if change.name not in empty and (reason := lost(change))],
+        unknown=[
+            f"operation {change.operation!r} of {change.short_type} {change.name} is not known: see what the engine's "
+            "release notes say of it, or run the pinned version of the engine"
+            for change in plan.changes
+            if change.kind == "unknown"
+        ],
         allowed=allow_data_loss,
     )
 

@@ -3,14 +3,23 @@
 import re
 from collections.abc import Callable, Mapping
 
-from ops.review.plan import Change
+from ops.review.plan import Change, Kind
 
 QDRANT_NODE = re.compile(r"qdrant-\d+")
 Words = Callable[[Change], str]
 
 
+EVERYWHERE: Mapping[Kind, str] = {
+    "import": "what exists already is managed from now on; nothing is made",
+    "forget": "it leaves the state and stays where it is",
+    "unknown": "**not known**: the engine's operation has no meaning here",
+}
+
+
 def impact(change: Change) -> str:
     """One sentence; empty where the change is only that of a record."""
+    if change.kind in EVERYWHERE:
+        return EVERYWHERE[change.kind]
     if change.type.startswith("rag:"):
         return _component(change)
     words = MEANINGS.get(change.short_type)
@@ -58,13 +67,18 @@ def _volume(change: Change) -> str:
 
 def _collection(change: Change) -> str:
     if change.kind == "change" and "replication_factor" in change.keys:
-        factors = [states.get("replication_factor") for states in (change.before, change.after)]
-        return f"shards are copied or dropped until each stands on {factors[1]} nodes (now {factors[0]}); reads go on"
+        now, wanted = (_number(states.get("replication_factor")) for states in (change.before, change.after))
+        return f"shards are copied or dropped until each stands on {wanted} nodes (now {now}); reads go on"
     if change.kind == "delete" and change.kept:
         return "it leaves the state, its points stay where they are"
     return _plain(
         "an empty collection", "**its points are gone**, or go behind another name", "**its points are gone**"
     )(change)
+
+
+def _number(value: object) -> str:
+    """Only a number is shown: what else stands there was written by somebody else."""
+    return str(value) if isinstance(value, int | float) else "another number of"
 
 
 def _secret(change: Change) -> str:

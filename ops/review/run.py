@@ -7,7 +7,7 @@ from typing import Any
 from pulumi import automation
 from rich.console import Console
 
-from ops.deployment import Progress, stopped
+from ops.deployment import Progress, stopped, unread
 from ops.diagnosis import diagnosis
 from ops.packs import policy_options
 from ops.review.gate import Verdict, judge
@@ -56,6 +56,8 @@ def _preview(files: StackFiles, stack: automation.Stack, options: dict[str, Any]
         printed = done.stdout
     except automation.CommandError as error:
         failed, printed = error, str(error)
+    except RuntimeError as error:
+        raise unread("pulumi preview", error) from error
     plan = plan_of(progress.events, printed)
     if failed and (diagnosis(progress.errors) or not plan.refused):
         raise stopped("pulumi preview", progress.errors, printed) from failed
@@ -67,7 +69,7 @@ def refuse_unless_passed(done: Review) -> None:
     verdict = done.verdict
     if verdict.passes:
         return
-    reasons = [*verdict.refused, *verdict.steps]
+    reasons = [*verdict.unknown, *verdict.refused, *verdict.steps]
     if not verdict.allowed:
         reasons += [f"{loss}; to confirm: ALLOW_DATA_LOSS=1" for loss in verdict.losses]
     listed = "\n".join(f"  - {reason}" for reason in reasons)

@@ -1,14 +1,16 @@
 """A preview in words: every change in order, what it means, and a gate that stops what is not meant."""
 
+import json
+import re
 from typing import Any
 
 import pytest
-from pulumi.automation.events import EngineEvent
+from pulumi.automation.events import EngineEvent, OpType
 
 from ops.review.gate import judge
 from ops.review.impact import impact, lost
 from ops.review.markdown import marker, report
-from ops.review.plan import Change, Plan, plan_of
+from ops.review.plan import KINDS, UNCHANGED, Change, Plan, plan_of
 
 BOX, DISK, KEY = (
     "docker:index/container:Container",
@@ -164,3 +166,109 @@ def test_the_report_lists_what_is_excused_refused_and_lost() -> None:
 
 def test_a_name_cannot_break_out_of_its_cell() -> None:
     assert "| Container `a\\|b'c` |" in page(step("create", BOX, "a|b`c"))
+
+
+OPERATIONS = (
+    *("same", "create", "update", "delete", "replace", "create-replacement", "delete-replaced", "read"),
+    *("read-replacement", "refresh", "discard", "discard-replaced", "remove-pending-replace", "import"),
+    "import-replacement",
+)
+
+
+def test_every_operation_of_the_engine_is_classified() -> None:
+    assert {operation.value for operation in OpType} == set(OPERATIONS) == KINDS.keys() | UNCHANGED
+    assert not KINDS.keys() & UNCHANGED
+
+
+@pytest.mark.parametrize("operation", [op for op, kind in KINDS.items() if kind in ("delete", "replace")])
+def test_every_operation_that_ends_a_disk_stops_the_gate_alone_and_with_others(operation: str) -> None:
+    for others in ((), ("same",), ("update",)):
+        events = [step(each, DISK, "qdrant-0") for each in (*others, operation)]
+        assert not judge(plan_of(events), allow_data_loss=False).passes
+        assert "Nothing changes" not in page(*events)
+
+
+def test_an_unknown_operation_stops_the_gate_by_name_whatever_is_allowed() -> None:
+    for kind in (BOX, DISK, "x:y:Unheard"):
+        events = [step("teleport", kind, "it"), step("create", BOX, "kong-0")]
+        verdict = judge(plan_of(events), allow_data_loss=True)
+        assert not verdict.passes
+        assert "teleport" in verdict.unknown[0]
+        assert "**Stopped.** 1 not known, 1 created" in page(*events)
+
+
+def test_an_unknown_kind_of_difference_hides_nothing() -> None:
+    event = step("delete", DISK, "qdrant-0", detailedDiff={"driver": {"diffKind": "transmute"}})
+    assert plan_of([event]).changes[0].kind == "delete"
+
+
+def test_an_unknown_level_of_a_policy_refuses() -> None:
+    assert not judge(plan_of([said("a", "catastrophic")]), allow_data_loss=True).passes
+
+
+def test_a_preview_that_only_imports_says_so() -> None:
+    text = page(step("import", DISK, "qdrant-0"))
+    assert "**May be carried out.** 1 imported" in text
+    assert "managed from now on" in text
+
+
+WRAPPED = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "plaintext": '"hunter2"'}
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {"replication_factor": WRAPPED},
+        {"replication_factor": [{"deep": {"er": WRAPPED}}]},
+        {"replication_factor": json.dumps({"a": WRAPPED})},
+        {"replication_factor": json.dumps(json.dumps([WRAPPED]))},
+        {"workloads": {"qdrant": {"env": {"QDRANT__CLUSTER__P2P__ENABLE_TLS": WRAPPED}}}},
+        {"workloads": {"qdrant": {"image": json.dumps({"i": WRAPPED})}}},
+    ],
+)
+@pytest.mark.parametrize("kind", [CLUSTER, COLLECTION])
+@pytest.mark.parametrize("sides", [("old",), ("new",), ("old", "new")])
+def test_a_secret_is_never_part_of_a_plan_or_its_report(
+    hidden: dict[str, Any], kind: str, sides: tuple[str, ...]
+) -> None:
+    states = {side: state(inputs=hidden) for side in sides}
+    event = step("update", kind, "it", diffs=list(hidden), **states)
+    assert "hunter2" not in repr(plan_of([event])) + page(event)
+    assert "hunter2" in repr(hidden)  # the twin: it stands in what was given
+
+
+def test_the_report_fits_into_a_comment_whatever_it_lists() -> None:
+    wide = "🜂" * 3000
+    events = [step("create", BOX, f"{n}-{wide}") for n in range(3000)] + [said(f"rule-{n}") for n in range(900)]
+    events += [step("replace", DISK, f"disk-{n}", keys=[f"{wide}{k}" for k in range(9)]) for n in range(2000)]
+    text = page(*events)
+    assert 60_000 < len(text.encode()) <= 65_536
+    assert text.index("**Stopped.**") < text.index("Refused by a policy") < text.index("Data would be gone")
+    assert "3000 created" in text
+    for heading in ("Refused by a policy", "Data would be gone", "Replaced", "Created", "Written exceptions"):
+        section = text.partition(f"### {heading}\n")[2].partition("###")[0]
+        assert section.count("\n- ") + section.count("\n| ") or section.startswith("- "), heading
+    assert "and 3000 more" in text
+
+
+def test_a_report_that_fits_is_whole() -> None:
+    text = page(*[step("create", BOX, f"box-{n}") for n in range(300)])
+    assert "more" not in text
+    assert "box-299" in text
+
+
+@pytest.mark.parametrize("evil", ["<script>x</script>", "@everyone", "a\n# b", "![x](http://e)", "a|b", "`c`", "#12",
+                                  "**b**", "a\r\n\r\n## c", "\u202eback", "\ud800", "-->", "~~x~~",
+                                  "x" * 90_000, ""])  # fmt: skip
+def test_nothing_that_a_resource_or_an_exception_is_called_is_read_as_markup(evil: str) -> None:
+    plan = plan_of(
+        [step("delete", DISK, evil, diffs=[evil]), step("create", f"x:y:{evil}", evil), said(evil, "advisory")]
+    )
+    text = report("dev", plan, judge(plan, allow_data_loss=False), [{"rule": evil, "resource": evil, "reason": evil}])
+    assert len(text.encode()) <= 65_536
+    body = text.partition("\n")[2]
+    outside = re.sub(r"`[^`\n]*`", "", re.sub(r"\\.", "", body))
+    assert not re.search(r"[<>`~\u202e\[]|[@#]\w|^# b|^## c", outside, re.MULTILINE)
+    assert outside.count("**") == 2 * len(re.findall("Stopped|the disk", outside))
+    rows = [line for line in re.sub(r"\\\|", "", body).splitlines() if line.startswith("|")]
+    assert {row.count("|") for row in rows} <= {5}
