@@ -13,6 +13,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_expo
 
 from access.kubernetes.tunnel import local
 from access.polling import SYSTEM_CLOCK, Clock, poll, require
+from access.url_path import segment
 from ops.corpus import Document, Unreadable
 from ops.stack import OperatorError
 
@@ -43,7 +44,7 @@ class IngestClient:
         job = self._call("POST", "/reindex", {"documents": [asdict(document) for document in documents]})["job"]
 
         def ended() -> dict[str, Any]:
-            progress = self._call("GET", f"/reindex/{job}")
+            progress = self._call("GET", f"/reindex/{segment(job)}")
             require(progress["state"] not in ("queued", "running"), progress["state"])
             return progress
 

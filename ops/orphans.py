@@ -8,6 +8,7 @@ import docker
 import requests
 
 from access.docker_engine import of_stack
+from access.url_path import segment
 
 # Dependents first: Kong refuses to delete a service that a route or plugin still names.
 GATEWAY_KINDS = ("routes", "plugins", "services", "upstreams", "consumers")
@@ -35,14 +36,14 @@ def remove_orphan_entities(admin_url: str, recorded: Iterable[dict[str, Any]]) -
     for kind in GATEWAY_KINDS:
         removed += _remove_unknown(admin_url, kind, known)
         for owner in _entities(admin_url, kind) if kind in WITHIN else []:
-            removed += _remove_unknown(admin_url, f"{kind}/{owner['id']}/{WITHIN[kind]}", known)
+            removed += _remove_unknown(admin_url, f"{kind}/{segment(owner['id'])}/{WITHIN[kind]}", known)
     return removed
 
 
 def _remove_unknown(admin_url: str, path: str, known: Container[str]) -> list[str]:
     orphans = [entity for entity in _entities(admin_url, path) if entity["id"] not in known]
     for orphan in orphans:
-        requests.delete(f"{admin_url}/{path}/{orphan['id']}", timeout=5).raise_for_status()
+        requests.delete(f"{admin_url}/{path}/{segment(orphan['id'])}", timeout=5).raise_for_status()
     return [f"{path.rpartition('/')[2]}/{_name(orphan)}" for orphan in orphans]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import requests
 
 from access.kubernetes.tunnel import local
+from access.url_path import segment
 from qdrant_admin.points.client import Point
 
 CALL_SECONDS = 300  # a page of texts on one busy core
@@ -22,7 +23,7 @@ class ReindexClient:
 
     def vector_size(self) -> int:
         """Dimensions of the embedder's vectors."""
-        return int(self._call("GET", f"/embedders/{self._embedder}")["vector_size"])
+        return int(self._call("GET", f"/embedders/{segment(self._embedder)}")["vector_size"])
 
     def reembed(self, source: str, target: str, ids: list[Any]) -> None:
         """Write these points of the source into the target, with vectors of the embedder; returns when it has them."""

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from access.polling import SYSTEM_CLOCK, Clock
-from qdrant_admin.api import QdrantApi
+from qdrant_admin.api import QdrantApi, collection_path
 from qdrant_admin.nodes import Nodes
 
 Id = int | str
@@ -51,7 +51,7 @@ class Points:
 
     def __init__(self, nodes: Nodes, name: str, retry_seconds: float = RETRY_SECONDS) -> None:
         self.nodes, self.name = nodes, name
-        self._path, self._retry_seconds, ring = f"/collections/{name}/points", retry_seconds, list(nodes)
+        self._path, self._retry_seconds, ring = f"{collection_path(name)}/points", retry_seconds, list(nodes)
         self._turns = itertools.cycle(Nodes(ring[turn:] + ring[:turn], nodes.clock) for turn in range(len(ring)))
 
     def __iter__(self) -> Iterator[Point]:
