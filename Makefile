@@ -7,7 +7,7 @@ PLAN = $(if $(DRY_RUN),--dry-run)
 LOSS = $(if $(ALLOW_DATA_LOSS),--allow-data-loss)
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
-.PHONY: up down status preview search token ingest qdrant-key gateway-yaml pin test check lock parts k8s-up k8s-down \
+.PHONY: up down status preview search token ingest qdrant-key admin-token gateway-yaml pin test check lock parts k8s-up k8s-down \
 	test-k8s load chaos roll breaker hops capacity prove backup restore migrate replace-node scale verify
 
 up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand; YES=1 asks nothing
@@ -33,6 +33,9 @@ ingest: .venv/ready  ## make ingest DOCS=dir
 
 qdrant-key: .venv/ready  ## print Qdrant's API key
 	@$(CLI) qdrant-key --stack $(STACK)
+
+admin-token: .venv/ready  ## print the token of Kong's Admin API, for the header Kong-Admin-Token
+	@$(CLI) admin-token --stack $(STACK)
 
 gateway-yaml: .venv/ready  ## the gateway as declarative YAML
 	@$(PYTHON) -m cli.gateway_yaml --stack $(STACK)

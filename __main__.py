@@ -6,17 +6,20 @@ from pulumi import ResourceOptions
 from components.credentials import Credentials
 from components.gateway.entities import CANARY
 from components.gateway.kong import KongGateway, KongGatewayArgs
-from components.gateway.node import PROXY, STATUS
-from components.gateway.rag import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret, rag_gateway
+from components.gateway.node import ADMIN_TOKEN, PROXY, STATUS
+from components.gateway.references import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret
 from components.monitoring.exporters import postgres_exporter, valkey_exporter
 from components.monitoring.observability import ObservabilityStack, ObservabilityStackArgs
 from components.monitoring.promises import Promises
 from components.qdrant import haproxy
 from components.qdrant.cluster import REST, QdrantCluster, QdrantClusterArgs, QdrantKeys
-from components.services.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, rag_image
+from components.services.rag import INGEST
+from components.services.references import platform_references, secret_names
+from components.services.routing import gateway_of
+from components.services.services import Services, ServicesArgs
 from platforms.connect import connect
 from providers.collection import ReplicatedCollection
-from settings import PROJECT, Settings
+from settings import PROJECT, SERVICE_SECRETS, Settings
 
 settings = Settings.from_stack()
 platform = connect(settings.stack, settings.kubernetes)
@@ -33,6 +36,9 @@ balancer_password = credentials.secret("haproxyPassword")
 counter_secrets = {}
 if settings.gateway.counter_address:
     counter_secrets[REDIS_PASSWORD] = credentials.secret("gatewayRedisPassword")
+admin_secrets = {}
+if settings.gateway.backend == "database":
+    admin_secrets[ADMIN_TOKEN] = credentials.secret("gatewayAdminToken")
 
 qdrant = QdrantCluster(
     "qdrant",
@@ -44,24 +50,23 @@ qdrant = QdrantCluster(
         keys=QdrantKeys(api_key=api_key, read_only_api_key=read_only_key, balancer_password=balancer_password),
     ),
 )
-rag_args = RagServiceArgs(
-    platform=platform,
-    settings=settings.rag,
-    image=rag_image(settings.image.rag, base=settings.image.python),
+known = platform_references(
+    balancer=qdrant.balancer,
+    api_key=api_key,
+    read_only_api_key=read_only_key,
     collection=settings.collection.alias,
-    qdrant_url=qdrant.url,
-    qdrant=qdrant.balancer.connection(haproxy.HTTP),
-    qdrant_api_key=api_key,
-    qdrant_read_only_api_key=read_only_key,
     service_token=service_token,
     traces_url=settings.observability.traces_url,
+    secrets={name: credentials.member(SERVICE_SECRETS, name) for name in secret_names(settings.services)},
 )
+services_args = ServicesArgs(platform=platform, entries=settings.services, known=known)
+ingest_url = services_args.public_url(INGEST)
 collection = ReplicatedCollection(
     "collection",
     settings.collection,
     node_urls=qdrant.node_urls,
     api_key=api_key,
-    ingest_url=rag_args.ingest_url,
+    ingest_url=ingest_url,
     ingest_token=service_token,
     embedder=settings.rag.embedder,
     deletion_protected=settings.stack.protect_data,
@@ -73,8 +78,7 @@ collection = ReplicatedCollection(
         deleted_with=qdrant.nodes.data[0],
     ),
 )
-rag = RagService("rag", rag_args, ResourceOptions(depends_on=[collection]))
-api, query, ingest = (rag.services[role] for role in (API, QUERY, INGEST))
+services = Services("services", services_args, ResourceOptions(depends_on=[collection]))
 gateway = KongGateway(
     "gateway",
     KongGatewayArgs(
@@ -84,14 +88,15 @@ gateway = KongGateway(
         postgres_image=settings.image.postgres,
         valkey_image=settings.image.valkey,
         postgres_password=postgres_password,
-        gateway=rag_gateway(settings.gateway, (api.address(PORTS[API]),), settings.observability.traces_url),
+        gateway=gateway_of(settings.gateway, settings.services, settings.observability.traces_url),
         traces_url=settings.observability.traces_url,
-        backends=(api.connection(PORTS[API]),),
-        backends_ready=rag.ready,
+        backends=services.backends,
+        backends_ready=services.ready,
         secrets={
             SERVICE_TOKEN: service_token,
             CANARY: credentials.secret("gatewayCanary"),
             **counter_secrets,
+            **admin_secrets,
             **{jwt_secret(key): secret for key, secret in jwt_secrets.items()},
         },
     ),
@@ -114,15 +119,14 @@ observability = ObservabilityStack(
             ),
             qdrant.balancer.scrape_job("haproxy", haproxy.STATISTICS),
             gateway.kong.scrape_job("kong", STATUS),
-            api.scrape_job("rag-service", PORTS[API]),
-            query.scrape_job("llamaindex-query", PORTS[QUERY]),
-            ingest.scrape_job("rag-ingest", PORTS[INGEST]),
+            *services.scrape_jobs(),
         ),
         promises=Promises(
             qdrant_nodes=settings.qdrant.nodes,
             qdrant_memory_mib=settings.qdrant.memory_mib,
             replication_factor=settings.collection.replication_factor,
             scrape_seconds=settings.observability.scrape_seconds,
+            service_jobs=tuple(job.name for job in services.scrape_jobs()),
         ),
         grafana_password=grafana_password,
     ),
@@ -132,6 +136,7 @@ signing_key = settings.gateway.jwt_keys[0]
 for name, value in {
     "gatewayUrl": gateway.kong.world_url(PROXY),
     "gatewayAdminUrl": gateway.admin_url,
+    "gatewayAdminToken": admin_secrets.get(ADMIN_TOKEN, ""),
     "gatewayJwtKey": signing_key,
     "gatewayJwtSecret": jwt_secrets[signing_key],
     "gatewayServiceToken": service_token,
@@ -143,7 +148,7 @@ for name, value in {
     "balancerPassword": balancer_password,
     "collection": settings.collection.alias,
     "physicalCollection": collection.physical_name,
-    "ingestUrl": rag_args.ingest_url,
+    "ingestUrl": ingest_url,
     "prometheusUrl": observability.prometheus_url,
     "grafanaUrl": observability.grafana_url,
     "grafanaPassword": grafana_password,

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import pulumi
 import yaml
@@ -15,7 +15,10 @@ from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationErr
 from components.gateway.settings import GatewaySettings
 from components.monitoring.observability import ObservabilitySettings
 from components.qdrant.settings import QdrantSettings
-from components.services.rag import RagSettings
+from components.services.checks import service_mistakes
+from components.services.entry import ServiceEntry, ServiceName
+from components.services.rag import INGEST, RagSettings, rag_entries
+from components.services.references import secret_names
 from platforms.connect import StackSettings
 from platforms.kubernetes.settings import KubernetesSettings
 from platforms.settings import FrozenSettings
@@ -24,12 +27,13 @@ from qdrant_admin.collection.settings import CollectionSettings
 from slo.promises import Promises
 
 PROJECT = "rag-platform"
+SERVICE_SECRETS = "serviceSecrets"  # an object: name -> secret
 OLDEST_QDRANT = (1, 19, 1)
 # Secrets are never part of Settings: they are optional keys of the stack file, made once where they are not given.
 SECRET_KEYS = frozenset(
     {
         *("qdrantApiKey", "qdrantReadOnlyApiKey", "haproxyPassword", "postgresPassword"),
-        *("gatewayServiceToken", "gatewayRedisPassword", "grafanaPassword"),
+        *("gatewayServiceToken", "gatewayRedisPassword", "grafanaPassword", SERVICE_SECRETS),
     }
 )
 
@@ -86,12 +90,18 @@ class PolicySettings(FrozenSettings):
     exceptions: tuple[dict[str, Any], ...]
 
 
+class ProgramSettings(StackSettings):
+    """What has no section of its own."""
+
+    services: dict[ServiceName, ServiceEntry]
+
+
 class Settings(BaseModel):
     """A whole stack file, checked; constructing it is the check."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=AliasGenerator(alias=str))
 
-    stack: StackSettings
+    stack: ProgramSettings
     kubernetes: KubernetesSettings
     image: ImageSettings
     qdrant: QdrantSettings
@@ -100,6 +110,20 @@ class Settings(BaseModel):
     observability: ObservabilitySettings
     rag: RagSettings
     policy: PolicySettings
+    service_secrets: tuple[str, ...] = ()  # the names of those that the stack file gives
+
+    @property
+    def services(self) -> dict[str, ServiceEntry]:
+        """Every service by its name: the roles of the reference service, and those of the stack file in their place."""
+        traces = bool(self.observability.traces_url)
+        image, base, most = self.image.rag, self.image.python, self.gateway.max_body_mib
+        entries = rag_entries(self.rag, image, base=base, traces=traces, max_body_mib=most)
+        return entries | self.stack.services
+
+    @property
+    def service_secret_names(self) -> Collection[str]:
+        """The secrets that services may name: those of the stack file, else any that the Secret may hold."""
+        return secret_names(self.services) if self.kubernetes.secret_name else self.service_secrets
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], encrypted: Collection[str] = ()) -> Self:
@@ -108,7 +132,7 @@ class Settings(BaseModel):
         `encrypted` are the keys whose values were given as secrets.
         """
         mistakes = [_unknown(key) for key in config if key not in known_keys()]
-        secrets = [key for key in sorted(SECRET_KEYS) if config.get(key)]
+        secrets = [key for key in sorted(SECRET_KEYS) if _parsed(config.get(key))]
         mistakes += [
             f"{key}: expected a secret, found plain text; set it with pulumi config set --secret {key}"
             for key in secrets
@@ -126,7 +150,8 @@ class Settings(BaseModel):
             except ValidationError as error:
                 mistakes += [_mistake(prefix, detail) for detail in error.errors()]
         if not mistakes:
-            settings = cls.model_construct(**sections)
+            given = _parsed(config.get(SERVICE_SECRETS)) or {}
+            settings = cls.model_construct(**sections, service_secrets=tuple(given))
             mistakes = settings.conflicts()
         if mistakes:
             listed = "\n".join(f"  - {mistake}" for mistake in mistakes)
@@ -147,7 +172,7 @@ class Settings(BaseModel):
         declared = yaml.load((stack_file.parent / "Pulumi.yaml").read_text(), yaml.CSafeLoader)["config"]
         values = {key: entry["default"] for key, entry in declared.items() if "default" in entry}
         values |= read_stack_file(stack_file).get("config") or {}
-        encrypted = {_bare(key) for key, value in values.items() if isinstance(value, dict) and "secure" in value}
+        encrypted = {_bare(key) for key, value in values.items() if _is_encrypted(value)}
         return cls.from_config({_bare(key): value for key, value in values.items()} | dict(overrides), encrypted)
 
     def conflicts(self) -> list[str]:
@@ -165,6 +190,12 @@ class Settings(BaseModel):
                 f"found {self.observability.retention_days}: how much of a budget is left could not be computed"
             )
         found += self._not_of_this_platform()
+        found += service_mistakes(
+            self.services,
+            platform=self.stack.platform,
+            secrets=self.service_secret_names,
+            flood_burst=self.gateway.flood_burst,
+        )
         if self.gateway.runs_valkey:
             images = {"imageValkey": self.image.valkey, "imageValkeyExporter": self.image.valkey_exporter}
             found += [
@@ -178,7 +209,7 @@ class Settings(BaseModel):
         """Settings that the platform cannot keep: refused, and not ignored."""
         if self.stack.platform == "kubernetes":
             built = "imageRag: expected a pushed image, found none: Kubernetes builds nothing"
-            return [] if self.image.rag else [built]
+            return [] if self.image.rag or not self.rag.enabled else [built]
         counts = {"gatewayNodes": self.gateway.nodes, "qdrantBalancers": self.qdrant.balancers}
         return [
             f"{key}: expected 1 with platform docker, which publishes one port of this machine for it; found {count}"
@@ -199,14 +230,21 @@ class Settings(BaseModel):
             "observabilityAlertmanagerPort": self.observability.alert_webhook,
             "observabilityPrometheusPort": not self.observability.prometheus_url,
             "observabilityGrafanaPort": self.observability.grafana,
+            "ragIngestPort": self.rag.enabled and INGEST not in self.stack.services,
         }
-        return {key: port for key, port in named.items() if runs.get(key, True)} | nodes
+        own = {
+            f"services.{name}.publishedPort": port
+            for name, entry in self.stack.services.items()
+            if (port := entry.published_port)
+        }
+        return {key: port for key, port in named.items() if runs.get(key, True)} | nodes | own
 
 
 # Prefix of a section's keys -> the section.
 SECTIONS = {
-    "" if name == "stack" else name: cast("type[BaseModel]", field.annotation)
+    "" if name == "stack" else name: field.annotation
     for name, field in Settings.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
 }
 
 
@@ -233,6 +271,11 @@ def known_keys() -> frozenset[str]:
     return frozenset(key for prefix in SECTIONS for key in section_keys(prefix)) | SECRET_KEYS
 
 
+def _is_encrypted(value: Any) -> bool:
+    """Whether a value of a stack file, or each value within it, is encrypted."""
+    return isinstance(value, dict) and bool(value) and ("secure" in value or all(map(_is_encrypted, value.values())))
+
+
 def _bare(key: str) -> str:
     """The key without our project; one without a project begins with a colon, so that it is unknown like another's."""
     return key.removeprefix(f"{PROJECT}:") if ":" in key else f":{key}"
@@ -248,8 +291,8 @@ def _unknown(key: str) -> str:
 
 
 def _mistake(prefix: str, detail: Any) -> str:
-    field = str(detail["loc"][0]) if detail["loc"] else ""
-    key = _camel(prefix)(field) if field else (prefix or "stack")
+    field, *inner = [str(part) for part in detail["loc"]] or [""]
+    key = ".".join([_camel(prefix)(field) if field else (prefix or "stack"), *inner])
     found = "" if detail["type"] in ("missing", "value_error") else f", found {detail['input']!r}"
     return f"{key}: {detail['msg'].removeprefix('Value error, ')}{found}"
 

@@ -20,7 +20,7 @@ class BalancerApi:
     def __init__(self, url: str, user: str, password: str) -> None:
         self._url = url
         self._session = requests.Session()
-        self._session.auth = (user, password)
+        self._session.auth = (user.encode(), password.encode())
 
     def drain(self, server: str, timeout_seconds: float = 5) -> int:
         """Give the server no new request, let those under way end, then cut it off; returns how many were cut."""

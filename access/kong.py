@@ -1,18 +1,62 @@
-"""Observing Kong from outside, one fresh connection an observation, until what is observed has lasted."""
+"""Kong from outside: its Admin API, and its routes, observed until what is observed has lasted."""
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
+
+import requests
 
 from access.kubernetes.tunnel import local
 from access.polling import SYSTEM_CLOCK, Clock, poll, require
 
 OBSERVATIONS = 20
 FLOOD_SECONDS = 0.02  # between requests while the flood limit answers
+
+
+# Dependents first: Kong refuses to delete a service that a route or plugin still names.
+ENTITY_KINDS = ("routes", "plugins", "services", "upstreams", "consumers")
+WITHIN = {"upstreams": "targets", "consumers": "jwt"}  # owner -> entities that are listed and deleted below it
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdminApi:
+    """Kong's Admin API, behind the token that this project's gateway asks for."""
+
+    url: str
+    token: str = field(repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What lets a call in; none for a gateway that asks for no token yet."""
+        return {"Kong-Admin-Token": self.token} if self.token else {}
+
+    def entities(self) -> list[tuple[str, dict[str, Any]]] | None:
+        """(path of its list, entity) for each, dependents first; None when no Admin API answers."""
+        found: list[tuple[str, dict[str, Any]]] = []
+        for kind in ENTITY_KINDS:
+            listed = self._list(kind)
+            if listed is None:
+                return None
+            owners = [entity["id"] for _, entity in listed if kind in WITHIN]
+            found += [each for owner in owners for each in self._list(f"{kind}/{owner}/{WITHIN[kind]}") or ()]
+            found += listed
+        return found
+
+    def delete(self, path: str, entity: Mapping[str, Any]) -> None:
+        """Delete one of that list; requests.HTTPError when Kong refuses."""
+        url = f"{local(self.url)}/{path}/{entity['id']}"
+        requests.delete(url, headers=self.headers, timeout=5).raise_for_status()
+
+    def _list(self, path: str) -> list[tuple[str, dict[str, Any]]] | None:
+        try:
+            answer = requests.get(f"{local(self.url)}/{path}?size=1000", headers=self.headers, timeout=5)
+            return [(path, entity) for entity in answer.json()["data"]]
+        except (requests.RequestException, ValueError, KeyError):
+            return None
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,9 @@ def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
 @app.command()
 def token(stack: Stack = "dev", valid_seconds: int = 3600) -> None:
     """Print a JWT for the gateway, valid for an hour."""
-    found = _outputs(stack)
+    files = StackFiles(name=stack, parts=_parts())
+    gateway.check_validity(valid_seconds, files.settings().gateway.token_hours)
+    found = outputs(open_stack(files))
     print(gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"], valid_seconds))
 
 
@@ -130,6 +132,14 @@ def token(stack: Stack = "dev", valid_seconds: int = 3600) -> None:
 def qdrant_key(stack: Stack = "dev") -> None:
     """Print Qdrant's API key, for a client of your own."""
     print(_outputs(stack)["qdrantApiKey"])
+
+
+@app.command("admin-token")
+def admin_token(stack: Stack = "dev") -> None:
+    """Print the token of Kong's Admin API; OperatorError for a gateway without one."""
+    if not (token := _outputs(stack).get("gatewayAdminToken")):
+        raise OperatorError("expected a gateway with an Admin API, found none: gatewayBackend database has one")
+    print(token)
 
 
 @app.command()

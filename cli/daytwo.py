@@ -93,7 +93,8 @@ def migrate(
         _reindex(found, source, name, Keys(text=text_key), dry_run=dry_run)
         return
     target = into or moving.target_name(declared, source, name)
-    planned = moving.plan_migration(running, source, name, declared, target=target)
+    read = files.settings().rag.enabled
+    planned = moving.plan_migration(running, source, name, declared, target=target, read_by_the_service=read)
     console.print("\n".join(planned.lines()))
     if not dry_run:
         with only_one():

@@ -7,8 +7,7 @@ import pulumi
 import typer
 
 from components.gateway import declarative
-from components.gateway.rag import rag_gateway
-from components.services.rag import API, PORTS
+from components.services.routing import gateway_of
 from ops.paths import ROOT
 from settings import Settings
 
@@ -16,9 +15,7 @@ from settings import Settings
 def gateway_yaml(stack: str) -> str:
     """The gateway that Pulumi.<stack>.yaml describes, in the form that `kong config parse` reads."""
     settings = Settings.from_file(ROOT / f"Pulumi.{stack}.yaml", {})
-    return declarative.render(
-        rag_gateway(settings.gateway, (f"{API}:{PORTS[API]}",), settings.observability.traces_url)
-    )
+    return declarative.render(gateway_of(settings.gateway, settings.services, settings.observability.traces_url))
 
 
 def main(stack: Annotated[str, typer.Option(help="the stack file to read: Pulumi.<stack>.yaml")] = "dev") -> None:

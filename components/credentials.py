@@ -1,10 +1,14 @@
 """The stack's secrets: taken from its configuration where given, else made once and kept in its state."""
 
+import re
 from collections.abc import Mapping
 
 import pulumi
 import pulumi_random as random
 from pulumi import ResourceOptions
+
+PRINTABLE = re.compile("[!-~]([ -~]*[!-~])?")
+EXPANDED = ("${", "$__", "%(", "{vault:")  # Grafana and Kong would put something else in their place
 
 
 class Credentials(pulumi.ComponentResource):
@@ -35,11 +39,19 @@ class Credentials(pulumi.ComponentResource):
         rest is destroyed.
         """
         if self._given is not None:
-            return pulumi.Output.secret(self._given.apply(lambda secrets: held(key, secrets)))
+            return pulumi.Output.secret(self._given.apply(lambda secrets: usable(key, held(key, secrets))))
         if key not in self._secrets:
-            given = self._config.get_secret(key) if not rotates and self._config.get(key) else None
-            self._secrets[key] = given or self._made(key, protect=self._keep and not rotates)
+            given = "" if rotates else usable(key, self._config.get(key) or "")
+            made = None if given else self._made(key, protect=self._keep and not rotates)
+            self._secrets[key] = pulumi.Output.secret(given) if made is None else made
         return self._secrets[key]
+
+    def member(self, key: str, name: str) -> pulumi.Output[str]:
+        """One secret of the object that the stack file gives under `key`; where the platform holds the secrets, the
+        one called `key.name`."""
+        if self._given is not None:
+            return pulumi.Output.secret(self._given.apply(lambda secrets: held(f"{key}.{name}", secrets)))
+        return self._config.require_secret_object(key).apply(lambda secrets: str(secrets[name]))
 
     def _made(self, key: str, *, protect: bool) -> pulumi.Output[str]:
         opts = ResourceOptions(parent=self, provider=self._provider, protect=protect)
@@ -55,3 +67,18 @@ def held(key: str, secrets: Mapping[str, str]) -> str:
             "and digits or more"
         )
     return secrets[key]
+
+
+def usable(key: str, value: str) -> str:
+    """The value, which means the same in a header, in a file and to every program; else RunError with the key."""
+    if value and not PRINTABLE.fullmatch(value):
+        raise pulumi.RunError(
+            f"{key}: expected one line of printable ASCII characters without a blank at either end, found another "
+            f"character among its {len(value)} (maybe the line feed of a file); choose another value"
+        )
+    if found := [text for text in EXPANDED if text in value]:
+        raise pulumi.RunError(
+            f"{key}: expected no {' or '.join(found)}, which Grafana or Kong would replace by something else; choose "
+            "another value"
+        )
+    return value

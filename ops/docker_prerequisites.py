@@ -1,6 +1,6 @@
 """Prerequisites on Docker: free ports, no containers of another checkout, no orphans, stopped containers started."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -8,7 +8,9 @@ from docker import DockerClient
 from rich.console import Console
 
 from access.docker_engine import of_stack
+from access.kong import AdminApi
 from ops import orphans, preflight
+from ops.pickled_code import plain
 from ops.recreate import start_stopped
 from ops.stack import OperatorError
 from settings import Settings
@@ -34,7 +36,7 @@ class DockerPrerequisites:
     def prepare(self, recorded: list[dict[str, Any]], console: Console, *, leaving: Collection[str] = ()) -> list[str]:
         refuse_foreign_containers(self._engine, self._settings, recorded)
         removed = orphans.remove_orphan_containers(self._engine, self._prefix, recorded)
-        removed += orphans.remove_orphan_entities(admin_url(self._settings), recorded)
+        removed += orphans.remove_orphan_entities(admin_api(self._settings, recorded), recorded)
         for name in removed:
             console.print(f"removed {name}: not in this stack's state (an interrupted run, or by hand), holds no data")
         staying = [resource for resource in recorded if resource["urn"].rpartition("::")[2] not in leaving]
@@ -65,6 +67,8 @@ def _network(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [resource for resource in recorded if resource["type"] == "docker:index/network:Network"]
 
 
-def admin_url(settings: Settings) -> str:
-    """The gateway's Admin API, from this machine."""
-    return f"http://127.0.0.1:{settings.gateway.admin_port}"
+def admin_api(settings: Settings, recorded: Iterable[dict[str, Any]]) -> AdminApi:
+    """The gateway's Admin API, from this machine, with the token that the state holds for its provider."""
+    providers = [resource for resource in recorded if resource["type"] == "pulumi:providers:kong"]
+    token = next((plain(each["inputs"].get("kongAdminToken")) for each in providers), "")
+    return AdminApi(url=f"http://127.0.0.1:{settings.gateway.admin_port}", token=token)

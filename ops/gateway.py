@@ -16,6 +16,15 @@ def mint_token(key: str, secret: str, valid_seconds: int = 3600) -> str:
     return jwt.encode({"iat": now, "exp": now + valid_seconds}, secret, algorithm="HS256", headers={"kid": key})
 
 
+def check_validity(valid_seconds: int, most_hours: int) -> None:
+    """OperatorError for a token that the gateway would refuse."""
+    if valid_seconds > most_hours * 3600:
+        raise OperatorError(
+            f"--valid-seconds: expected at most {most_hours * 3600} (gatewayTokenHours: {most_hours}), found "
+            f"{valid_seconds}; ask for less, or raise that key in the stack file and run make up"
+        )
+
+
 def search(url: str, token: str, query: str, limit: int = 5) -> list[dict[str, Any]]:
     """Ranked passages for a query, through the gateway; OperatorError with its words when it refuses."""
     try:

@@ -3,12 +3,15 @@
 from collections.abc import Collection
 from typing import Any
 
+from pulumi import automation
 from rich.console import Console
 
 from access.haproxy import BalancerUnreachable
+from access.kong import AdminApi
 from ops import deployment
 from ops.balancer import balancers_of, servers_of
 from ops.deployment import Progress
+from ops.orphans import lost_entities
 from ops.pickled_code import refuse_foreign_code
 from ops.prerequisites import prerequisites_of
 from ops.recorded_nodes import recorded_as, recorded_nodes
@@ -42,11 +45,36 @@ def deploy(
         done = review(console, files, stack, allow_data_loss=allow_data_loss, empty=empty, refresh=refresh)
         refuse_unless_passed(done)
         gone = prerequisites.prepare(recorded, console, leaving=recorded_as(leaving))
-        result, progress = deployment.run(
-            console, "pulumi up", stack.up, refresh=refresh, replace=gone or None, show_secrets=False
-        )
+        result, progress = _up(stack, console, refresh=refresh, replace=gone or None)
         _readmit_drained({key: output.value for key, output in result.outputs.items()}, console)
     return progress
+
+
+def _up(stack: automation.Stack, console: Console, **options: Any) -> tuple[Any, Progress]:
+    """Run `pulumi up`, and again where the gateway's database has lost what the state records: the engine trusts it."""
+    try:
+        done = deployment.run(console, "pulumi up", stack.up, show_secrets=False, **options)
+    except OperatorError:
+        if not _forget_lost_entities(stack, console):
+            raise
+        return deployment.run(console, "pulumi up", stack.up, show_secrets=False, **options)
+    if not _forget_lost_entities(stack, console):
+        return done
+    result, again = deployment.run(console, "pulumi up", stack.up, show_secrets=False)
+    again.changes = [*done[1].changes, *again.changes]
+    return result, again
+
+
+def _forget_lost_entities(stack: automation.Stack, console: Console) -> bool:
+    """Take entities out of the state that the gateway's database has lost; whether there were any."""
+    found = {key: output.value for key, output in stack.outputs().items()}
+    if not found.get("gatewayAdminUrl"):
+        return False
+    admin = AdminApi(url=found["gatewayAdminUrl"], token=found.get("gatewayAdminToken", ""))
+    if lost := lost_entities(admin, resources(stack)):
+        console.print(f"the gateway's database has lost {len(lost)} entities: they are created again")
+        deployment.run(console, "pulumi refresh", stack.refresh, target=lost, show_secrets=False)
+    return bool(lost)
 
 
 def readable(recorded: list[dict[str, Any]]) -> list[dict[str, Any]]:

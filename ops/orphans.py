@@ -1,18 +1,16 @@
-"""Orphans: what an interrupted run created and did not record. Removed by label or id; never volumes."""
+"""Orphans: what an interrupted run created and did not record. Removed by label or id; never volumes.
+
+And the other way round: what the state records of the gateway's database, and the database has lost.
+"""
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import docker
-import requests
 
 from access.docker_engine import of_stack
-from access.url_path import segment
-
-# Dependents first: Kong refuses to delete a service that a route or plugin still names.
-GATEWAY_KINDS = ("routes", "plugins", "services", "upstreams", "consumers")
-WITHIN = {"upstreams": "targets", "consumers": "jwt"}  # owner -> entities that are listed and deleted below it
+from access.kong import AdminApi
 
 
 def remove_orphan_containers(engine: docker.DockerClient, prefix: str, recorded: Iterable[dict[str, Any]]) -> list[str]:
@@ -28,31 +26,28 @@ def remove_orphan_containers(engine: docker.DockerClient, prefix: str, recorded:
     return [*(str(each.name) for each in orphans), *(f"network {each.name}" for each in unused)]
 
 
-def remove_orphan_entities(admin_url: str, recorded: Iterable[dict[str, Any]]) -> list[str]:
+def remove_orphan_entities(admin: AdminApi, recorded: Iterable[dict[str, Any]]) -> list[str]:
     """Remove entities of the gateway's database that are not in the state; none when no gateway answers."""
-    # An entity below an owner is recorded with the owner's id beside its own: `owner/target`, `jwt|owner`.
-    known = {part for resource in recorded for part in re.split(r"[/|]", str(resource.get("id")))}
-    removed: list[str] = []
-    for kind in GATEWAY_KINDS:
-        removed += _remove_unknown(admin_url, kind, known)
-        for owner in _entities(admin_url, kind) if kind in WITHIN else []:
-            removed += _remove_unknown(admin_url, f"{kind}/{segment(owner['id'])}/{WITHIN[kind]}", known)
-    return removed
+    known = {part for resource in recorded for part in _ids(resource)}
+    orphans = [(path, entity) for path, entity in admin.entities() or () if entity["id"] not in known]
+    for path, entity in orphans:
+        admin.delete(path, entity)
+    return [f"{path.rpartition('/')[2]}/{_name(entity)}" for path, entity in orphans]
 
 
-def _remove_unknown(admin_url: str, path: str, known: Container[str]) -> list[str]:
-    orphans = [entity for entity in _entities(admin_url, path) if entity["id"] not in known]
-    for orphan in orphans:
-        requests.delete(f"{admin_url}/{path}/{segment(orphan['id'])}", timeout=5).raise_for_status()
-    return [f"{path.rpartition('/')[2]}/{_name(orphan)}" for orphan in orphans]
-
-
-def _entities(admin_url: str, path: str) -> list[dict[str, Any]]:
-    try:
-        found: list[dict[str, Any]] = requests.get(f"{admin_url}/{path}?size=1000", timeout=5).json()["data"]
-    except (requests.RequestException, ValueError, KeyError):
+def lost_entities(admin: AdminApi, recorded: Iterable[dict[str, Any]]) -> list[str]:
+    """URNs of the state's entities that the gateway's database does not hold; none when no gateway answers."""
+    held = admin.entities()
+    if held is None:
         return []
-    return found
+    present = {entity["id"] for _, entity in held}
+    entities = [resource for resource in recorded if str(resource.get("type")).startswith("kong:")]
+    return [str(resource["urn"]) for resource in entities if not present.issuperset(_ids(resource))]
+
+
+def _ids(resource: Mapping[str, Any]) -> list[str]:
+    """An entity below an owner is recorded with the owner's id beside its own: `owner/target`, `jwt|owner`."""
+    return re.split(r"[/|]", str(resource.get("id")))
 
 
 def _name(entity: Mapping[str, Any]) -> str:

@@ -28,13 +28,13 @@ def refuse_foreign_code(recorded: Iterable[dict[str, Any]]) -> str:
 
 def _foreign(recorded: Iterable[dict[str, Any]]) -> Iterator[tuple[str, str]]:
     for resource in recorded:
-        kept = _plain((resource.get("inputs") or {}).get(PROVIDER))
+        kept = plain((resource.get("inputs") or {}).get(PROVIDER))
         writer = str((resource.get("outputs") or {}).get("python") or "of the version that wrote it")
         if kept and CODE in base64.b64decode(kept) and writer != python_minor():
             yield resource["urn"].rpartition("::")[2], writer
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """A property as it is, which the state may hold as a secret."""
     if isinstance(value, dict):
         return str(json.loads(value["plaintext"])) if "plaintext" in value else ""

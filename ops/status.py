@@ -1,5 +1,6 @@
 """What runs, whether it is well, and whether it is the real thing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import requests
 from rich.table import Table
 
 from access.haproxy import BalancerUnreachable
-from access.kong import observe_route
+from access.kong import AdminApi, observe_route
 from access.kubernetes.tunnel import local
 from ops.balancer import balancers_of, servers_of
 from ops.parts import Part, Parts
@@ -25,12 +26,14 @@ class Endpoint:
     what: str
     health: str
     guarded: bool = False
+    token: str = ""  # the output that lets a call in
 
 
 ENDPOINTS = (
     Endpoint(name="gateway", output="gatewayUrl", part="kong", what="the RAG API, with a JWT",
              health="/api/v1/rag/search", guarded=True),
-    Endpoint(name="gateway admin", output="gatewayAdminUrl", part="kong", what="Kong's Admin API", health="/status"),
+    Endpoint(name="gateway admin", output="gatewayAdminUrl", part="kong", what="Kong's Admin API", health="/status",
+             token="gatewayAdminToken"),  # noqa: S106  the name of an output
     Endpoint(name="Qdrant", output="qdrantUrl", part="qdrant", what="REST, balanced over all nodes", health="/healthz"),
     Endpoint(name="HAProxy", output="balancerUrl", part="haproxy", what="metrics and statistics", health="/healthz"),
     Endpoint(name="Prometheus", output="prometheusUrl", part="prometheus", what="metrics, rules and alerts",
@@ -48,8 +51,9 @@ def endpoint_table(outputs: dict[str, Any], parts: Parts) -> tuple[Table, bool]:
     for endpoint in ENDPOINTS:
         if not outputs.get(endpoint.output):
             continue  # this stack has none, as a Kong without a database has no Admin API
-        look_at = _guard_state if endpoint.guarded else _state
-        state = look_at(str(outputs[endpoint.output]), endpoint.health)
+        url = str(outputs[endpoint.output])
+        headers = AdminApi(url=url, token=outputs.get(endpoint.token, "")).headers
+        state = _guard_state(url, endpoint.health) if endpoint.guarded else _state(url, endpoint.health, headers)
         well &= state == "well"
         color = "green" if state == "well" else "red"
         table.add_row(
@@ -74,9 +78,11 @@ def cluster_table(outputs: dict[str, Any]) -> tuple[Table, bool]:
     factor = physical_factor({view.url: view.collections.get(outputs["physicalCollection"]) for view in views})
     reasons = unsettled(views)
     table.caption = f"collection {outputs['collection']}: {factor} Active replicas of every shard; " + (
-        "settled" if not reasons else f"not settled: {'; '.join(reasons[:3])}"
+        "settled" if not reasons else f"not settled: {'; '.join(reasons[:3])}; wait, or make up"
     )
-    return table, not reasons and all(state.startswith("UP") for state in traffic)
+    in_traffic = all(state.startswith("UP") for state in traffic)
+    table.caption += "" if in_traffic else "; make up gives every node traffic again"
+    return table, not reasons and in_traffic
 
 
 def _traffic(outputs: dict[str, Any]) -> list[str]:
@@ -104,15 +110,18 @@ def _part(part: Part | None) -> str:
     return f"{part.used}\n" + ("real" if part.real else f"[yellow]stand-in for {part.wanted}[/yellow]")
 
 
-def _state(url: str, path: str) -> str:
+def _state(url: str, path: str, headers: Mapping[str, str]) -> str:
     try:
-        status = requests.get(local(url) + path, timeout=5).status_code
+        status = requests.get(local(url) + path, headers=headers, timeout=5).status_code
     except requests.RequestException as error:
-        return f"no answer ({type(error).__name__})"
-    return "well" if status == 200 else f"answers {status}"
+        return f"no answer ({type(error).__name__}); make up mends it"
+    return "well" if status == 200 else f"answers {status}; make up mends it"
 
 
 def _guard_state(url: str, path: str) -> str:
     """Well when Kong itself refuses a call without a token: a refusal by the service behind it means an open route."""
     seen = observe_route(url, path, {})
-    return "well" if seen.refused else f"expected a refusal by Kong, found {seen}"
+    if seen.refused:
+        return "well"
+    mends = "make up" if seen.unrouted else "make up REFRESH=1"
+    return f"expected a refusal by Kong, found {seen}; " + ("look again" if seen.flooded else f"{mends} mends it")

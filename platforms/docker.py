@@ -17,6 +17,7 @@ from platforms.workload import HttpProbe, ImageBuild, Workload
 from providers.one_shot import OneShot
 
 LOOPBACK = "127.0.0.1"
+THIS_MACHINE = "host.docker.internal"
 # An exec costs the engine a tenth of a second of a core: health checks of fifteen replicas every two seconds took most
 # of one. After a success the health check waits before it runs again; the first one, and the one after a failure, run
 # soon. Docker has `start_interval` for that from 25 on. What is in /dev/shm is gone when the replica starts again.
@@ -150,19 +151,24 @@ class DockerPlatform(pulumi.ComponentResource):
         replica = f"{name}-{ordinal}"
         hooks = pulumi.ResourceHookBinding(before_delete=[rollout.before_stop(ordinal)]) if rollout else None
         own = ResourceOptions(delete_before_replace=True, replace_on_changes=REPLACE_ON, hooks=hooks)
-        path = workload.data_dir
         return docker.Container(
             replica,
             name=self._prefixed(replica),
             image=self._image(workload.image).image_id,
             entrypoints=list(workload.command) or None,
             command=list(workload.args) or None,
-            envs=[f"{key}={value}" for key, value in sorted(workload.env.items())],
+            envs=_environment(workload),
             uploads=_uploads(workload),
             hostname=replica,
-            networks_advanced=[docker.ContainerNetworksAdvancedArgs(name=self._network.name, aliases=[name, replica])],
+            networks_advanced=[
+                docker.ContainerNetworksAdvancedArgs(name=self._network.name, aliases=[name, replica]),
+                *(docker.ContainerNetworksAdvancedArgs(name=network) for network in workload.networks),
+            ],
+            # On Linux the engine knows this name only where it is asked to. Every container has it, so that a first
+            # service on this machine replaces none of them.
+            hosts=[docker.ContainerHostArgs(host=THIS_MACHINE, ip="host-gateway")],
             ports=_ports(workload, ordinal),
-            volumes=[docker.ContainerVolumeArgs(volume_name=volume.name, container_path=path)] if volume else None,
+            volumes=self._mounts(workload, volume) or None,
             healthcheck=_healthcheck(workload),
             wait=workload.readiness is not None,
             wait_timeout=workload.start_seconds,
@@ -181,6 +187,16 @@ class DockerPlatform(pulumi.ComponentResource):
             log_opts={"max-size": "20m", "max-file": "2"},
             opts=ResourceOptions.merge(opts, own),
         )
+
+    def _mounts(self, workload: Workload, volume: docker.Volume | None) -> list[docker.ContainerVolumeArgs]:
+        data = [docker.ContainerVolumeArgs(volume_name=volume.name, container_path=workload.data_dir)] if volume else []
+        folders = [
+            docker.ContainerVolumeArgs(
+                host_path=str((self._args.root / folder).resolve()), container_path=path, read_only=True
+            )
+            for path, folder in sorted(workload.folders.items())
+        ]
+        return [*data, *folders]
 
     def _image(self, image: str | ImageBuild) -> docker.RemoteImage:
         """Pulled, or built here; one resource for each."""
@@ -224,6 +240,14 @@ def _capabilities(workload: Workload) -> docker.ContainerCapabilitiesArgs:
     return docker.ContainerCapabilitiesArgs(
         drops=["ALL"], adds=[f"CAP_{name}" for name in workload.capabilities] or None
     )
+
+
+def _environment(workload: Workload) -> list[pulumi.Input[str]]:
+    plain = [f"{key}={value}" for key, value in sorted(workload.env.items())]
+    secret: list[pulumi.Input[str]] = [
+        pulumi.Output.secret(value).apply(f"{key}={{}}".format) for key, value in sorted(workload.secret_env.items())
+    ]
+    return [*plain, *secret]
 
 
 def _ports(workload: Workload, ordinal: int) -> list[docker.ContainerPortArgs]:

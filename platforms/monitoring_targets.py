@@ -11,7 +11,7 @@ from platforms.workload import AllowedConnection
 
 @dataclass(frozen=True, kw_only=True)
 class ScrapeJob:
-    """`/metrics` of every replica of a workload: written once, for our own Prometheus and for an operator's.
+    """The metrics of every replica of a workload: written once, for our own Prometheus and for an operator's.
 
     `addresses` are `host:port` of the replicas; `dns+host:port` is a name that resolves to all of them.
     `bearer` is the token that the endpoint asks for, `bearer_file` the name under which our Prometheus mounts it.
@@ -25,6 +25,8 @@ class ScrapeJob:
     bearer_file: str = ""
     labels_nodes: bool = False  # our own Prometheus labels each series with `node`, the first word of its host
     keeps: str = ""
+    path: str = "/metrics"
+    outside: bool = False  # it runs elsewhere: no neighbour, and no Service that an operator's Prometheus could select
 
 
 @dataclass(frozen=True, kw_only=True)

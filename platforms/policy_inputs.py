@@ -8,11 +8,11 @@ from pydantic import BaseModel
 
 from platforms.workload import Workload
 
-CONTENTS = ("files", "secret_files")
+CONTENTS = ("files", "secret_files", "secret_env")
 
 
 def policy_inputs(
-    settings: BaseModel, workloads: Mapping[str, Workload], rollouts: Collection[str] = ()
+    settings: BaseModel | Mapping[str, Any], workloads: Mapping[str, Workload], rollouts: Collection[str] = ()
 ) -> dict[str, Any]:
     """The settings, and under `workloads` every field but the contents of files: no secret, nothing known only later.
 
@@ -22,7 +22,8 @@ def policy_inputs(
         name: _workload_inputs(workload) | {"drained_before_stop": name in rollouts}
         for name, workload in workloads.items()
     }
-    return {**settings.model_dump(), "workloads": plain}
+    chosen = settings.model_dump() if isinstance(settings, BaseModel) else settings
+    return {**chosen, "workloads": plain}
 
 
 def _workload_inputs(workload: Workload) -> dict[str, Any]:

@@ -91,15 +91,16 @@ class Workload:
     * `founding_file` is written into the data of replica 0 once in the life of a stack, before or while it starts for
       the first time, and never again, so that a wiped disk differs from a new one;
     * `files` and `secret_files` (absolute path -> content) are there before the process starts and are read-only;
-      a secret reaches a process in no other way;
+      `secret_env` is for a program that takes a secret in no other way, and a policy asks for a written exception;
+    * `folders` of the operator's machine are read-only;
     * ready means that the probe succeeds, and nothing that depends on the workload starts earlier;
     * replicas are replaced one at a time, each after the one before it is ready (and settled, if a `Rollout` is given);
     * a process has no privilege but the `capabilities` it names, and gains none;
     * a process that ends is started again; `grace_seconds` of 0 stops it at once, without a signal to end on;
     * `data_dir`, `work_dir`, which has room for large files and goes with the process, and small `scratch_dirs` can be
       written to; on Kubernetes nothing else can, on Docker nothing else lasts;
-    * it can connect to what it `connects_to`, and to ports outside the stack that it `reaches_out` to; on Kubernetes to
-      nothing else.
+    * it can connect to what it `connects_to`, and to ports outside the stack that it `reaches_out` to (on Docker also
+      those of the machine itself, `host.docker.internal`); on Kubernetes to nothing else.
 
     Advice, for which Docker has no means: `user`, the number it runs as (Docker: the image's own); `spread`, whether
     two replicas must not share a machine; `traffic`, asked before a replica gets traffic where all start together;
@@ -114,14 +115,17 @@ class Workload:
     ports: tuple[Port, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     secret_files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    secret_env: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     data_dir: str | None = None
     data_gib: int = 10  # Docker's disks have no size of their own
     founding_file: str | None = None
     scratch_dirs: tuple[str, ...] = ()
     work_dir: str | None = None
     work_gib: int = 10  # Docker's disks have no size of their own
+    folders: Mapping[str, str] = field(default_factory=dict)  # path -> folder beside the stack file; on Docker only
     connects_to: tuple[AllowedConnection, ...] = ()
     reaches_out: tuple[int, ...] = ()
+    networks: tuple[str, ...] = ()  # of other compose projects, that it joins; on Docker only
     readiness: HttpProbe | CommandProbe | None = None
     traffic: HttpProbe | None = None
     start_seconds: int = 120

@@ -1,13 +1,12 @@
 """A plain client of one Qdrant node: the cluster calls that an installer needs, as the REST API names them."""
 
-from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 import requests
 
 from access.kubernetes.tunnel import local
-from access.url_path import segment
 
 CONSENSUS_SECONDS = 30  # how long a change that all nodes must agree on may take
 
@@ -22,6 +21,14 @@ class QdrantError(Exception):
 
 class NodeUnreachable(Exception):
     """Nothing answers at the node's address, or not in time."""
+
+
+def path(*segments: str | int) -> str:
+    """A path of segments that may hold any character; QdrantError for a name that no URL can carry."""
+    if dots := {".", ".."}.intersection(map(str, segments)):
+        # An HTTP client takes them for "here" and "above", escaped or not, and would ask for something else.
+        raise QdrantError(400, f"expected a name that a URL can carry, found {dots.pop()!r}; nothing was asked")
+    return "".join(f"/{quote(str(segment), safe='')}" for segment in segments)
 
 
 class QdrantApi:
@@ -46,7 +53,7 @@ class QdrantApi:
     def collection(self, name: str) -> dict[str, Any] | None:
         """Configuration and status of a collection; None if there is none of that name."""
         try:
-            found: dict[str, Any] = self.call("GET", f"{collection_path(name)}")
+            found: dict[str, Any] = self.call("GET", path("collections", name))
         except QdrantError as error:
             if error.status == 404:
                 return None
@@ -55,30 +62,30 @@ class QdrantApi:
 
     def collection_cluster(self, name: str) -> dict[str, Any]:
         """Where this node reports each replica of each shard, and in which state."""
-        view: dict[str, Any] = self.call("GET", f"{collection_path(name)}/cluster")
+        view: dict[str, Any] = self.call("GET", path("collections", name, "cluster"))
         return view
 
     def create_collection(self, name: str, body: dict[str, Any], timeout_seconds: int) -> None:
         """Create the collection; the server waits up to the time-out for its replicas."""
-        self.call("PUT", f"{collection_path(name)}?timeout={timeout_seconds}", body, timeout_seconds + 5)
+        self.call("PUT", f"{path('collections', name)}?timeout={timeout_seconds}", body, timeout_seconds + 5)
 
     def update_collection(self, name: str, body: dict[str, Any], timeout_seconds: int) -> None:
         """Change parameters of the collection; moves no replica (see the provider)."""
-        self.call("PATCH", f"{collection_path(name)}?timeout={timeout_seconds}", body, timeout_seconds + 5)
+        self.call("PATCH", f"{path('collections', name)}?timeout={timeout_seconds}", body, timeout_seconds + 5)
 
     def delete_collection(self, name: str, timeout_seconds: int) -> None:
         """Delete the collection and its data."""
-        self.call("DELETE", f"{collection_path(name)}?timeout={timeout_seconds}", None, timeout_seconds + 5)
+        self.call("DELETE", f"{path('collections', name)}?timeout={timeout_seconds}", None, timeout_seconds + 5)
 
     def create_index(self, name: str, field: str, schema: Any, timeout_seconds: int) -> None:
         """Index a payload field; `schema` is a type, or an object with one."""
-        path = f"{collection_path(name)}/index?wait=true&timeout={timeout_seconds}"
-        self.call("PUT", path, {"field_name": field, "field_schema": schema}, timeout_seconds + 5)
+        at = f"{path('collections', name, 'index')}?wait=true&timeout={timeout_seconds}"
+        self.call("PUT", at, {"field_name": field, "field_schema": schema}, timeout_seconds + 5)
 
     def delete_index(self, name: str, field: str, timeout_seconds: int) -> None:
         """Delete the index of a payload field."""
-        path = f"{collection_path(name)}/index/{segment(field)}?wait=true&timeout={timeout_seconds}"
-        self.call("DELETE", path, None, timeout_seconds + 5)
+        at = f"{path('collections', name, 'index', field)}?wait=true&timeout={timeout_seconds}"
+        self.call("DELETE", at, None, timeout_seconds + 5)
 
     def aliases(self) -> dict[str, str]:
         """Alias -> collection, as this node knows them."""
@@ -86,8 +93,8 @@ class QdrantApi:
 
     def change_aliases(self, actions: list[dict[str, dict[str, str]]]) -> None:
         """All of the actions or none of them, atomically."""
-        path = f"/collections/aliases?timeout={CONSENSUS_SECONDS}"
-        self.call("POST", path, {"actions": actions}, 2 * CONSENSUS_SECONDS)
+        at = f"/collections/aliases?timeout={CONSENSUS_SECONDS}"
+        self.call("POST", at, {"actions": actions}, 2 * CONSENSUS_SECONDS)
 
     def replicate_shard(self, name: str, shard: int, from_peer: int, to_peer: int) -> None:
         """Start copying a shard to a peer that has none of it; only a later view shows whether it ended."""
@@ -104,9 +111,8 @@ class QdrantApi:
         self._move(name, {"drop_replica": {"shard_id": shard, "peer_id": peer}})
 
     def _move(self, name: str, operation: dict[str, Any]) -> None:
-        self.call(
-            "POST", f"{collection_path(name)}/cluster?timeout={CONSENSUS_SECONDS}", operation, 2 * CONSENSUS_SECONDS
-        )
+        at = f"{path('collections', name, 'cluster')}?timeout={CONSENSUS_SECONDS}"
+        self.call("POST", at, operation, 2 * CONSENSUS_SECONDS)
 
     def remove_peer(self, peer: int, *, force: bool) -> None:
         """Remove a peer from the cluster; without `force` Qdrant refuses while the peer holds shards.
@@ -114,44 +120,24 @@ class QdrantApi:
         With it the copies on the peer are removed too, and created nowhere else.
         """
         forced = "true" if force else "false"
-        path = f"/cluster/peer/{peer}?force={forced}&timeout={CONSENSUS_SECONDS}"
-        self.call("DELETE", path, None, 2 * CONSENSUS_SECONDS)
+        at = f"/cluster/peer/{peer}?force={forced}&timeout={CONSENSUS_SECONDS}"
+        self.call("DELETE", at, None, 2 * CONSENSUS_SECONDS)
 
-    def call(self, method: str, path: str, body: Any = None, timeout_seconds: float | None = None) -> Any:
+    def call(self, method: str, at: str, body: Any = None, timeout_seconds: float | None = None) -> Any:
         """The `result` of any request."""
-        return orjson.loads(self.exchange(method, path, body, timeout_seconds))["result"]
+        return orjson.loads(self.exchange(method, at, body, timeout_seconds))["result"]
 
-    def exchange(self, method: str, path: str, body: Any = None, timeout_seconds: float | None = None) -> bytes:
+    def exchange(self, method: str, at: str, body: Any = None, timeout_seconds: float | None = None) -> bytes:
         """The whole body of the response to any request."""
         data, headers = (None, {}) if body is None else (orjson.dumps(body), {"content-type": "application/json"})
-        return self.send(method, path, (2, timeout_seconds or self._timeout), data=data, headers=headers).content
-
-    def send(
-        self,
-        method: str,
-        path: str,
-        timeout: tuple[float, float],
-        *,
-        data: bytes | Iterable[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
-        stream: bool = False,
-    ) -> requests.Response:
-        """The response to a request of exactly this path; `timeout` in seconds to connect and to read."""
-        url = local(self.url) + path
+        timeout = (2, timeout_seconds or self._timeout)
         try:
-            asked = self._session.prepare_request(requests.Request(method, url, data=data, headers=headers))
-            asked.url = url  # as it was escaped: `requests` decodes `%2E`, and resolves `..`
-            answer = self._session.send(asked, timeout=timeout, stream=stream)
+            answer = self._session.request(method, local(self.url) + at, data=data, headers=headers, timeout=timeout)
         except requests.RequestException as error:
             raise NodeUnreachable(f"{self.url} does not answer ({type(error).__name__})") from error
         if answer.status_code >= 400:
             raise QdrantError(answer.status_code, refusal(answer))
-        return answer
-
-
-def collection_path(name: str) -> str:
-    """The path of a collection, whatever it is called."""
-    return f"/collections/{segment(name)}"
+        return answer.content
 
 
 def refusal(answer: requests.Response) -> str:

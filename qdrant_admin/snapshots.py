@@ -8,8 +8,7 @@ from typing import Any
 
 import requests
 
-from access.url_path import segment
-from qdrant_admin.api import NodeUnreachable, QdrantApi, collection_path
+from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError, path, refusal
 
 CHUNK_BYTES = 1 << 20
 MAKING_SECONDS = 3600  # a node answers when the snapshot is complete, or has been recovered
@@ -20,24 +19,28 @@ class SnapshotApi(QdrantApi):
 
     def create_shard_snapshot(self, name: str, shard: int) -> dict[str, Any]:
         """Make a snapshot of the node's own copy of a shard: its `name`, `size` in bytes and `checksum` (SHA-256)."""
-        made: dict[str, Any] = self.call("POST", _shard_path(name, shard), None, MAKING_SECONDS)
+        made: dict[str, Any] = self.call(
+            "POST", path("collections", name, "shards", shard, "snapshots"), None, MAKING_SECONDS
+        )
         return made
 
     def delete_shard_snapshot(self, name: str, shard: int, snapshot: str) -> None:
         """Remove the snapshot from the node."""
-        self.call("DELETE", f"{_shard_path(name, shard)}/{segment(snapshot)}", None, MAKING_SECONDS)
+        self.call("DELETE", path("collections", name, "shards", shard, "snapshots", snapshot), None, MAKING_SECONDS)
 
     def create_collection_snapshot(self, name: str) -> dict[str, Any]:
         """Make a snapshot of all that the node itself holds of a collection, and leave it there."""
-        made: dict[str, Any] = self.call("POST", f"{collection_path(name)}/snapshots", None, MAKING_SECONDS)
+        made: dict[str, Any] = self.call("POST", path("collections", name, "snapshots"), None, MAKING_SECONDS)
         return made
 
     def download(self, name: str, shard: int, snapshot: str, to: Path, on_bytes: Callable[[int], None]) -> str:
         """Write the snapshot to a file; returns its SHA-256. `on_bytes` gets the size of each chunk."""
+        at = self.url + path("collections", name, "shards", shard, "snapshots", snapshot)
         digest = hashlib.sha256()
-        path = f"{_shard_path(name, shard)}/{segment(snapshot)}"
         try:
-            with self.send("GET", path, (2, 60), stream=True) as answer, to.open("wb") as file:
+            with self._session.get(at, stream=True, timeout=(2, 60)) as answer, to.open("wb") as file:
+                if answer.status_code >= 400:
+                    raise QdrantError(answer.status_code, refusal(answer))
                 for chunk in answer.iter_content(CHUNK_BYTES):
                     file.write(chunk)
                     digest.update(chunk)
@@ -49,15 +52,20 @@ class SnapshotApi(QdrantApi):
     def upload(self, name: str, shard: int, file: Path, checksum: str, on_bytes: Callable[[int], None]) -> None:
         """Recover the shard from a snapshot; the shard's other copies follow it."""
         boundary = secrets.token_hex(16)
-        # The default priority was another one before 1.10: with `snapshot` the other copies are made anew.
-        path = f"{_shard_path(name, shard)}/upload?priority=snapshot&wait=true&checksum={checksum}"
-        headers = {"content-type": f"multipart/form-data; boundary={boundary}"}
         body = _Multipart(file, boundary, on_bytes)
-        self.send("POST", path, (2, MAKING_SECONDS), data=body, headers=headers)
-
-
-def _shard_path(name: str, shard: int) -> str:
-    return f"{collection_path(name)}/shards/{shard}/snapshots"
+        try:
+            answer = self._session.post(
+                self.url + path("collections", name, "shards", shard, "snapshots", "upload"),
+                # The default priority was another one before 1.10: with `snapshot` the other copies are made anew.
+                params={"priority": "snapshot", "wait": "true", "checksum": checksum},
+                data=body,
+                headers={"content-type": f"multipart/form-data; boundary={boundary}"},
+                timeout=(2, MAKING_SECONDS),
+            )
+        except requests.RequestException as error:
+            raise NodeUnreachable(f"{self.url} does not answer ({type(error).__name__})") from error
+        if answer.status_code >= 400:
+            raise QdrantError(answer.status_code, refusal(answer))
 
 
 class _Multipart:

@@ -29,7 +29,7 @@ def document(gateway: Gateway) -> dict[str, Any]:
     return {
         "_format_version": "3.0",
         "services": [_service(service) for service in gateway.services],
-        "upstreams": [_upstream(service.upstream) for service in gateway.services],
+        "upstreams": [_upstream(upstream) for upstream in gateway.upstreams],
         "consumers": [_consumer(consumer) for consumer in gateway.consumers],
         "plugins": [_plugin(plugin) for plugin in gateway.plugins],
     }

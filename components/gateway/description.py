@@ -10,7 +10,18 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from components.gateway.plugins import AnyPlugin, Host, Jwt, Model, Path, Port, RateLimiting, SecretReference, Text
+from components.gateway.plugins import (
+    AnyPlugin,
+    Host,
+    Jwt,
+    Model,
+    Path,
+    Port,
+    RateLimiting,
+    RequestSizeLimiting,
+    SecretReference,
+    Text,
+)
 from policies.invariants import brings_back, tokens_expire
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]+$")]
@@ -102,6 +113,8 @@ class Route(Model):
     protocols: Annotated[tuple[Protocol, ...], Field(min_length=1)] = ("http", "https")
     strip_path: bool = True
     preserve_host: bool = False
+    request_buffering: bool = True
+    response_buffering: bool = True
 
 
 class Service(Model):
@@ -112,6 +125,8 @@ class Service(Model):
     protocol: Protocol = "http"
     port: Port = 80
     path: Path | None = None
+    tls_verify: bool | None = None
+    tags: tuple[Name, ...] | None = None
     retries: Annotated[int, Field(ge=0, le=32767)] = 5
     connect_timeout: Milliseconds = 60000
     write_timeout: Milliseconds = 60000
@@ -125,15 +140,18 @@ class Service(Model):
         return self.upstream.name
 
     @model_validator(mode="after")
-    def _public_routes_have_jwt_and_a_rate_limit(self) -> Self:
+    def _public_routes_have_jwt_and_limits(self) -> Self:
         _reject_duplicates(f"plugins of service '{self.name}'", (plugin.name for plugin in self.plugins))
         if self.routes and not any(_verifies_expiry(plugin) for plugin in self.plugins):
             raise ValueError(
                 f"service '{self.name}': expected a Jwt plugin with claims_to_verify=('exp',) and no anonymous consumer"
                 " before its routes, found none: without 'exp' Kong accepts tokens for ever"
             )
-        if self.routes and not any(isinstance(plugin, RateLimiting) for plugin in self.plugins):
-            raise ValueError(f"service '{self.name}': expected a RateLimiting plugin for its routes, found none")
+        for needed in (RateLimiting, RequestSizeLimiting) if self.routes else ():
+            if not any(isinstance(plugin, needed) for plugin in self.plugins):
+                raise ValueError(
+                    f"service '{self.name}': expected a {needed.__name__} plugin for its routes, found none"
+                )
         return self
 
 
@@ -155,11 +173,16 @@ class Gateway(Model):
     consumers: tuple[Consumer, ...] = ()
     plugins: tuple[AnyPlugin, ...] = ()
 
+    @property
+    def upstreams(self) -> tuple[Upstream, ...]:
+        """Each upstream once, however many services share it."""
+        return tuple(dict.fromkeys(service.upstream for service in self.services))
+
     @model_validator(mode="after")
     def _names_are_unique(self) -> Self:
         _reject_duplicates("global plugins", (plugin.name for plugin in self.plugins))
         _reject_duplicates("services", (service.name for service in self.services))
-        _reject_duplicates("upstreams", (service.upstream.name for service in self.services))
+        _reject_duplicates("upstreams", (upstream.name for upstream in self.upstreams))
         _reject_duplicates("routes", (route.name for service in self.services for route in service.routes))
         _reject_duplicates("consumers", (consumer.username for consumer in self.consumers))
         _reject_duplicates("JWT keys", (jwt.key for consumer in self.consumers for jwt in consumer.jwt_credentials))

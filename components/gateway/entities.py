@@ -60,17 +60,22 @@ def publish(gateway: Gateway, api: AdminApi) -> list[Resource]:
     """Put the gateway into Kong's database; its routes, which are returned, come after their plugins are at work."""
     everywhere = [_plugin(f"global-{plugin.name}", plugin, api) for plugin in gateway.plugins]
     credentials = [entity for consumer in gateway.consumers for entity in _consumer(consumer, api)]
-    return credentials + [route for service in gateway.services for route in _service(service, everywhere, api)]
+    upstreams = {upstream.name: _upstream(upstream, api) for upstream in gateway.upstreams}
+    return credentials + [
+        route for service in gateway.services for route in _service(service, upstreams[service.host], everywhere, api)
+    ]
 
 
-def _service(service: Service, everywhere: Sequence[Resource], api: AdminApi) -> list[Resource]:
-    """Upstream, service, plugins, canary, route guard, and only then the public routes."""
+def _service(
+    service: Service, upstream: Sequence[Resource], everywhere: Sequence[Resource], api: AdminApi
+) -> list[Resource]:
+    """Service, plugins, canary, route guard, and only then the public routes."""
     entity = kong.Service(
         service.name,
         name=service.name,
         host=service.host,
-        **service.model_dump(exclude={"name", "upstream", "plugins", "routes"}, exclude_none=True),
-        opts=api.opts(*_upstream(service.upstream, api), delete_before_replace=True),
+        **service.model_dump(mode="json", exclude={"name", "upstream", "plugins", "routes"}, exclude_none=True),
+        opts=api.opts(*upstream, delete_before_replace=True),
     )
     plugins = [_plugin(f"{service.name}-{plugin.name}", plugin, api, entity.id) for plugin in service.plugins]
     guard = _route_guard(service, entity, [*everywhere, *plugins], api)
@@ -161,8 +166,6 @@ def _route(route: Route, entity: kong.Service, opts: ResourceOptions) -> kong.Ro
         **route.model_dump(mode="json", exclude_none=True),
         path_handling="v0",
         https_redirect_status_code=426,
-        request_buffering=True,
-        response_buffering=True,
         opts=opts,
     )
 

@@ -11,12 +11,22 @@ from components.gateway import postgres, valkey
 from components.gateway.declarative import document, render_output
 from components.gateway.description import Gateway
 from components.gateway.entities import AdminApi, publish, span_seconds
-from components.gateway.node import ADMIN, CONFIG_FILE, PROXY, kong_workload, migrations_workload
-from components.gateway.rag import REDIS_PASSWORD
+from components.gateway.node import (
+    ADMIN,
+    ADMIN_FILE,
+    ADMIN_TOKEN,
+    CONFIG_FILE,
+    PROXY,
+    Backends,
+    admin_config,
+    kong_workload,
+    migrations_workload,
+)
+from components.gateway.references import REDIS_PASSWORD
 from components.gateway.settings import GatewaySettings
 from platforms.base import Platform, Service, after
 from platforms.policy_inputs import policy_inputs
-from platforms.workload import AllowedConnection, Workload
+from platforms.workload import Workload
 
 NAME, MIGRATIONS = "kong", "kong-migrations"
 # The first prepares an empty database and does nothing to another; the second adds what a newer Kong needs, beside what
@@ -35,7 +45,7 @@ class KongGatewayArgs:
     valkey_image: str
     postgres_password: pulumi.Input[str]
     gateway: Gateway
-    backends: tuple[AllowedConnection, ...]  # the ports of what the routes lead to
+    backends: Backends
     backends_ready: Sequence[pulumi.Resource]  # routes are published only after these
     secrets: Mapping[str, pulumi.Input[str]]
     traces_url: str = ""  # where the gateway sends traces; it makes none without
@@ -77,10 +87,11 @@ class KongGateway(pulumi.ComponentResource):
 
         first = migrate(BOOTSTRAP, self.database.ready if self.database else ())
         node = args.platform.run(NAME, wanted[NAME], after(opts, [migrate(UP, [first])]))
+        token = pulumi.Output.secret(args.secrets[ADMIN_TOKEN])
         own = ResourceOptions(parent=self)
         api = AdminApi(
             parent=self,
-            provider=kong.Provider("admin", kong_admin_uri=node.plain_url(ADMIN), opts=own),
+            provider=kong.Provider("admin", kong_admin_uri=node.plain_url(ADMIN), kong_admin_token=token, opts=own),
             secrets=args.secrets,
             proxy_urls=node.public_urls(PROXY),
             span_seconds=span_seconds(args.settings),
@@ -96,12 +107,14 @@ def workloads(args: KongGatewayArgs) -> dict[str, Workload]:
     settings = args.settings
     password = {postgres.PASSWORD_FILE: args.postgres_password}
     database = settings.backend == "database"
+    declared = {} if database else {CONFIG_FILE: render_output(args.gateway, args.secrets)}
     found = {
         NAME: kong_workload(
             args.kong_image,
             settings,
             backends=args.backends,
-            secret_files=password if database else {CONFIG_FILE: render_output(args.gateway, args.secrets)},
+            gateway=args.gateway,
+            secret_files={**password, ADMIN_FILE: admin_config(args.secrets)} if database else declared,
             certificate_dir=args.platform.certificate_dir,
             traces_url=args.traces_url,
         )

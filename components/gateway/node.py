@@ -1,11 +1,15 @@
 """A node of Kong, with and without a database, and the migrations of its database."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 
 from components.gateway import postgres, valkey
+from components.gateway.description import Gateway
 from components.gateway.entities import update_env
+from components.gateway.plugins import RequestSizeLimiting
+from components.gateway.references import fill_output, reference
 from components.gateway.settings import GatewaySettings
 from platforms.workload import AllowedConnection, HttpProbe, Port, Resources, Workload, port_of
 
@@ -16,14 +20,30 @@ TRACING = {"KONG_TRACING_INSTRUMENTATIONS": "request,balancer", "KONG_TRACING_SA
 PREFIX = "/tmp/kong"  # noqa: S108  where it writes what it makes of its settings; made by itself
 CONFIG_FILE = "/etc/kong/kong.yml"
 DBLESS = {"KONG_DATABASE": "off", "KONG_DECLARATIVE_CONFIG": CONFIG_FILE}
+ADMIN_FILE = "/etc/kong/admin.conf"
+ADMIN_TOKEN = "admin-token"  # noqa: S105  the name of a secret
 GRACE_SECONDS = 30  # an answer may be under way for that long
+
+# The authorities that the image brings, for services elsewhere that speak TLS.
+VERIFY_TLS = {"KONG_NGINX_PROXY_PROXY_SSL_TRUSTED_CERTIFICATE": "/etc/ssl/certs/ca-certificates.crt"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backends:
+    """What the routes lead to: neighbours; outside the stack ports, networks to join, and whether some speak TLS."""
+
+    connections: tuple[AllowedConnection, ...] = ()
+    outside: tuple[int, ...] = ()
+    networks: tuple[str, ...] = ()
+    tls: bool = False
 
 
 def kong_workload(
     image: str,
     settings: GatewaySettings,
     *,
-    backends: tuple[AllowedConnection, ...],
+    gateway: Gateway,
+    backends: Backends,
     secret_files: Mapping[str, pulumi.Input[str]],
     certificate_dir: str,
     traces_url: str = "",
@@ -42,8 +62,11 @@ def kong_workload(
             **(database_env(settings) if admin else DBLESS),
             **node_env(settings),
             **flood_env(settings),
+            **(admin_env(settings) if admin else {}),
+            **body_env(gateway),
             **certificate_env(certificate_dir),
             **(TRACING if traces_url else {}),
+            **(VERIFY_TLS if backends.tls else {}),
         },
         ports=(
             Port(number=PROXY, published=settings.http_port, public="http"),
@@ -52,8 +75,9 @@ def kong_workload(
             Port(number=STATUS),
         ),
         secret_files=secret_files,
-        connects_to=(*backends, *database_connections(settings), *counter),
-        reaches_out=(*outside_ports(settings), *port_of(traces_url)),
+        connects_to=(*backends.connections, *database_connections(settings), *counter),
+        reaches_out=(*outside_ports(settings), *port_of(traces_url), *backends.outside),
+        networks=backends.networks,
         scratch_dirs=("/tmp",),  # noqa: S108  the container's own
         readiness=HttpProbe(port=STATUS, path="/status/ready"),
         grace_seconds=GRACE_SECONDS,
@@ -121,6 +145,41 @@ def node_env(settings: GatewaySettings) -> dict[str, str]:
         "KONG_DNS_VALID_TTL": "5",
         "KONG_DNS_STALE_TTL": "5",
         "KONG_DNS_NOT_FOUND_TTL": "1",  # and a name that was gone for a moment would stay unknown for 30 s
+    }
+
+
+def admin_env(settings: GatewaySettings) -> dict[str, str]:
+    """Environment of Kong: a token before the Admin API, and its own origin as the only one that may read responses.
+
+    Without the latter Kong names any origin that asks.
+    """
+    return {"KONG_NGINX_ADMIN_INCLUDE": ADMIN_FILE, "KONG_ADMIN_GUI_URL": f"http://127.0.0.1:{settings.admin_port}"}
+
+
+def admin_config(secrets: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
+    """What nginx does before Kong's Admin API, which authenticates no caller itself: 401 without the token.
+
+    A header of its own: a browser sends none for a page unless it is told to, and asks first; here that is a 401, too.
+    """
+    text = f"""default_type application/json;
+if ($http_kong_admin_token != "{reference(ADMIN_TOKEN)}") {{
+    return 401 '{{"message":"expected the header Kong-Admin-Token with the token of this gateway"}}';
+}}
+"""
+    return fill_output(text, secrets)
+
+
+def body_env(gateway: Gateway) -> dict[str, str]:
+    """Environment of Kong: nginx stops reading at twice the largest limit of a service.
+
+    The plugin refuses first, with CORS headers and for callers with a token only, a body whose length is declared; one
+    that comes in chunks is read whole for it. Beyond 128 KiB a body waits on disk.
+    """
+    plugins = [plugin for service in gateway.services for plugin in service.plugins]
+    limits = [plugin.allowed_payload_size for plugin in plugins if isinstance(plugin, RequestSizeLimiting)]
+    return {
+        "KONG_NGINX_PROXY_CLIENT_MAX_BODY_SIZE": f"{2 * max(limits, default=1)}m",
+        "KONG_NGINX_PROXY_CLIENT_BODY_BUFFER_SIZE": "128k",
     }
 
 

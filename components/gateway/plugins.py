@@ -27,6 +27,18 @@ def _valid_regex(text: str) -> str:
     return text
 
 
+def _origin(text: str) -> str:
+    """As a browser sends it: lower case, and without the port that the scheme implies."""
+    origin = re.sub(r"^(http://.*):80$|^(https://.*):443$", r"\1\2", text.lower())
+    found = re.fullmatch(r"https?://[a-z0-9]([a-z0-9.-]*[a-z0-9])?(?::(\d{1,5}))?", origin)
+    if not found or not 0 < int(found[2] or 1) < 65536:
+        raise ValueError(
+            "expected an origin such as http://localhost:3103, without path or wildcard, because credentials are "
+            f"allowed from it; found {text!r}"
+        )
+    return origin
+
+
 def _secret(text: str) -> str:
     if not is_reference(text):
         raise ValueError("expected a reference to a secret, found plain text: use reference('its-name')")
@@ -38,6 +50,8 @@ SecretReference = Annotated[str, AfterValidator(_secret)]
 HeaderName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
 Path = Annotated[str, StringConstraints(pattern=r"^/([A-Za-z0-9.\-_~%:@!$&'()*+,;=]+/?)*$")]
 Host = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]
+Origin = Annotated[str, AfterValidator(_origin)]
+BodyMib = Annotated[int, Field(ge=1, le=64)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Amount = Annotated[int | float, Field(gt=0)]
 Method = Literal["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE", "OPTIONS", "TRACE", "CONNECT"]
@@ -145,6 +159,14 @@ class RateLimiting(Plugin):
         return self
 
 
+class RequestSizeLimiting(Plugin):
+    name = "request-size-limiting"
+
+    allowed_payload_size: Annotated[int, Field(gt=0)] = 128
+    size_unit: Literal["megabytes"] = "megabytes"  # of 2**20 bytes each
+    require_content_length: bool = False
+
+
 class Cors(Plugin):
     name = "cors"
 
@@ -242,4 +264,4 @@ class Prometheus(Plugin):
     upstream_health_metrics: bool = False
 
 
-AnyPlugin = Jwt | RateLimiting | Cors | RequestTransformer | Prometheus | OpenTelemetry
+AnyPlugin = Jwt | RateLimiting | RequestSizeLimiting | Cors | RequestTransformer | Prometheus | OpenTelemetry

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import pulumi
 
 Value = TypeVar("Value")
+SERVICE_TOKEN, REDIS_PASSWORD = "service-token", "redis-password"  # names of secrets
 _REFERENCE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 # Kong evaluates `$(...)` in a header it adds and splits that header at its colon: only harmless characters may pass.
 _HARMLESS = re.compile(r"[A-Za-z0-9._~+/=-]{32,}")
@@ -17,6 +18,11 @@ def reference(name: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
         raise ValueError(f"secret name {name!r}: expected lower case letters, digits and dashes, as in 'service-token'")
     return f"${{{name.upper().replace('-', '_')}}}"
+
+
+def jwt_secret(key: str) -> str:
+    """The name of the secret that signs tokens with this `kid`."""
+    return f"jwt-{key}"
 
 
 def is_reference(text: str) -> bool:
@@ -49,10 +55,16 @@ def _wanted(tree: Any, secrets: Mapping[str, Value]) -> dict[str, Value]:
 def _harmless(name: str, value: str) -> str:
     if not _HARMLESS.fullmatch(value):
         raise ValueError(
-            f"secret '{name}': expected at least 32 characters, all of them letters, digits or ._~+/=-,"
-            f" found {len(value)} characters: choose another value"
+            f"{stack_key(name)}: expected at least 32 characters, all of them letters, digits or ._~+/=-, for the "
+            f"secret '{name}', found {len(value)} characters: choose another value"
         )
     return value
+
+
+def stack_key(name: str) -> str:
+    """The key of the stack file, or of the Secret, that the secret `name` comes from."""
+    kind, _, rest = name.partition("-")
+    return f"gatewayJwt-{rest}" if kind == "jwt" else f"gateway{name.title().replace('-', '')}"
 
 
 def _texts(tree: Any) -> Iterator[str]:

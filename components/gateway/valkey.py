@@ -25,4 +25,9 @@ def valkey_workload(image: str, password: pulumi.Input[str]) -> Workload:
 def valkey_config(password: str) -> str:
     """Nothing on disk, bounded memory, no client without the password."""
     lines = [f"port {PORT}", 'save ""', "appendonly no", "maxmemory 64mb", "maxmemory-policy allkeys-lru"]
-    return "\n".join([*lines, f"requirepass {password}", ""])
+    return "\n".join([*lines, f"requirepass {quoted(password)}", ""])
+
+
+def quoted(text: str) -> str:
+    """The text as one word of Valkey's configuration, where a backslash escapes also a quote and itself."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

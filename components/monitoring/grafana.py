@@ -10,10 +10,15 @@ DASHBOARDS_DIR = "/etc/grafana/dashboards"
 
 def datasource_yaml(prometheus_url: str, scrape_seconds: int) -> str:
     """Return the one datasource; its interval makes $__rate_interval four scrapes wide."""
-    source = {"name": "Prometheus", "uid": DATASOURCE_UID, "type": "prometheus", "url": prometheus_url}
+    source = {"name": "Prometheus", "uid": DATASOURCE_UID, "type": "prometheus", "url": literal(prometheus_url)}
     settings = {"timeInterval": f"{scrape_seconds}s", "httpMethod": "POST"}
     fixed = {"access": "proxy", "isDefault": True, "editable": False, "jsonData": settings}
     return yaml_text({"apiVersion": 1, "datasources": [{**source, **fixed}]})
+
+
+def literal(text: str) -> str:
+    """The text as a value of a provisioning file, in which Grafana replaces `$NAME`."""
+    return text.replace("$", "$$")
 
 
 def provider_yaml() -> str:

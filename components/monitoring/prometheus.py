@@ -46,6 +46,8 @@ def prometheus_config(jobs: Iterable[ScrapeJob], scrape_seconds: int, alerts_to:
 
 def _scrape_config(job: ScrapeJob, interval: str) -> dict[str, Any]:
     config: dict[str, Any] = {"job_name": job.name, **_where(job.addresses, interval)}
+    if job.path != "/metrics":
+        config["metrics_path"] = job.path
     if job.bearer is not None:
         config["authorization"] = {"type": "Bearer", "credentials_file": f"secrets/{job.bearer_file}"}
     if job.labels_nodes:
@@ -72,6 +74,12 @@ def prometheus_files(jobs: Iterable[ScrapeJob], promises: Promises, alerts_to: S
     """Return path -> content of all that Prometheus starts from, but for the tokens of `token_files`."""
     rules = {f"{CONFIG_DIR}/rules/{name}": content for name, content in rule_files(promises).items()}
     return {CONFIG_FILE: prometheus_config(jobs, promises.scrape_seconds, alerts_to), **rules}
+
+
+def outside_ports(jobs: Iterable[ScrapeJob]) -> tuple[int, ...]:
+    """Of what is scraped outside the stack."""
+    outside = (address for job in jobs if job.outside for address in job.addresses)
+    return tuple(sorted({int(address.rpartition(":")[2]) for address in outside}))
 
 
 def token_files(jobs: Iterable[ScrapeJob]) -> dict[str, pulumi.Input[str]]:

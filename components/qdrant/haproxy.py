@@ -29,13 +29,17 @@ def haproxy_config(hosts: Sequence[str], *, password: str, query_timeout_ms: int
     """
     return TEMPLATE.render(
         hosts=hosts,
-        password=password,
+        credentials=quoted(f"{OPERATOR}:{password}"),
         query_timeout_ms=query_timeout_ms,
         http=HTTP,
         grpc=GRPC,
         statistics=STATISTICS,
         prefix=SERVER_PREFIX,
-        operator=OPERATOR,
         queries=QUERIES,
         retries=RETRIES,
     )
+
+
+def quoted(text: str) -> str:
+    """The text as one word of HAProxy's language: nothing is special between single quotes but their end."""
+    return "'" + text.replace("'", r"'\''") + "'"

@@ -1,28 +1,26 @@
-"""The reference RAG service: one image in three roles, so that the whole path can be exercised."""
+"""The reference RAG service as three entries, one image in three roles; nothing else knows that it is not yours."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
-import pulumi
-from pulumi import ResourceOptions
 from pydantic import Field
 
-from platforms.base import Platform
-from platforms.policy_inputs import policy_inputs
+from components.gateway.plugins import BodyMib
+from components.services.entry import RouteEntry, ServiceEntry
 from platforms.settings import FrozenSettings, PortNumber
-from platforms.workload import AllowedConnection, HttpProbe, ImageBuild, Port, Resources, Workload, port_of
+from platforms.workload import port_of
 
 API, QUERY, INGEST = "rag-service", "rag-llamaindex-query", "rag-ingest"
 PORTS = {API: 3000, QUERY: 8000, INGEST: 8201}
 ROLES = {API: "api", QUERY: "query", INGEST: "ingest"}
+PATH = "/api/v1/rag"
 SECRETS = "/run/secrets"
+SOURCES = "/sources"
 
 
 class RagSettings(FrozenSettings):
-    """Models and sizes of the service; defaults stand in Pulumi.yaml."""
+    """Whether it runs, its models and sizes; defaults stand in Pulumi.yaml."""
 
+    enabled: bool
     embedder: Literal["minilm", "ollama"]
     llm: Literal["extractive", "ollama"]
     ollama_url: str
@@ -30,95 +28,63 @@ class RagSettings(FrozenSettings):
     cpus: int = Field(ge=1)
     replicas: int = Field(ge=1, description="of each role that answers")
     most_replicas: int = Field(ge=1)
+    ingest_max_body_mib: BodyMib = Field(description="the largest body that the ingest role takes")
     ingest_port: PortNumber
+    sources_dir: str = Field(description="a folder that the ingest role indexes when it is asked to; Docker only")
 
 
-@dataclass(frozen=True, kw_only=True)
-class RagServiceArgs:
-    """Where it runs, what it is, and what it talks to."""
+def rag_entries(
+    settings: RagSettings, image: str, *, base: str, traces: bool, max_body_mib: int
+) -> dict[str, ServiceEntry]:
+    """Each role by its name, from `image` or else built on `base`; none where the stack file runs other services.
 
-    platform: Platform
-    settings: RagSettings
-    image: str | ImageBuild
-    collection: str
-    qdrant_url: str
-    qdrant: AllowedConnection
-    qdrant_api_key: pulumi.Input[str]
-    qdrant_read_only_api_key: pulumi.Input[str]
-    service_token: pulumi.Input[str]
-    traces_url: str = ""
-
-    @cached_property
-    def workloads(self) -> dict[str, Workload]:
-        """Each role, by its name."""
-        return {role: role_workload(role, self) for role in ROLES}
-
-    @property
-    def ingest_url(self) -> str:
-        """Address of the ingest role, for the operator on this machine; known before it runs."""
-        return self.platform.locate(INGEST, self.workloads[INGEST]).public_url(PORTS[INGEST])
+    A call's body is limited to `max_body_mib` by the gateway, and by the roles that answer.
+    """
+    if not settings.enabled:
+        return {}
+    limits = dict.fromkeys(ROLES, max_body_mib) | {INGEST: settings.ingest_max_body_mib}
+    env = {role: _env(role, settings, traces, limits[role]) for role in ROLES}
+    return {role: _entry(role, settings, image, base, env[role]) for role in ROLES}
 
 
-class RagService(pulumi.ComponentResource):
-    """Answers searches and questions, and takes documents in; only for callers with the service token."""
-
-    def __init__(self, name: str, args: RagServiceArgs, opts: ResourceOptions | None = None) -> None:
-        super().__init__("rag:components:RagService", name, policy_inputs(args.settings, args.workloads), opts)
-        child = ResourceOptions(parent=self)
-        self.services = {role: args.platform.run(role, workload, child) for role, workload in args.workloads.items()}
-        self.ready = [resource for service in self.services.values() for resource in service.ready]
-        self.register_outputs({"url": self.url})
-
-    @property
-    def url(self) -> str:
-        """Address of the API role, for neighbours."""
-        return self.services[API].url(PORTS[API])
-
-
-def rag_image(reference: str, *, base: str) -> str | ImageBuild:
-    """The image that is named, else one built from the service's folder on `base`."""
-    return reference or ImageBuild(name="rag-platform/rag", context="services/rag", build_args={"BASE": base})
-
-
-def role_workload(name: str, args: RagServiceArgs) -> Workload:
+def _entry(role: str, settings: RagSettings, image: str, base: str, env: dict[str, str]) -> ServiceEntry:
     """One role; only the one that writes gets the key that may."""
-    key = args.qdrant_api_key if name == INGEST else args.qdrant_read_only_api_key
-    port = PORTS[name]
-    return Workload(
-        image=args.image,
-        env=role_env(name, args),
-        ports=(Port(number=port, published=args.settings.ingest_port if name == INGEST else None),),
-        secret_files={f"{SECRETS}/qdrant-api-key": key, f"{SECRETS}/service-token": args.service_token},
+    writes = role == INGEST
+    return ServiceEntry(
+        **({"image": image} if image else {"build": "services/rag", "build_args": {"BASE": base}}),
+        port=PORTS[role],
+        env=env,
+        secret_files={
+            f"{SECRETS}/qdrant-api-key": "${qdrant.apiKey}" if writes else "${qdrant.readOnlyApiKey}",
+            f"{SECRETS}/service-token": "${gateway.serviceToken}",
+        },
         # One that writes: its jobs are its own, and a second one would not know of them.
-        replicas=1 if name == INGEST else args.settings.replicas,
-        most_replicas=None if name == INGEST else args.settings.most_replicas,
-        connects_to=(args.qdrant, AllowedConnection(name=QUERY, port=PORTS[QUERY])) if name == API else (args.qdrant,),
-        reaches_out=outside_ports(args),
-        scratch_dirs=("/tmp",),  # noqa: S108  the container's own
-        readiness=HttpProbe(port=port, path="/health"),
-        grace_seconds=30,
-        resources=Resources(memory_mib=args.settings.memory_mib, cpus=args.settings.cpus),
+        replicas=1 if writes else settings.replicas,
+        most_replicas=None if writes else settings.most_replicas,
+        reaches_out=port_of(settings.ollama_url) if "ollama" in (settings.embedder, settings.llm) else (),
+        memory_mib=settings.memory_mib,
+        cpus=settings.cpus,
+        published_port=settings.ingest_port if writes else None,
+        folders={SOURCES: settings.sources_dir} if writes and settings.sources_dir else {},
+        metrics="/metrics",
+        job=role.removeprefix("rag-") if role == QUERY else None,
+        routes=(RouteEntry(name="rag-api", paths=(PATH,), passes_token=False),) if role == API else (),
     )
 
 
-def outside_ports(args: RagServiceArgs) -> tuple[int, ...]:
-    """Those of Ollama and of the collector of traces, where they are used."""
-    asks_ollama = "ollama" in (args.settings.embedder, args.settings.llm)
-    return (*port_of(args.settings.ollama_url if asks_ollama else ""), *port_of(args.traces_url))
-
-
-def role_env(name: str, args: RagServiceArgs) -> Mapping[str, str]:
+def _env(role: str, settings: RagSettings, traces: bool, max_body_mib: int) -> dict[str, str]:
     """The plain settings of a role."""
-    settings = args.settings
     return {
-        "ROLE": ROLES[name],
-        "QDRANT_URL": args.qdrant_url,
-        "COLLECTION": args.collection,
+        "ROLE": ROLES[role],
+        "MAX_BODY_BYTES": str(max_body_mib * 2**20),
+        "QDRANT_URL": "${qdrant.url}",
+        "COLLECTION": "${collection}",
         "QDRANT_API_KEY_FILE": f"{SECRETS}/qdrant-api-key",
         "SERVICE_TOKEN_FILE": f"{SECRETS}/service-token",
-        "QUERY_URL": f"http://{QUERY}:{PORTS[QUERY]}",
         "EMBEDDER": settings.embedder,
         "LLM": settings.llm,
         "OLLAMA_URL": settings.ollama_url,
-        **({"TRACES_URL": args.traces_url} if args.traces_url else {}),
+        **({"SOURCES_DIR": SOURCES} if role == INGEST and settings.sources_dir else {}),
+        **({"TRACES_URL": "${traces.url}"} if traces else {}),
+        **({"QUERY_URL": f"${{service.{QUERY}.url}}"} if role == API else {}),
     }

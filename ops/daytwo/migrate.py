@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from rich.console import Console
 
@@ -11,14 +13,16 @@ from ops.daytwo import progress_bars
 from ops.daytwo.journal import Journal
 from ops.daytwo.running import Running, plainly
 from ops.stack import OperatorError
-from qdrant_admin.collection.config import index_schemas, recreation_body
+from qdrant_admin.collection.config import index_schemas, layout_of, recreation_body
 from qdrant_admin.collection.settings import CollectionSettings
+from qdrant_admin.collection.spec import PLAIN_LAYOUT
 from qdrant_admin.nodes import Nodes
 from qdrant_admin.points.client import Id, NodePoints, Points
 from qdrant_admin.points.equality import TOLERANCE
 from qdrant_admin.points.synchronisation import Copied, Pass, Route, missing, synchronise
 from qdrant_admin.snapshots import SnapshotApi
 
+SAMPLED = 256  # points whose payloads are looked at before the copy
 FOLLOW_SECONDS = 600  # how long the source may go on changing after it has been copied once
 
 
@@ -45,9 +49,18 @@ class Migration:
 
 
 def plan_migration(
-    running: Running, source: NodePoints, name: str, declared: CollectionSettings, *, target: str
+    running: Running,
+    source: NodePoints,
+    name: str,
+    declared: CollectionSettings,
+    *,
+    target: str,
+    read_by_the_service: bool = True,
 ) -> Migration:
-    """What would be done; OperatorError when it cannot be, before anything is touched."""
+    """What would be done; OperatorError when it cannot be, before anything is touched.
+
+    What the reference service reads must have payloads that it understands.
+    """
     with plainly("planning the migration"):
         found = source.collection(name)
         if found is None:
@@ -55,7 +68,9 @@ def plan_migration(
                 f"expected a collection {name} on {source.url}, found {', '.join(source.collections()) or 'none'}; "
                 "name one with COLLECTION="
             )
-        _refuse_other_vectors(found["config"]["params"]["vectors"], declared)
+        _refuse_other_vectors(found["config"]["params"], declared)
+        if read_by_the_service:
+            _refuse_unreadable(source.points(name))
         journal = _journal(running, source, name, declared.alias, target)
         return Migration(
             source=source,
@@ -78,13 +93,29 @@ def target_name(declared: CollectionSettings, source: NodePoints, name: str) -> 
     return f"{declared.name}-{origin}"
 
 
-def _refuse_other_vectors(vectors: dict[str, object], declared: CollectionSettings) -> None:
-    found, wanted = (vectors.get("size"), vectors.get("distance")), (declared.vector_size, declared.distance)
-    if found != wanted:
+def _refuse_other_vectors(params: dict[str, Any], declared: CollectionSettings) -> None:
+    vectors = params.get("vectors") or {}
+    wanted: dict[str, Any] = {"size": declared.vector_size, "distance": declared.distance, **PLAIN_LAYOUT}
+    found: dict[str, Any] = layout_of(params)
+    if found["vectors"] == PLAIN_LAYOUT["vectors"]:
+        found = {"size": vectors.get("size"), "distance": vectors.get("distance"), **found}
+    if wrong := [f"{key}: expected {wanted[key]}, found {each}" for key, each in found.items() if each != wanted[key]]:
         raise OperatorError(
-            f"expected vectors of {wanted[0]} dimensions and distance {wanted[1]}, as the stack searches with, found "
-            f"{found[0]} and {found[1]}: copies of them could not be searched. REINDEX=1 embeds the texts anew"
+            f"expected vectors as the stack searches with, found others ({'; '.join(wrong)}): copies of them could not "
+            "be searched. REINDEX=1 embeds the texts anew"
         )
+
+
+def _refuse_unreadable(points: Points) -> None:
+    """The payloads of the first points, as the reference service would read them."""
+    for point in islice(points.scan(with_vector=False), SAMPLED):
+        payload = point.get("payload") or {}
+        if missing := [key for key in ("text", "source") if not isinstance(payload.get(key), str)]:
+            raise OperatorError(
+                f"expected payloads with a text under text and source, found point {point['id']} with "
+                f"{', '.join(payload) or 'nothing'} and no {' and '.join(missing)}: searches would show empty "
+                "passages. REINDEX=1 reads what LangChain and LlamaIndex write, or names its own key with TEXT_KEY="
+            )
 
 
 def _journal(running: Running, source: NodePoints, name: str, alias: str, target: str) -> Journal:

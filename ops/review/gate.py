@@ -16,19 +16,25 @@ class Verdict:
     refused: list[str]  # by a policy
     steps: list[str]  # by a rule of old and new
     losses: list[str]  # of data
+    unknown: list[str]  # operations that this program cannot judge
     allowed: bool  # somebody said that the losses are meant
 
     @property
     def passes(self) -> bool:
-        return not self.refused and not self.steps and (self.allowed or not self.losses)
+        return not self.refused and not self.steps and not self.unknown and (self.allowed or not self.losses)
 
 
 def judge(plan: Plan, *, allow_data_loss: bool, empty: Collection[str] = ()) -> Verdict:
-    """Hold the plan against all three; only the loss of data can be allowed. What is `empty` loses none."""
+    """Hold the plan against all of them; only the loss of data can be allowed. What is `empty` loses none."""
     return Verdict(
         refused=[f"{finding.rule}: {finding.text}" for finding in plan.refused],
         steps=[f"{rule}: {text}" for change in plan.changes for rule, text in _forbidden_steps(change)],
         losses=[reason for change in plan.changes if change.name not in empty and (reason := lost(change))],
+        unknown=[
+            f"expected an operation that this program can judge, found {each}; see pulumi preview --diff before you "
+            "carry it out, and update this program"
+            for each in plan.unknown
+        ],
         allowed=allow_data_loss,
     )
 

@@ -11,6 +11,8 @@ Words = Callable[[Change], str]
 
 def impact(change: Change) -> str:
     """One sentence; empty where the change is only that of a record."""
+    if change.kind == "import":
+        return "it is there already, and is managed from now on; nothing of it changes"
     if change.type.startswith("rag:"):
         return _component(change)
     words = MEANINGS.get(change.short_type)

@@ -1,5 +1,6 @@
 """Runs the preview with the policies, and passes its plan through the gate."""
 
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
@@ -50,10 +51,17 @@ def _preview(files: StackFiles, stack: automation.Stack, options: dict[str, Any]
     progress = Progress(Console(quiet=True))
     failed = None
     try:
-        done = stack.preview(
-            on_event=progress.event, color="never", diff=True, **policy_options(files.source or files.name), **options
-        )
+        with warnings.catch_warnings(record=True) as dropped:
+            warnings.simplefilter("always")
+            done = stack.preview(
+                on_event=progress.event,
+                color="never",
+                diff=True,
+                **policy_options(files.source or files.name),
+                **options,
+            )
         printed = done.stdout
+        refuse_dropped_events([str(warning.message) for warning in dropped])
     except automation.CommandError as error:
         failed, printed = error, str(error)
     plan = plan_of(progress.events, printed)
@@ -62,12 +70,21 @@ def _preview(files: StackFiles, stack: automation.Stack, options: dict[str, Any]
     return plan
 
 
+def refuse_dropped_events(warned: Collection[str]) -> None:
+    """OperatorError when the SDK could not read an event: it only warns, and a change would be missing in the plan."""
+    if lost := [text for text in warned if "engine event" in text or "event stream" in text]:
+        raise OperatorError(
+            f"expected every event of the preview, found {len(lost)} that the Pulumi SDK could not read; install the "
+            "CLI and the SDK of the same release (pyproject.toml). Nothing was changed"
+        )
+
+
 def refuse_unless_passed(done: Review) -> None:
     """OperatorError with every reason, before anything is made."""
     verdict = done.verdict
     if verdict.passes:
         return
-    reasons = [*verdict.refused, *verdict.steps]
+    reasons = [*verdict.refused, *verdict.steps, *verdict.unknown]
     if not verdict.allowed:
         reasons += [f"{loss}; to confirm: ALLOW_DATA_LOSS=1" for loss in verdict.losses]
     listed = "\n".join(f"  - {reason}" for reason in reasons)

@@ -36,6 +36,21 @@ def secret(name: str, files: Mapping[str, pulumi.Input[str]], cluster: Cluster) 
     return {"metadata": cluster.metadata(named, name), "stringData": data, "immutable": True, "type": "Opaque"}
 
 
+def literal(text: str) -> str:
+    """The text as a word of a command or a value of the environment, in which the kubelet replaces `$(NAME)`."""
+    return text.replace("$", "$$")
+
+
+def environment(workload: Workload, names: Mapping[str, pulumi.Input[str]]) -> list[Manifest]:
+    """The plain variables, and those whose values stand in the Secret that `names` has under `secret-env`."""
+    plain = [{"name": key, "value": literal(value)} for key, value in sorted(workload.env.items())]
+    secret = [
+        {"name": key, "valueFrom": {"secretKeyRef": {"name": names["secret-env"], "key": key}}}
+        for key in sorted(workload.secret_env)
+    ]
+    return [*plain, *secret]
+
+
 def decoded(data: Mapping[str, str] | None) -> dict[str, str]:
     """What a Secret holds, in the clear."""
     return {key: base64.b64decode(value).decode() for key, value in (data or {}).items()}

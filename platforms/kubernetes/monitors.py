@@ -18,7 +18,7 @@ def service_monitor(job: ScrapeJob, interval_seconds: int, cluster: Cluster) -> 
     """One job; `job` and `node` are labelled as our own Prometheus labels them, because the rules use both."""
     endpoint: Manifest = {
         "port": port_name(job.target.port),
-        "path": "/metrics",
+        "path": job.path,
         "interval": f"{interval_seconds}s",
         "scrapeTimeout": f"{min(10, interval_seconds)}s",
         "relabelings": [

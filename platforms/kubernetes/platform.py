@@ -85,11 +85,12 @@ class KubernetesPlatform(pulumi.ComponentResource):
 
         A Prometheus without an operator is let in too; its scrape jobs are then written by hand.
         """
-        for job in monitoring_targets.scrape_jobs if self._args.settings.monitoring_namespace else ():
+        inside = [job for job in monitoring_targets.scrape_jobs if not job.outside]
+        for job in inside if self._args.settings.monitoring_namespace else ():
             self._network_policy(network.from_monitoring(job.target, self._cluster), opts)
         if not self._args.settings.monitoring_operator:
             return
-        for job in monitoring_targets.scrape_jobs:
+        for job in inside:
             self._monitor(job, monitoring_targets.interval_seconds, opts)
         self._maker.make("PrometheusRule", "rules", monitors.rules(monitoring_targets, self._cluster), opts)
         for name, content in monitoring_targets.dashboards.items():
@@ -140,10 +141,11 @@ class KubernetesPlatform(pulumi.ComponentResource):
             manifest = files.config_map(name, workload.files, self._cluster)
             self._maker.make("ConfigMap", f"{name}-files", manifest, opts)
             names["files"] = manifest["metadata"]["name"]
-        if workload.secret_files:
-            manifest = files.secret(name, workload.secret_files, self._cluster)
-            self._maker.make("Secret", f"{name}-secret-files", manifest, opts)
-            names["secret-files"] = manifest["metadata"]["name"]
+        for kind, contents in (("secret-files", workload.secret_files), ("secret-env", workload.secret_env)):
+            if contents:
+                manifest = files.secret(name, contents, self._cluster)
+                self._maker.make("Secret", f"{name}-{kind}", manifest, opts)
+                names[kind] = manifest["metadata"]["name"]
         return names
 
     def _names(self, name: str, workload: Workload, opts: ResourceOptions) -> None:

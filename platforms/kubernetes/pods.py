@@ -36,14 +36,14 @@ def spec(name: str, workload: Workload, cluster: Cluster, names: Mapping[str, pu
             "shareProcessNamespace": True if stopped_hard else None,  # `kill -9 -1` spares the first process
             "terminationGracePeriodSeconds": workload.grace_seconds + LEAVING_SECONDS,
             "dnsConfig": _peer_names(name, cluster) if keeps_data(workload) else None,
-            "containers": [container(name, workload, cluster)],
+            "containers": [container(name, workload, cluster, names)],
             "volumes": volumes(workload, cluster, names) or None,
         },
         spread.placement(name, workload, cluster),
     )
 
 
-def container(name: str, workload: Workload, cluster: Cluster) -> Manifest:
+def container(name: str, workload: Workload, cluster: Cluster, names: Mapping[str, pulumi.Input[str]]) -> Manifest:
     """The process; `command` and `args` mean on Kubernetes what they mean in a Workload."""
     assert isinstance(workload.image, str)
     return merged(
@@ -51,9 +51,9 @@ def container(name: str, workload: Workload, cluster: Cluster) -> Manifest:
             "name": name,
             "image": cluster.image(workload.image),
             "imagePullPolicy": "IfNotPresent",
-            "command": list(workload.command) or None,
-            "args": list(workload.args) or None,
-            "env": [{"name": key, "value": value} for key, value in sorted(workload.env.items())] or None,
+            "command": [files.literal(word) for word in workload.command] or None,
+            "args": [files.literal(word) for word in workload.args] or None,
+            "env": files.environment(workload, names) or None,
             "ports": [{"name": port_name(port.number), "containerPort": port.number} for port in workload.ports]
             or None,
             "resources": resources(workload, cluster),

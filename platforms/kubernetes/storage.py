@@ -40,7 +40,7 @@ def founding_job(name: str, workload: Workload, cluster: Cluster) -> Manifest:
     path = f"{workload.data_dir}/{workload.founding_file}"
     small = replace(workload, resources=Resources(memory_mib=32, cpus=0.1))
     mounts = [{"name": "data", "mountPath": workload.data_dir}]
-    container = pods.container(name, small, cluster) | {"command": ["touch", path], "volumeMounts": mounts}
+    container = pods.container(name, small, cluster, {}) | {"command": ["touch", path], "volumeMounts": mounts}
     unneeded = ("args", "env", "ports", "startupProbe", "readinessProbe", "lifecycle")
     spec = {
         "restartPolicy": "Never",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from policies.declared import KONG, environment, workload
+from policies.declared import KONG, environment, mapping, workload
 from policies.gateway.reading import NODES, every_plugin, nodes, plugins, services
 from policies.invariants import limit_holds, names_a_proxy
 from policies.rule import Setting, Subject, Violation, Violations, rule
@@ -64,6 +64,44 @@ def limits_count_the_callers_address(subject: Subject, *, behind_a_proxy: bool) 
         yield Violation(
             where, "counts all callers under the proxy's address; name it in rag-platform:gatewayTrustedProxies"
         )
+
+
+@rule(
+    on=KONG,
+    reason="Kong takes a body of any size by default: one of some hundred MB is the end of the service's memory.",
+    remedy="Give every service with routes a `RequestSizeLimiting` plugin; `rag-platform:gatewayMaxBodyMib` sets it.",
+    most_mib=Setting(64, "the largest body, MiB"),
+)
+def bodies_are_limited(subject: Subject, *, most_mib: int) -> Violations:
+    """Every public route refuses a body above a bound."""
+    for where, service in services(subject):
+        found = [_mib(config) for config in plugins(subject, service, "request-size-limiting")]
+        if not found:
+            yield Violation(where, "takes bodies of any size; add RequestSizeLimiting(allowed_payload_size=…)")
+        for size in found:
+            if size > most_mib:
+                yield Violation(where, f"takes bodies of {size:g} MiB; write {most_mib} or fewer")
+
+
+@rule(
+    on=KONG,
+    reason="Kong asks its Redis before it forwards a call, and waits 2 s by default for one that does not answer.",
+    remedy="Write `fault_tolerant=True` and a short `redis.timeout`; `rag-platform:gatewayRedisTimeoutMs` sets it.",
+    most_ms=Setting(50, "the longest wait, milliseconds"),
+)
+def counting_holds_up_no_call(subject: Subject, *, most_ms: int) -> Violations:
+    """A Redis that is frozen or away costs a call little time, and never the call."""
+    for where, config in every_plugin(subject, "rate-limiting"):
+        if not config.get("fault_tolerant", True):
+            yield Violation(where, "answers 500 while it cannot count; write fault_tolerant=True")
+        waits = mapping(config.get("redis")).get("timeout", 2000)
+        if config.get("policy") == "redis" and waits > most_ms:
+            yield Violation(where, f"waits {waits:g} ms for a Redis that is frozen; write {most_ms} or fewer")
+
+
+def _mib(config: Mapping[str, Any]) -> float:
+    per_mib = {"megabytes": 1, "kilobytes": 2**10, "bytes": 2**20}[config.get("size_unit", "megabytes")]
+    return float(config.get("allowed_payload_size", 128) / per_mib)
 
 
 def _per_minute(config: Mapping[str, Any]) -> float:

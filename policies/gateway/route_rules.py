@@ -8,15 +8,19 @@ from policies.gateway.reading import description, every_plugin, plugins, service
 from policies.invariants import brings_back, header_variants, tokens_expire
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
+WITHOUT_TOKEN = "without-service-token"  # noqa: S105  the tag of a service that is not given it
+
 
 @rule(
     on=KONG,
     reason="Kong's jwt plugin verifies no expiry unless `exp` is named: without it a leaked token is good for ever. "
     "With an `anonymous` consumer no token at all is good enough.",
-    remedy="Give every service with routes a `Jwt` plugin with `claims_to_verify=('exp',)` and no `anonymous`.",
+    remedy="Give every service with routes a `Jwt` plugin with `claims_to_verify=('exp',)`, a `maximum_expiration` "
+    "(`rag-platform:gatewayTokenHours` sets it) and no `anonymous`.",
+    most_days=Setting(366, "how long a token may be valid at most"),
 )
-def routes_ask_for_tokens_that_expire(subject: Subject) -> Violations:
-    """Every public route asks for a token and verifies that it has not expired."""
+def routes_ask_for_tokens_that_expire(subject: Subject, *, most_days: int) -> Violations:
+    """Every public route asks for a token, and verifies that it has not expired and will soon."""
     for where, service in services(subject):
         found = list(plugins(subject, service, "jwt"))
         if not found:
@@ -24,6 +28,10 @@ def routes_ask_for_tokens_that_expire(subject: Subject) -> Violations:
         for config in found:
             if not tokens_expire(items(config.get("claims_to_verify"))):
                 yield Violation(where, "its tokens are good for ever; write claims_to_verify=('exp',)")
+            elif not 0 < config.get("maximum_expiration", 0) <= most_days * 86400:
+                yield Violation(
+                    where, f"takes tokens for any time; write maximum_expiration={most_days * 86400} or less"
+                )
             if config.get("anonymous"):
                 yield Violation(where, f"lets callers without a token in as {config['anonymous']}; leave anonymous out")
 
@@ -53,7 +61,8 @@ def service_tokens_are_removed_before_they_are_added(subject: Subject, *, header
         transformers = list(plugins(subject, service, "request-transformer"))
         added = {name for config in transformers for name in _names(config, "add")}
         removed = {name.lower() for config in transformers for name in _names(config, "remove")}
-        if header and header.lower() not in {name.lower() for name in added}:
+        tagged = WITHOUT_TOKEN in items(service.get("tags"))
+        if header and not tagged and header.lower() not in {name.lower() for name in added}:
             yield Violation(where, f"is reached without {header}; add it, or any neighbour passes for the gateway")
         for name in sorted(added):
             if missing := [variant for variant in header_variants(name) if variant.lower() not in removed]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from policies.declared import COMPONENTS, CONTAINER, PODS, containers, environment
+from policies.declared import COMPONENTS, CONTAINER, PODS, containers, environment, items, workloads
 from policies.rule import Subject, Violation, Violations, rule
 
 CONFIG_MAP = ("kubernetes:core/v1:ConfigMap",)
@@ -17,7 +17,7 @@ LOOKS_SO = re.compile(
 )
 PAIR = re.compile(r"^-{0,2}(?P<name>[A-Za-z][\w-]*)\s*[:=]\s*(?P<value>\S.*)$", re.DOTALL)
 # A reference, a path, a switch or a number is no secret.
-HARMLESS = re.compile(r"^(\$\{\w+\}|\{vault://.*\}|/[\w./-]+|true|false|\d{0,6})$", re.IGNORECASE)
+HARMLESS = re.compile(r"^(\$\{[\w.-]+\}|\{vault://.*\}|/[\w./-]+|true|false|\d{0,6})$", re.IGNORECASE)
 
 
 @rule(
@@ -29,6 +29,9 @@ HARMLESS = re.compile(r"^(\$\{\w+\}|\{vault://.*\}|/[\w./-]+|true|false|\d{0,6})
 )
 def secrets_stay_out_of_sight(subject: Subject) -> Violations:
     """No input, environment, argument, label or ConfigMap holds a secret in plain text."""
+    for name, workload in workloads(subject):
+        for variable in items(workload.get("secret_env")):
+            yield Violation(subject.at(f"{name}.secret_env.{variable}"), "stands in the environment; give it as a file")
     for path, value in _visible(subject):
         if reason := betrays(path[-1] if path else "", value):
             yield Violation(subject.at(".".join(path)), f"{reason}; write it into a secret file and name the file")

@@ -12,7 +12,7 @@ from proof.targets.proof_stack import ProofStack
 from proof.traffic.calls import percentile
 from proof.traffic.clients import client_address
 from proof.traffic.vectors import signs
-from qdrant_admin.api import collection_path
+from qdrant_admin.api import path
 
 BARE, BALANCED, REMEMBERED, FRESH = "Qdrant alone", "+ HAProxy", "+ RAG and Kong", "+ embedding a new text"
 LIMIT, SHOWN = 5, ["text", "source", "title"]
@@ -47,7 +47,7 @@ def run(stack: ProofStack, rounds: int = ROUNDS) -> Section:
 def ways_of(stack: ProofStack) -> Mapping[str, Callable[[int], Timed]]:
     """The ways to Qdrant, over kept connections; a failed call ends the run, for it has no latency."""
     found, size = stack.outputs, stack.settings.collection.vector_size
-    query = f"{collection_path(found['collection'])}/points/query"
+    query = path("collections", found["collection"], "points", "query")
     gateway = f"{found['gatewayUrl']}/api/v1/rag/search"
     session, key = requests.Session(), {"api-key": found["qdrantApiKey"]}
     token = stack.bearer()

@@ -16,7 +16,7 @@ from proof.targets.target import Replica, slot
 from proof.traffic.endpoints import Endpoints, Pace, streams
 from proof.traffic.generator import Traffic
 from proof.traffic.ledger import Ledger
-from qdrant_admin.api import collection_path
+from qdrant_admin.api import path
 from settings import PROJECT
 
 # Below the range that clients are given ports from. Two checkouts of one machine take different slots.
@@ -64,7 +64,7 @@ class DockerTarget:
     def start_traffic(self, pace: Pace, ledger: Ledger) -> Traffic:
         found = self.stack.outputs
         endpoints = Endpoints(
-            points_url=f"{found['qdrantUrl']}{collection_path(found['collection'])}/points",
+            points_url=found["qdrantUrl"] + path("collections", found["collection"], "points"),
             api_key=found["qdrantApiKey"],
             dimensions=self.stack.settings.collection.vector_size,
             gateway_url=found["gatewayUrl"],

@@ -16,7 +16,7 @@ from proof.traffic import traffic_pod
 from proof.traffic.endpoints import Endpoints, Pace
 from proof.traffic.ledger import Ledger
 from proof.traffic.traffic_pod import TrafficPod
-from qdrant_admin.api import collection_path
+from qdrant_admin.api import path
 
 # Autoscaling is off: a replica more would be taken for one that was replaced.
 SMALL: Mapping[str, Any] = {
@@ -71,7 +71,7 @@ class KubernetesTarget:
             machine=self.namespace.machine_of("qdrant-0") if machine is None else machine,
         )
         endpoints = Endpoints(
-            points_url=f"http://haproxy:6333{collection_path(self.stack.outputs['collection'])}/points",
+            points_url="http://haproxy:6333" + path("collections", self.stack.outputs["collection"], "points"),
             api_key=self.stack.outputs["qdrantApiKey"],
             dimensions=self.stack.settings.collection.vector_size,
             gateway_url="http://kong:8000",

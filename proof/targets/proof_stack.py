@@ -106,7 +106,10 @@ class ProofStack:
             return False
 
     def token(self, valid_seconds: int = 600) -> str:
-        return gateway.mint_token(self.outputs["gatewayJwtKey"], self.outputs["gatewayJwtSecret"], valid_seconds)
+        """For as long as the gateway allows, if that is less."""
+        most = self.settings.gateway.token_hours * 3600 - 60
+        found = self.outputs
+        return gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"], min(valid_seconds, most))
 
     def bearer(self, valid_seconds: int = TOKEN_SECONDS) -> dict[str, str]:
         """The header of a client that the gateway lets in."""

@@ -143,7 +143,8 @@ class BlueGreen:
 
 def vectors_stay(spec: CollectionSpec, source: CollectionSpec) -> bool:
     """Whether stored vectors mean the same in the successor: with Cosine, Qdrant keeps them without their length."""
-    same_size = spec.vector_size == source.vector_size
+    kept_alike = all(spec.layout[key] == found for key, found in source.layout.items() if key != "sharding_method")
+    same_size = kept_alike and spec.vector_size == source.vector_size
     return same_size and (spec.distance == source.distance or source.distance != "Cosine")
 
 

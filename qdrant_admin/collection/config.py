@@ -68,6 +68,7 @@ def as_declared(spec: CollectionSpec, found: Mapping[str, Any]) -> CollectionSpe
         vector_size=vectors.get("size"),
         distance=vectors.get("distance"),
         vectors_on_disk=bool(vectors.get("on_disk")),
+        layout=layout_of(params),
         payload_indexes={key: _index(kind, schema[key]) for key, kind in spec.payload_indexes.items() if key in schema},
         **{key: params[key] for key in ("shard_number", *PARAMS)},
         **{
@@ -77,9 +78,25 @@ def as_declared(spec: CollectionSpec, found: Mapping[str, Any]) -> CollectionSpe
     )
 
 
+def layout_of(params: Mapping[str, Any]) -> dict[str, str]:
+    """The reported parameters in the words of `PLAIN_LAYOUT`."""
+    vectors, sparse = params.get("vectors") or {}, params.get("sparse_vectors") or {}
+    multivector = vectors.get("multivector_config") or {}
+    return {
+        "vectors": "one unnamed" if "size" in vectors else f"named {', '.join(sorted(vectors)) or 'none'}",
+        "datatype": str(vectors.get("datatype") or "float32").lower(),
+        "multivector": str(multivector.get("comparator", "none")),
+        "sparse_vectors": ", ".join(sorted(sparse)) or "none",
+        "sharding_method": str(params.get("sharding_method") or "auto").lower(),
+    }
+
+
 def incompatibilities(spec: CollectionSpec, found: CollectionSpec) -> list[str]:
     """Point by point, what of a collection cannot be changed into what is declared."""
-    pairs = {key: (getattr(spec, key), getattr(found, key)) for key in FIXED}
+    named = found.layout["vectors"] != spec.layout["vectors"]  # then size and distance are those of each of them
+    fixed = ("shard_number",) if named else FIXED
+    pairs = {key: (getattr(spec, key), getattr(found, key)) for key in fixed}
+    pairs |= {key: (wanted, found.layout[key]) for key, wanted in spec.layout.items()}
     return [f"{key}: expected {wanted}, found {there}" for key, (wanted, there) in pairs.items() if wanted != there]
 
 

@@ -8,6 +8,14 @@ from typing import Any, Self
 FIXED = ("vector_size", "distance", "shard_number")
 PARAMS = ("replication_factor", "write_consistency_factor")
 SECTIONS = ("hnsw", "optimizers", "quantization", "strict_mode")
+# How vectors are kept and shards chosen; nothing of it is declared, so that only this fits.
+PLAIN_LAYOUT = {
+    "vectors": "one unnamed",
+    "datatype": "float32",
+    "multivector": "none",
+    "sparse_vectors": "none",
+    "sharding_method": "auto",
+}
 CHANGEABLE = (*PARAMS, "vectors_on_disk", *SECTIONS, "payload_indexes")
 
 
@@ -32,6 +40,7 @@ class CollectionSpec:
     strict_mode: Mapping[str, Any] = field(default_factory=dict)
     payload_indexes: Mapping[str, Any] = field(default_factory=dict)
     keep_previous: bool = True
+    layout: Mapping[str, str] = field(default_factory=lambda: dict(PLAIN_LAYOUT))
 
     @classmethod
     def from_props(cls, props: Mapping[str, Any]) -> Self:

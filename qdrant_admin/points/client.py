@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from access.polling import SYSTEM_CLOCK, Clock
-from qdrant_admin.api import QdrantApi, collection_path
+from qdrant_admin.api import QdrantApi, path
 from qdrant_admin.nodes import Nodes
 
 Id = int | str
@@ -51,7 +51,7 @@ class Points:
 
     def __init__(self, nodes: Nodes, name: str, retry_seconds: float = RETRY_SECONDS) -> None:
         self.nodes, self.name = nodes, name
-        self._path, self._retry_seconds, ring = f"{collection_path(name)}/points", retry_seconds, list(nodes)
+        self._path, self._retry_seconds, ring = path("collections", name, "points"), retry_seconds, list(nodes)
         self._turns = itertools.cycle(Nodes(ring[turn:] + ring[:turn], nodes.clock) for turn in range(len(ring)))
 
     def __iter__(self) -> Iterator[Point]:
@@ -111,15 +111,15 @@ class Points:
         found = sorted(orjson.loads(content)["result"], key=lambda point: order(point["id"]))
         return len(content), page | {"points": found}
 
-    def _read(self, path: str, body: Any) -> bytes:
-        return self._repeated(self.nodes, "POST", path, body)
+    def _read(self, call: str, body: Any) -> bytes:
+        return self._repeated(self.nodes, "POST", call, body)
 
-    def _write(self, method: str, path: str, body: Any) -> None:
-        self._repeated(next(self._turns), method, path, body)
+    def _write(self, method: str, call: str, body: Any) -> None:
+        self._repeated(next(self._turns), method, call, body)
 
-    def _repeated(self, nodes: Nodes, method: str, path: str, body: Any) -> bytes:
-        path = self._path + path
-        return nodes.with_retries(lambda node: node.exchange(method, path, body, BULK_SECONDS), self._retry_seconds)
+    def _repeated(self, nodes: Nodes, method: str, call: str, body: Any) -> bytes:
+        at = self._path + call
+        return nodes.with_retries(lambda node: node.exchange(method, at, body, BULK_SECONDS), self._retry_seconds)
 
 
 def order(point_id: Id) -> tuple[bool, Id]:

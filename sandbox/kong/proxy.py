@@ -101,7 +101,8 @@ class Proxy:
             request = _upstream_request(call, match, peer, balancer)
             try:
                 connect, read = service["connect_timeout"] / 1000, service["read_timeout"] / 1000
-                response = await self.node.client.fetch(peer.ip, peer.port, request, connect, read)
+                in_parts = not match.route["response_buffering"]
+                response = await self.node.client.fetch(peer.ip, peer.port, request, connect, read, in_parts=in_parts)
             except UnreachableError as error:
                 failed = error
                 if balancer:

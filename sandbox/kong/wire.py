@@ -1,10 +1,13 @@
-"""HTTP/1.1 on asyncio streams, whole messages only: a framework's server and client take longer than Kong may."""
+"""HTTP/1.1 on asyncio streams: a framework's server and client take longer than Kong may.
+
+Messages are whole, but for answers of routes without response buffering, which pass in parts.
+"""
 
 import asyncio
 import logging
 import ssl
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -32,6 +35,7 @@ class Response:
     status: int
     headers: Headers
     body: bytes = b""
+    parts: AsyncIterator[bytes] | None = None  # in place of a body
 
 
 class UnreachableError(Exception):
@@ -75,6 +79,22 @@ async def _body(reader: asyncio.StreamReader, headers: Headers, *, until_closed:
     return body
 
 
+async def _parts(streams: Streams, headers: Headers, read: float) -> AsyncIterator[bytes]:
+    """What comes, as it comes, until the end; the connection ends with it."""
+    reader, writer = streams
+    chunked = first(headers, "transfer-encoding").lower() == "chunked"
+    try:
+        while True:
+            async with asyncio.timeout(read):
+                size = int((await reader.readline()).split(b";")[0], 16) if chunked else 65536
+                part = (await reader.readexactly(size + 2))[:-2] if chunked else await reader.read(size)
+            if not part:
+                return
+            yield part
+    finally:
+        writer.close()
+
+
 class Server:
     """Answers connections with `handler`; the servers of a process are counted together, as nginx counts."""
 
@@ -112,6 +132,9 @@ class Server:
         finally:
             Server.busy -= 1
         keep = version == "HTTP/1.1" and first(headers, "connection").lower() != "close"
+        if response.parts and method != "HEAD":
+            await _send_parts(writer, response)
+            return False
         length = first(response.headers, "content-length") if method == "HEAD" else str(len(response.body))
         answer = without(response.headers, "transfer-encoding", "connection", "content-length")
         answer += [("Content-Length", length)] if length and response.status not in (204, 304) else []
@@ -123,6 +146,19 @@ class Server:
         return keep
 
 
+async def _send_parts(writer: asyncio.StreamWriter, response: Response) -> None:
+    assert response.parts
+    phrase = next((status.phrase for status in HTTPStatus if status == response.status), "")
+    answer = without(response.headers, "transfer-encoding", "connection", "content-length")
+    answer += [("Transfer-Encoding", "chunked"), ("Connection", "close")]
+    writer.write(_render(f"HTTP/1.1 {response.status} {phrase}", answer, b""))
+    async for part in response.parts:
+        writer.write(b"%x\r\n%s\r\n" % (len(part), part))
+        await writer.drain()
+    writer.write(b"0\r\n\r\n")
+    await writer.drain()
+
+
 class Client:
     """Asks upstream servers, keeping their connections alive."""
 
@@ -130,8 +166,13 @@ class Client:
         self.resolver = Resolver()
         self._idle: defaultdict[tuple[str, int, str], list[Streams]] = defaultdict(list)
 
-    async def fetch(self, ip: str, port: int, request: Request, connect: float, read: float) -> Response:
-        """The answer of ip:port, within so many seconds; raises UnreachableError."""
+    async def fetch(
+        self, ip: str, port: int, request: Request, connect: float, read: float, *, in_parts: bool = False
+    ) -> Response:
+        """The answer of ip:port, within so many seconds; raises UnreachableError.
+
+        `in_parts`: one whose length is not known is returned when it begins, and each of its parts has the time.
+        """
         idle, streams = self._idle[ip, port, request.scheme], None
         try:
             while idle and streams is None:
@@ -142,16 +183,19 @@ class Client:
                 async with asyncio.timeout(connect):
                     streams = await asyncio.open_connection(ip, port, ssl=tls)
             async with asyncio.timeout(read):
-                response, keep = await _ask(*streams, request)
+                response, keep = await _ask(*streams, request, in_parts=in_parts, read=read)
         except BROKEN as error:
             if streams:
                 streams[1].close()
             raise UnreachableError(sent=bool(streams), timed_out=isinstance(error, TimeoutError)) from error
-        idle.append(streams) if keep else streams[1].close()
+        if not response.parts:
+            idle.append(streams) if keep else streams[1].close()
         return response
 
 
-async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request) -> tuple[Response, bool]:
+async def _ask(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request, *, in_parts: bool, read: float
+) -> tuple[Response, bool]:
     length = [("Content-Length", str(len(request.body)))] if request.body or request.method in ("POST", "PUT") else []
     writer.write(_render(f"{request.method} {request.target} HTTP/1.1", request.headers + length, request.body))
     status = "1xx"
@@ -159,6 +203,8 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, reque
         version, status, _, headers = await _head(reader)
     bodiless = request.method == "HEAD" or status in ("204", "304")
     framed = bodiless or first(headers, "content-length") or first(headers, "transfer-encoding")
+    if in_parts and not bodiless and not first(headers, "content-length"):
+        return Response(int(status), headers, parts=_parts((reader, writer), headers, read)), False
     body = b"" if bodiless else await _body(reader, headers, until_closed=True)
     keep = framed and version == "HTTP/1.1" and first(headers, "connection").lower() != "close"
     return Response(int(status), headers, body), bool(keep)

@@ -150,7 +150,7 @@ class Container(Resource):
         required=words("image"),
         updating=updating,
         replacing=words(
-            "name capabilities volumes ports ulimits labels logDriver logOpts networksAdvanced uploads"
+            "name capabilities volumes ports ulimits labels logDriver logOpts networksAdvanced uploads hosts"
         ).union(CONFIG, HOST, MEBIBYTES)
         - updating,
         computed=words(
@@ -159,7 +159,7 @@ class Container(Resource):
         ),
         unordered=words(
             "dns dnsSearches capabilities securityOpts volumes ports ulimits envs labels networksAdvanced uploads "
-            "groupAdds"
+            "groupAdds hosts"
         ),
         alike={"healthcheck": lambda old, new: timed(old) == timed(new)},
         outputs=words("bridge exitCode networkDatas"),
@@ -170,6 +170,7 @@ class Container(Resource):
             "ports": words("internal external ip protocol"),
             "ulimits": words("name soft hard"),
             "networksAdvanced": words("name aliases ipv4Address"),
+            "hosts": words("host ip"),
             "uploads": words("file content source sourceHash executable permissions"),
             "healthcheck": words("tests retries", DURATIONS),
         },
@@ -235,6 +236,7 @@ def container_config(inputs: State) -> State:
             "CapAdd": capabilities.get("adds"),
             "CapDrop": capabilities.get("drops"),
             "PortBindings": ports,
+            "ExtraHosts": [f"{entry['host']}:{entry['ip']}" for entry in inputs.get("hosts", [])],
             "Binds": [f"{at}:{v['containerPath']}:{'ro' if v.get('readOnly') else 'rw'}" for at, v in sources if at],
             "Ulimits": [{pascal(key): value for key, value in limit.items()} for limit in inputs.get("ulimits", [])],
         },

@@ -71,7 +71,10 @@ class Upstream(Client):
         self.asked: list[tuple[str, Request]] = []
         self.answers: Callable[[str], int | UnreachableError] = lambda ip: 200
 
-    async def fetch(self, ip: str, port: int, request: Request, connect: float, read: float) -> Response:
+    async def fetch(
+        self, ip: str, port: int, request: Request, connect: float, read: float, *, in_parts: bool = False
+    ) -> Response:
+        assert not in_parts
         self.asked.append((ip, request))
         await asyncio.sleep(0)  # others get their turn while an answer is on its way
         answer = self.answers(ip)
@@ -748,6 +751,27 @@ class Kong:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGQUIT)
         self.process.wait()
+
+
+@pytest.mark.anyio
+async def test_an_answer_without_buffering_passes_part_by_part() -> None:
+    """The next part is written only when the one before it has arrived."""
+    arrived = asyncio.Event()
+
+    async def events(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n")
+        await arrived.wait()
+        writer.write(b"data: 2\n\n")
+        writer.close()
+
+    async with await asyncio.start_server(events, "127.0.0.1", 0) as upstream:
+        request = Request("GET", "/", [("Host", "x")])
+        port = upstream.sockets[0].getsockname()[1]
+        response = await Client().fetch("127.0.0.1", port, request, 1, 1, in_parts=True)
+        assert response.parts
+        assert await anext(response.parts) == b"data: 1\n\n"
+        arrived.set()
+        assert [part async for part in response.parts] == [b"data: 2\n\n"]
 
 
 class Echo(BaseHTTPRequestHandler):

@@ -1,12 +1,17 @@
 """What the gateway lets through, on the running stack."""
 
+import csv
+import gzip
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
 from ops.corpus import Document
+from proof.measure.k6 import SCRIPTS, THRESHOLDS_MISSED, find
 from tests.live.conftest import LiveStack
 
 pytestmark = pytest.mark.live
@@ -101,6 +106,21 @@ def test_a_limit_changed_by_hand_is_seen_and_repaired(stack: LiveStack) -> None:
     progress, _ = stack.up(refresh=True)
     assert ("update", "rag-service-rate-limiting") in progress.changes
     assert requests.get(f"{admin}/plugins/{plugin['id']}", timeout=10).json()["config"]["minute"] == 100
+
+
+def test_the_proposal_s_script_runs_as_its_owner_wrote_it(stack: LiveStack, tmp_path: Path) -> None:
+    """But for its stages, which take five minutes, and for the port: this stack is not the only one here."""
+    text = (SCRIPTS / "proposal.js").read_text()
+    shorter, stages = re.subn(r"stages: \[.*?\],", "stages: [{ duration: '8s', target: 10 }],", text, flags=re.DOTALL)
+    here = shorter.replace("http://localhost:8000", stack.outputs["gatewayUrl"])
+    assert (stages, here != shorter) == (1, True)
+    script = tmp_path / "proposal.js"
+    script.write_text(here)
+    assert find().run(script, tmp_path, {"JWT_TOKEN": stack.token()}) in (0, THRESHOLDS_MISSED)
+    with gzip.open(tmp_path / "calls.csv.gz", "rt") as rows:
+        statuses = {row["status"] for row in csv.DictReader(rows) if row["metric_name"] == "http_reqs"}
+    assert "200" in statuses
+    assert statuses <= {"200", "429"}
 
 
 def test_the_call_after_the_hundredth_is_refused_until_the_minute_is_over(stack: LiveStack) -> None:

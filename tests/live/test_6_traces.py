@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from access.polling import poll, require
-from components.gateway.rag import TRACE_HEADER
+from components.services.routing import TRACE_HEADER
 from tests.live.conftest import LiveStack
 
 pytestmark = pytest.mark.live

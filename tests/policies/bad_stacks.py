@@ -47,11 +47,15 @@ RELIABILITY = [
 
 GATEWAY = [
     Bad("routes-ask-for-tokens-that-expire", KONG, f"{JWT}/claims_to_verify", [], "claims_to_verify=('exp',)"),
+    Bad("routes-ask-for-tokens-that-expire", KONG, f"{JWT}/maximum_expiration", 0, "maximum_expiration=31622400"),
     Bad("routes-ask-for-tokens-that-expire", KONG, f"{JWT}/anonymous", "guest", "leave anonymous out"),
     Bad("routes-ask-for-tokens-that-expire", KONG, f"{SERVICE}/plugins/1/enabled", False, "add Jwt"),
     Bad("tokens-stay-out-of-urls", KONG, f"{JWT}/uri_param_names", ["jwt"], "uri_param_names=()"),
     Bad("routes-are-limited", KONG, f"{SERVICE}/plugins/2", GONE, "add RateLimiting"),
     Bad("routes-are-limited", KONG, f"{LIMIT}/minute", 100000, "write 600 or fewer"),
+    Bad("bodies-are-limited", KONG, f"{SERVICE}/plugins/4", GONE, "add RequestSizeLimiting"),
+    Bad("bodies-are-limited", KONG, f"{SERVICE}/plugins/4/config/allowed_payload_size", 128, "write 64 or fewer"),
+    Bad("counting-holds-up-no-call", KONG, f"{LIMIT}/fault_tolerant", False, "write fault_tolerant=True"),
     Bad("limits-are-honest-for-the-number-of-nodes", KONG, "workloads/kong/replicas", 3, "write policy redis"),
     Bad("limits-count-the-callers-address", KONG, f"{LIMIT}/limit_by", "header", "limit_by='ip'"),
     Bad(
@@ -74,6 +78,8 @@ GATEWAY = [
     Bad("health-checks-recover", KONG, f"{CHECKS}/active/healthy/interval", 0, "never takes a target back"),
     Bad("health-checks-recover", KONG, f"{CHECKS}/active/healthy/successes", 0, "never takes a target back"),
     Bad("the-admin-api-is-private", KONG, "workloads/kong/env/KONG_ADMIN_GUI_LISTEN", GONE, "KONG_ADMIN_GUI_LISTEN"),
+    Bad("the-admin-api-is-private", KONG, "workloads/kong/env/KONG_NGINX_ADMIN_INCLUDE", GONE, "ask for a token"),
+    Bad("the-admin-api-is-private", KONG, "workloads/kong/env/KONG_ADMIN_GUI_URL", GONE, "name one origin"),
     Bad("the-admin-api-is-private", "Service::front", "spec/ports/1", {"port": 8444}, "take it out"),
     Bad("the-admin-api-is-private", "Service::front", "spec/ports/1", {"port": 9, "targetPort": 8002}, "take it out"),
 ]
@@ -95,6 +101,7 @@ SECURITY = [
     Bad("secrets-stay-out-of-sight", QDRANT, "workloads/qdrant/env/QDRANT__SERVICE__API_KEY", "s3cr3t", "secret file"),
     Bad("secrets-stay-out-of-sight", KONG, f"{HEADERS}/add/headers", ["X-Service-Token:s3cr3t"], "X-Service-Token"),
     Bad("secrets-stay-out-of-sight", KONG, "redis_address", "redis://operator:hunter2@redis:6379", "password"),
+    Bad("secrets-stay-out-of-sight", QDRANT, "workloads/qdrant/secret_env", ["OPENAI_API_KEY"], "give it as a file"),
     Bad("secrets-stay-out-of-sight", NODE, "envs/0", "POSTGRES_PASSWORD=hunter2", "POSTGRES_PASSWORD"),
     Bad("secrets-stay-out-of-sight", NODE, "command", ["--api-key=hunter2"], "api-key"),
     Bad("secrets-stay-out-of-sight", DEPLOYMENT, f"{FIRST}/env/0", {"name": "API_TOKEN", "value": "x9"}, "API_TOKEN"),

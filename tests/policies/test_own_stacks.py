@@ -11,6 +11,7 @@ from policies.exceptions import entries, granted, unexcused
 from policies.rule import Rule
 from tests.policies.stacks import TODAY, root, subjects
 from tests.program.engine import Engine, run_program, stack_config
+from tests.program.test_own_services import OWN
 
 CONFIG = Path(__file__).resolve().parents[2] / "policies" / "config"
 
@@ -24,8 +25,11 @@ YOURS = {
 
 @pytest.fixture(
     scope="module",
-    params=[("dev", {}), ("prod", {}), ("prod", YOURS)],
-    ids=["dev", "prod", "prod in a cluster with an operator and secrets of its own"],
+    params=[("dev", {}), ("prod", {}), ("prod", YOURS), ("dev", OWN), ("prod", OWN)],
+    ids=[
+        *("dev", "prod", "prod in a cluster with an operator and secrets of its own"),
+        *("dev with services of its own", "prod with services of its own"),
+    ],
 )
 def own(request: pytest.FixtureRequest) -> tuple[str, Engine]:
     stack, overrides = request.param

@@ -43,6 +43,18 @@ def upstream(interval: int, successes: int, failures: int) -> dict[str, Any]:
     return {"name": "u", "healthchecks": {"active": {**active, "unhealthy": {"interval": 1, "tcp_failures": failures}}}}
 
 
+def jwt(seconds: int) -> tuple[str, dict[str, Any]]:
+    return "jwt", {"claims_to_verify": ["exp"], "maximum_expiration": seconds}
+
+
+def size(most: int, unit: str) -> tuple[str, dict[str, Any]]:
+    return "request-size-limiting", {"allowed_payload_size": most, "size_unit": unit}
+
+
+def redis(fault_tolerant: bool = True, **redis: int) -> tuple[str, dict[str, Any]]:
+    return "rate-limiting", {"policy": "redis", "fault_tolerant": fault_tolerant, "redis": redis}
+
+
 SAFE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 CHANGED = ("request-transformer", {"remove": {"headers": ["X-A", "X_A"]}, "add": {"headers": ["X-A:${A}"]}})
 ON: Settings = {"in_force": True}
@@ -76,7 +88,9 @@ ROWS: list[Row] = [
     ("data-is-protected", DISK, {}, {}, 0),
     ("data-is-protected", DISK, {}, ON, 1),
     ("data-is-protected", SET, pods(), ON, 0),
-    ("routes-ask-for-tokens-that-expire", KONG, kong(("jwt", {"claims_to_verify": ["exp"]})), {}, 0),
+    ("routes-ask-for-tokens-that-expire", KONG, kong(jwt(3600)), {}, 0),
+    ("routes-ask-for-tokens-that-expire", KONG, kong(jwt(0)), {}, 1),  # Kong's default: any
+    ("routes-ask-for-tokens-that-expire", KONG, kong(jwt(2 * 86400)), {"most_days": 1}, 1),
     ("routes-ask-for-tokens-that-expire", KONG, kong(("jwt", {"claims_to_verify": ["nbf"]})), {}, 1),
     ("routes-ask-for-tokens-that-expire", KONG, kong(), {}, 1),
     ("tokens-stay-out-of-urls", KONG, kong(("jwt", {"uri_param_names": []})), {}, 0),
@@ -92,6 +106,14 @@ ROWS: list[Row] = [
     ("routes-are-limited", KONG, kong(("rate-limiting", {"minute": 600})), {}, 0),
     ("routes-are-limited", KONG, kong(("rate-limiting", {"second": 11})), {}, 1),
     ("routes-are-limited", KONG, kong(("rate-limiting", {"second": 11, "hour": 60})), {}, 0),  # the tightest counts
+    ("bodies-are-limited", KONG, kong(("request-size-limiting", {"allowed_payload_size": 64})), {}, 0),
+    ("bodies-are-limited", KONG, kong(("request-size-limiting", {})), {}, 1),  # Kong's default is 128 MiB
+    ("bodies-are-limited", KONG, kong(size(2**20, "bytes")), {"most_mib": 1}, 0),
+    ("bodies-are-limited", KONG, kong(size(1025, "kilobytes")), {"most_mib": 1}, 1),
+    ("counting-holds-up-no-call", KONG, kong(("rate-limiting", {"policy": "local"})), {}, 0),
+    ("counting-holds-up-no-call", KONG, kong(redis(timeout=50)), {}, 0),
+    ("counting-holds-up-no-call", KONG, kong(redis()), {}, 1),  # Kong's default is 2 s
+    ("counting-holds-up-no-call", KONG, kong(redis(fault_tolerant=False, timeout=5)), {}, 1),
     ("limits-are-honest-for-the-number-of-nodes", KONG, kong(("rate-limiting", {"policy": "local"})), {}, 0),
     ("limits-are-honest-for-the-number-of-nodes", KONG, kong(("rate-limiting", {}), node={"replicas": 2}), {}, 1),
     ("limits-count-the-callers-address", KONG, kong(("rate-limiting", {"limit_by": "ip"})), {}, 0),

@@ -25,6 +25,7 @@ GIVEN = {
     key: f"given-{key}-{'x' * 32}"
     for key in (
         *("qdrantApiKey", "qdrantReadOnlyApiKey", "haproxyPassword", "gatewayServiceToken", "gatewayCanary"),
+        "gatewayAdminToken",
         *("gatewayRedisPassword", "gatewayJwt-rag-client-1", "postgresPassword", "grafanaPassword"),
     )
 }

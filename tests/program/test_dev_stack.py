@@ -1,5 +1,7 @@
 """The dev stack as the engine sees it: the promises of the platform contract, kept by the real program."""
 
+import json
+
 import pytest
 
 from providers.one_shot import OneShotProvider
@@ -120,3 +122,30 @@ def test_a_node_has_the_weight_that_the_stack_file_gives_it_where_processors_are
     shares = [engine.one("qdrant-0", CONTAINER).inputs["cpuShares"] for engine in (dev, heavier)]
     assert shares == [2048, 4096]
     assert dev.one("rag-service-0", CONTAINER).inputs["cpuShares"] == 1024
+
+
+def test_the_gateway_and_the_roles_behind_it_agree_on_the_largest_body() -> None:
+    asked = run_program("dev", gatewayMaxBodyMib="2", ragIngestMaxBodyMib="8")
+    [limit] = [r for r in asked.of("plugin:Plugin") if r.inputs["name"] == "request-size-limiting"]
+    assert json.loads(limit.inputs["configJson"])["allowed_payload_size"] == 2
+    for role, most in (("rag-service-0", 2), ("rag-llamaindex-query-0", 2), ("rag-ingest-0", 8)):
+        assert f"MAX_BODY_BYTES={most * 2**20}" in asked.one(role, CONTAINER).inputs["envs"]
+
+
+def test_the_admin_api_asks_for_a_token_that_its_provider_sends(dev: Engine) -> None:
+    provider = dev.one("admin", "pulumi:providers:kong")
+    token = provider.inputs["kongAdminToken"]
+    assert provider.is_secret("kongAdminToken")
+    kong = dev.one("kong-0", CONTAINER)
+    [guard] = [upload for upload in kong.inputs["uploads"] if upload["file"] == "/etc/kong/admin.conf"]
+    assert f'if ($http_kong_admin_token != "{token}") {{' in guard["content"]
+    assert kong.is_secret("uploads")
+    assert {"KONG_NGINX_ADMIN_INCLUDE=/etc/kong/admin.conf", "KONG_ADMIN_GUI_URL=http://127.0.0.1:8001"} <= set(
+        kong.inputs["envs"]
+    )
+
+
+def test_a_gateway_without_a_database_has_no_admin_api_and_no_token() -> None:
+    asked = run_program("dev", gatewayBackend="dbless")
+    assert not [request for request in asked.requests if request.name == "gatewayAdminToken"]
+    assert not [env for env in asked.one("kong-0", CONTAINER).inputs["envs"] if "ADMIN_INCLUDE" in env]

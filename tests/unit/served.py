@@ -1,6 +1,7 @@
 """An HTTP server in this process whose responses a function decides: every fake server of the tests uses it."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,11 @@ class Answer:
     status: int
     body: Any = None
     headers: Mapping[str, str] | None = None
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 class Silence(Exception):

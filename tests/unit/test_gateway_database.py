@@ -11,16 +11,17 @@ from pulumi.runtime import mocks, rpc
 
 from components.gateway.entities import AdminApi, publish, span_seconds, update_env
 from components.gateway.plugins import Jwt
-from components.gateway.rag import rag_gateway
-from tests.unit.test_gateway_rag import SECRETS, settings
+from components.services.routing import gateway_of
+from tests.unit.test_gateway_rag import REFERENCE, SECRETS, settings
 
 ALL_SECRETS = SECRETS | {"canary-token": "canary".ljust(32, "x")}
-OURS = rag_gateway(settings(jwt_keys=["rag-client-2", "rag-client-1"]), ("rag-service:3000",))
+OURS = gateway_of(settings(jwt_keys=["rag-client-2", "rag-client-1"]), REFERENCE)
 PLUGINS = {
     "Plugin global-prometheus",
     "Plugin rag-service-cors",
     "Plugin rag-service-jwt",
     "Plugin rag-service-rate-limiting",
+    "Plugin rag-service-request-size-limiting",
     "Plugin rag-service-request-transformer",
 }
 CANARY, GATE, PUBLIC = "Route rag-service-canary", "Guarded rag-service", "Route rag-api"
@@ -109,7 +110,8 @@ def test_every_entity_is_a_child_of_the_component_and_goes_through_its_provider(
 
 def test_a_plugin_is_sent_whole_so_that_a_change_by_hand_is_seen(asked: Recorder) -> None:
     sent = asked.inputs("Plugin rag-service-jwt")
-    expected = Jwt(key_claim_name="kid", claims_to_verify=("exp",), uri_param_names=(), cookie_names=()).config()
+    [jwt] = [plugin for plugin in OURS.services[0].plugins if isinstance(plugin, Jwt)]
+    expected = jwt.config()
     assert json.loads(sent["configJson"]) == expected
     assert sent["configJson"] == json.dumps(expected, sort_keys=True, separators=(",", ":"))
     for plugin in PLUGINS:
@@ -130,7 +132,7 @@ def test_defaults_that_matter_are_sent(asked: Recorder) -> None:
     assert (route["stripPath"], route["protocols"], route["paths"]) == (False, ["http", "https"], ["/api/v1/rag"])
     assert (service["retries"], service["host"], service["port"]) == (2, "rag-service.upstream", 80)
     checks = asked.inputs("Upstream rag-service.upstream")["healthchecks"]
-    assert checks["active"]["healthy"] == {"interval": 1, "httpStatuses": [200], "successes": 2}
+    assert checks["active"]["healthy"] == {"interval": 1, "httpStatuses": [200, 204], "successes": 2}
     assert checks["passive"]["unhealthy"]["httpFailures"] == 5
 
 

@@ -21,16 +21,17 @@ from components.gateway.description import (
     Target,
     Upstream,
 )
-from components.gateway.plugins import Jwt, Prometheus, RateLimiting
+from components.gateway.plugins import Jwt, Prometheus, RateLimiting, RequestSizeLimiting
 from components.gateway.references import reference
 
 UPSTREAM = Upstream(name="search.upstream", targets=(Target(address="search:3000"),))
+OTHER = Upstream(name="search.upstream", targets=(Target(address="other:3000"),))  # its name, and another target
 ROUTE = Route(name="search", paths=("/search",))
-JWT, LIMIT = Jwt(claims_to_verify=("exp",)), RateLimiting(minute=100)
+JWT, LIMIT, SIZE = Jwt(claims_to_verify=("exp",)), RateLimiting(minute=100), RequestSizeLimiting()
 
 
 def service(name: str = "search", route: Route = ROUTE, upstream: Upstream = UPSTREAM, **changes: object) -> Service:
-    given = {"plugins": (JWT, LIMIT), "routes": (route,)} | changes
+    given = {"plugins": (JWT, LIMIT, SIZE), "routes": (route,)} | changes
     return Service.model_validate({"name": name, "upstream": upstream, **given})
 
 
@@ -50,7 +51,8 @@ def test_a_service_without_routes_needs_no_guard() -> None:
         ((Jwt(), LIMIT), "Jwt plugin"),
         ((Jwt(claims_to_verify=("nbf",)), LIMIT), "Jwt plugin"),
         ((Jwt(claims_to_verify=("exp",), anonymous="guest"), LIMIT), "Jwt plugin"),
-        ((JWT,), "RateLimiting plugin"),
+        ((JWT, SIZE), "RateLimiting plugin"),
+        ((JWT, LIMIT), "RequestSizeLimiting plugin"),
         ((JWT, LIMIT, RateLimiting(hour=1)), "found rate-limiting more often"),
     ],
 )
@@ -74,7 +76,7 @@ KEY = JwtCredential(key="k-1", secret=reference("jwt-k-1"))
     [
         (lambda: Gateway(services=(service(), other(name="search"))), "services: .* search"),
         (lambda: Gateway(services=(service(), other(route=ROUTE))), "routes: .* search"),
-        (lambda: Gateway(services=(service(), other(upstream=UPSTREAM))), "upstreams: .* search.upstream"),
+        (lambda: Gateway(services=(service(), other(upstream=OTHER))), "upstreams: .* search.upstream"),
         (lambda: Gateway(services=(), plugins=(Prometheus(), Prometheus())), "global plugins: .* prometheus"),
         (lambda: Gateway(services=(), consumers=(Consumer(username="a"), Consumer(username="a"))), "consumers: .* a"),
         (lambda: Gateway(services=(), consumers=(Consumer(username="a", jwt_credentials=(KEY, KEY)),)), "keys: .* k-1"),

@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from components.gateway.plugins import Cors, Jwt, Names, Prometheus, RateLimiting, Redis, RequestTransformer, Values
+from components.gateway.plugins import (
+    Cors,
+    Jwt,
+    Names,
+    Prometheus,
+    RateLimiting,
+    Redis,
+    RequestSizeLimiting,
+    RequestTransformer,
+    Values,
+)
 from components.gateway.references import fill, names_in, reference
 
 # As read in kong/plugins/*/schema.lua and kong/tools/redis/schema.lua of Kong 3.9.3: field -> default.
@@ -34,6 +44,11 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         "maximum_expiration": 0,
         "header_names": ["authorization"],
         "realm": None,
+    },
+    "request-size-limiting": {
+        "allowed_payload_size": 128,
+        "size_unit": "megabytes",
+        "require_content_length": False,
     },
     "rate-limiting": {
         **dict.fromkeys(("second", "hour", "day", "month", "year")),
@@ -88,7 +103,9 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("plugin", [Jwt(), RateLimiting(minute=100), Cors(), RequestTransformer(), Prometheus()])
+@pytest.mark.parametrize(
+    "plugin", [Jwt(), RateLimiting(minute=100), RequestSizeLimiting(), Cors(), RequestTransformer(), Prometheus()]
+)
 def test_a_config_has_every_field_of_kongs_schema_with_kongs_default(plugin: Any) -> None:
     assert plugin.config() == SCHEMAS[plugin.name]
 
@@ -154,7 +171,7 @@ def test_a_reference_is_filled_wherever_it_stands() -> None:
 
 @pytest.mark.parametrize("value", ["short", "$(os.exit())" + "x" * 32, "a:b" * 12, "x" * 32 + "\n"])
 def test_a_secret_that_kong_would_read_otherwise_is_refused_without_being_shown(value: str) -> None:
-    with pytest.raises(ValueError, match="secret 'service-token': expected at least 32") as refusal:
+    with pytest.raises(ValueError, match="gatewayServiceToken: expected at least 32") as refusal:
         fill(reference("service-token"), {"service-token": value})
     assert value not in str(refusal.value)
 

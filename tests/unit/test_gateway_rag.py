@@ -8,10 +8,19 @@ from pydantic import ValidationError
 
 from cli.gateway_yaml import gateway_yaml
 from components.gateway import declarative
-from components.gateway.node import client_address_env, flood_env
-from components.gateway.plugins import Cors, Jwt, OpenTelemetry, Plugin, RateLimiting, RequestTransformer
-from components.gateway.rag import rag_gateway
+from components.gateway.node import body_env, client_address_env, flood_env
+from components.gateway.plugins import (
+    Cors,
+    Jwt,
+    OpenTelemetry,
+    Plugin,
+    RateLimiting,
+    RequestSizeLimiting,
+    RequestTransformer,
+)
 from components.gateway.settings import GatewaySettings
+from components.services.entry import RouteEntry, ServiceEntry
+from components.services.routing import gateway_of
 from policies.invariants import header_variants
 
 CHOSEN: dict[str, Any] = {
@@ -24,14 +33,24 @@ CHOSEN: dict[str, Any] = {
     "https_port": 8443,
     "admin_port": 8001,
     "update_seconds": 1,
+    "max_body_mib": 1,
     "jwt_keys": ["rag-client-1"],
+    "token_hours": 720,
     "cors_origins": ["http://localhost:3103"],
     "rate_limit_per_minute": 100,
     "rate_limit_policy": "local",
     "redis_address": "",
+    "redis_timeout_ms": 5,
     "flood_per_second": 50,
     "flood_burst": 200,
     "trusted_proxies": [],
+}
+REFERENCE = {
+    "rag-service": ServiceEntry(
+        image="you/rag:1",
+        port=3000,
+        routes=(RouteEntry(name="rag-api", paths=("/api/v1/rag",), passes_token=False),),
+    )
 }
 REDIS = {"rate_limit_policy": "redis", "redis_address": "valkey:6379"}
 SECRETS = {name: name.ljust(32, "x") for name in ("service-token", "jwt-rag-client-1", "jwt-rag-client-2")}
@@ -42,7 +61,7 @@ def settings(**changes: object) -> GatewaySettings:
 
 
 def plugin(kind: type[Plugin], **changes: object) -> Any:
-    service = rag_gateway(settings(**changes), ("rag-service:3000",)).services[0]
+    service = gateway_of(settings(**changes), REFERENCE).services[0]
     return next(plugin for plugin in service.plugins if isinstance(plugin, kind))
 
 
@@ -50,14 +69,39 @@ def test_a_token_comes_in_the_header_alone_and_expires() -> None:
     jwt = plugin(Jwt)
     assert (jwt.key_claim_name, jwt.claims_to_verify, jwt.header_names) == ("kid", ("exp",), ("authorization",))
     assert (jwt.uri_param_names, jwt.cookie_names) == ((), ())
+    assert (jwt.maximum_expiration, plugin(Jwt, token_hours=2).maximum_expiration) == (720 * 3600, 7200)
+
+
+def test_a_body_above_the_limit_is_refused_by_the_plugin_and_one_far_above_it_not_even_read() -> None:
+    limit = plugin(RequestSizeLimiting, max_body_mib=3)
+    assert (limit.allowed_payload_size, limit.size_unit) == (3, "megabytes")
+    own = RouteEntry(paths=("/upload",), max_body_mib=20)
+    entries = {**REFERENCE, "upload": ServiceEntry(image="you/upload:1", routes=(own,))}
+    both = gateway_of(settings(), entries)
+    assert body_env(both)["KONG_NGINX_PROXY_CLIENT_MAX_BODY_SIZE"] == "40m"
+    assert body_env(gateway_of(settings(), {}))["KONG_NGINX_PROXY_CLIENT_MAX_BODY_SIZE"] == "2m"
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("https://App.Example.COM", "https://app.example.com"),
+        ("HTTP://localhost:80", "http://localhost"),
+        ("https://a.b:443", "https://a.b"),
+        ("http://a.b:443", "http://a.b:443"),
+    ],
+)
+def test_an_origin_is_written_as_a_browser_sends_it(given: str, sent: str) -> None:
+    assert plugin(Cors, cors_origins=[given]).origins == (sent,)
+    assert RouteEntry(paths=("/x",), cors_origins=(given,)).cors_origins == (sent,)
 
 
 def test_calls_are_traced_when_a_collector_is_named_and_return_their_trace() -> None:
-    traced = rag_gateway(settings(), ("rag-service:3000",), "http://collector:4318")
+    traced = gateway_of(settings(), REFERENCE, "http://collector:4318")
     [plugin] = [plugin for plugin in traced.plugins if isinstance(plugin, OpenTelemetry)]
     assert plugin.traces_endpoint == "http://collector:4318/v1/traces"
     assert plugin.http_response_header_for_traceid == "X-Trace-ID"
-    untraced = rag_gateway(settings(), ("rag-service:3000",))
+    untraced = gateway_of(settings(), REFERENCE)
     assert not [plugin for plugin in untraced.plugins if isinstance(plugin, OpenTelemetry)]
 
 
@@ -73,7 +117,7 @@ def test_a_client_gets_its_share_and_the_page_may_read_how_much_is_left() -> Non
     limit, cors = plugin(RateLimiting), plugin(Cors)
     assert (limit.minute, limit.limit_by, limit.policy, limit.fault_tolerant) == (100, "ip", "local", True)
     assert cors.origins == ("http://localhost:3103",)
-    assert cors.methods == ("GET", "POST")
+    assert cors.methods == ("GET", "HEAD", "POST")
     assert cors.credentials
     assert "RateLimit-Remaining" in cors.exposed_headers
 
@@ -81,7 +125,7 @@ def test_a_client_gets_its_share_and_the_page_may_read_how_much_is_left() -> Non
 def test_several_nodes_count_together() -> None:
     limit = plugin(RateLimiting, nodes=3, **REDIS)
     assert (limit.policy, limit.redis.host, limit.redis.port) == ("redis", "valkey", 6379)
-    assert limit.redis.password == "${REDIS_PASSWORD}"
+    assert (limit.redis.password, limit.redis.timeout, limit.fault_tolerant) == ("${REDIS_PASSWORD}", 5, True)
 
 
 def test_a_redis_that_is_named_takes_the_place_of_our_valkey() -> None:
@@ -92,7 +136,7 @@ def test_a_redis_that_is_named_takes_the_place_of_our_valkey() -> None:
 
 
 def test_a_degraded_service_is_not_taken_out_of_use() -> None:
-    checks = rag_gateway(settings(), ("rag-service:3000",)).services[0].upstream.healthchecks
+    checks = gateway_of(settings(), REFERENCE).services[0].upstream.healthchecks
     assert checks.active.http_path == "/health"
     assert not {429, 503} & set(checks.passive.unhealthy.http_statuses)
 
@@ -107,6 +151,11 @@ def test_a_degraded_service_is_not_taken_out_of_use() -> None:
         ({"cors_origins": ["*"]}, "without path or wildcard"),
         ({"cors_origins": ["http://localhost:3103/"]}, "without path or wildcard"),
         ({"cors_origins": []}, "at least 1 item"),
+        ({"cors_origins": ["http://localhost:0"]}, "without path or wildcard"),
+        ({"cors_origins": ["http://localhost:65536"]}, "without path or wildcard"),
+        ({"cors_origins": ["http://-"]}, "without path or wildcard"),
+        ({"token_hours": 8761}, "8760"),
+        ({"max_body_mib": 65}, "64"),
         ({"jwt_keys": ["a", "a"]}, "different keys"),
         ({"jwt_keys": ["A"]}, "different keys"),
         ({"trusted_proxies": ["0.0.0.0/0"]}, "any client could forge"),
@@ -137,7 +186,7 @@ def test_a_forwarded_address_is_believed_from_our_own_proxies_only() -> None:
 
 
 def rendered(secrets: dict[str, str] | None = None, **changes: object) -> Any:
-    return yaml.safe_load(declarative.render(rag_gateway(settings(**changes), ("rag-service:3000",)), secrets))
+    return yaml.safe_load(declarative.render(gateway_of(settings(**changes), REFERENCE), secrets))
 
 
 def test_the_declarative_form_is_of_the_same_gateway() -> None:
@@ -146,7 +195,9 @@ def test_the_declarative_form_is_of_the_same_gateway() -> None:
     assert document["_format_version"] == "3.0"
     assert service["host"] == upstream["name"]
     assert upstream["targets"] == [{"target": "rag-service:3000", "weight": 100}]
-    assert [plugin["name"] for plugin in service["plugins"]] == ["cors", "jwt", "rate-limiting", "request-transformer"]
+    assert [plugin["name"] for plugin in service["plugins"]] == [
+        *("cors", "jwt", "rate-limiting", "request-transformer", "request-size-limiting")
+    ]
     assert [(route["paths"], route["strip_path"]) for route in service["routes"]] == [(["/api/v1/rag"], False)]
     assert document["plugins"][0]["config"]["upstream_health_metrics"] is True
 
@@ -157,7 +208,7 @@ def test_without_secrets_it_can_be_published() -> None:
 
 
 def test_with_secrets_no_reference_is_left() -> None:
-    gateway = rag_gateway(settings(), ("rag-service:3000",))
+    gateway = gateway_of(settings(), REFERENCE)
     text = declarative.render(gateway, SECRETS)
     assert "${" not in text
     assert f"X-Service-Token:{SECRETS['service-token']}" in text
@@ -172,7 +223,7 @@ def test_two_keys_are_valid_while_one_replaces_the_other() -> None:
 
 
 def test_counting_in_a_database_that_is_not_there_is_refused() -> None:
-    gateway = rag_gateway(settings(), ("rag-service:3000",))
+    gateway = gateway_of(settings(), REFERENCE)
     (service,) = gateway.services
     clustered = tuple(
         RateLimiting(minute=1, policy="cluster") if isinstance(plugin, RateLimiting) else plugin

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 
 from access.haproxy import BalancerApi, BalancerUnreachable
 from components.qdrant.haproxy import GRPC, HTTP, QUERIES, STATISTICS, haproxy_config
+from tests.unit.served import free_port
 
 
 @pytest.fixture(scope="session")
@@ -28,11 +28,6 @@ def haproxy() -> str:
 
 
 NODES = ["qdrant-0", "qdrant-1", "qdrant-2"]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def test_the_real_haproxy_accepts_the_configuration(haproxy: str, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A migration copies until both are the same, and the alias moves only then; the way back is kept."""
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +12,7 @@ from rich.console import Console
 from ops.daytwo import journal
 from ops.daytwo import migrate as moving
 from ops.daytwo.migrate import Migration, migrate, plan_migration, roll_back
-from ops.daytwo.reindex import Keys, documents
+from ops.daytwo.reindex import Keys, at, documents
 from ops.stack import OperatorError
 from qdrant_admin.collection.settings import CollectionSettings
 from qdrant_admin.points.client import PAGE_BYTES, NodePoints, page_limit
@@ -42,10 +43,10 @@ def both() -> Iterator[tuple[FakeContents, FakeContents]]:
         yield source, cluster
 
 
-def planned(source: FakeContents, cluster: FakeContents, **declared: Any) -> Migration:
+def planned(source: FakeContents, cluster: FakeContents, *, read: bool = False, **declared: Any) -> Migration:
     settings = CollectionSettings(**(DECLARED | declared))
     node = NodePoints(source.urls[0], KEY)
-    return plan_migration(cluster.running, node, OLD, settings, target=NEW)
+    return plan_migration(cluster.running, node, OLD, settings, target=NEW, read_by_the_service=read)
 
 
 def test_everything_arrives_and_the_alias_moves_in_one_call(both: tuple[FakeContents, FakeContents]) -> None:
@@ -201,6 +202,44 @@ def test_vectors_that_do_not_fit_are_refused_with_the_other_way(
         planned(*both, **declared)
 
 
+@pytest.mark.parametrize(
+    ("params", "point"),
+    [
+        ({"vectors": {"text": {"size": 4, "distance": "Cosine"}}}, "vectors: expected one unnamed, found named text"),
+        (
+            {"vectors": {"size": 4, "distance": "Cosine", "datatype": "uint8"}},
+            "datatype: expected float32, found uint8",
+        ),
+        (
+            {"vectors": {"size": 4, "distance": "Cosine", "multivector_config": {"comparator": "max_sim"}}},
+            "multivector: expected none, found max_sim",
+        ),
+        ({"sparse_vectors": {"bm25": {}}}, "sparse_vectors: expected none, found bm25"),
+        ({"sharding_method": "custom"}, "sharding_method: expected auto, found custom"),
+    ],
+)
+def test_vectors_that_are_kept_otherwise_are_refused_by_each_difference(
+    both: tuple[FakeContents, FakeContents], params: dict[str, Any], point: str
+) -> None:
+    both[0].collections[OLD].config["params"].update(params)
+    with pytest.raises(OperatorError, match=point) as refused:
+        planned(*both)
+    assert "None" not in str(refused.value)
+
+
+def test_payloads_that_the_service_cannot_read_are_refused_before_anything_is_touched(
+    both: tuple[FakeContents, FakeContents],
+) -> None:
+    source, cluster = both
+    with pytest.raises(OperatorError, match="no text and source: searches would show empty passages"):
+        planned(source, cluster, read=True)
+    assert NEW not in cluster.collections
+    for copy in source.collections[OLD].copies[0].values():
+        for each in copy.values():
+            each["payload"] = {"text": "some", "source": "a"}
+    assert planned(source, cluster, read=True).points == 600
+
+
 def test_a_dead_source_is_said_and_nothing_is_touched(both: tuple[FakeContents, FakeContents]) -> None:
     source, cluster = both
     source.deaf = {0}
@@ -247,6 +286,22 @@ def test_passages_become_the_documents_they_were_cut_from() -> None:
     ]
     found = {document.source: (document.title, document.text) for document in documents(passages, Keys())}
     assert found == {"a": ("A", "first\nsecond"), "b": ("b", "alone")}
+
+
+def test_what_langchain_and_llamaindex_wrote_is_read_as_it_is() -> None:
+    node = json.dumps({"text": "from a node", "start_char_idx": 7})
+    written: list[dict[str, Any]] = [
+        {"id": 1, "payload": {"page_content": "second", "metadata": {"source": "a.md", "start_index": 40}}},
+        {"id": 2, "payload": {"page_content": "first", "metadata": {"source": "a.md", "start_index": 0}}},
+        {"id": 3, "payload": {"_node_content": node, "ref_doc_id": "doc", "file_name": "b.md"}},
+    ]
+    found = {document.source: (document.title, document.text) for document in documents(written, Keys())}
+    assert found == {"a.md": ("a.md", "first\nsecond"), "doc": ("b.md", "from a node")}
+
+
+def test_a_key_may_be_a_path_and_a_key_with_a_dot_is_itself() -> None:
+    payload = {"a.b": 1, "c": {"d": 2}, "e": "no JSON", "f": '{"g": 3}'}
+    assert [at(payload, key) for key in ("a.b", "c.d", "e.x", "f.g", "c.d.e", "z")] == [1, 2, None, 3, None, None]
 
 
 def test_a_payload_without_text_is_named() -> None:

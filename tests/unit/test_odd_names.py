@@ -1,18 +1,14 @@
-"""Whatever a collection is called, a call reaches that collection, and no name keeps a cluster from settling."""
+"""Names that are legal in Qdrant and special in a URL: each call asks for exactly that name, and no other."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
 
-from access.url_path import segment
 from ops.ingest import IngestClient
-from ops.orphans import remove_orphan_entities
-from qdrant_admin.api import QdrantApi
+from qdrant_admin.api import QdrantApi, QdrantError, path
 from qdrant_admin.cluster_view import beyond_waiting, observe_nodes, unsettled
-from qdrant_admin.collection.reindexing import ReindexClient
 from qdrant_admin.points.client import NodePoints
 from qdrant_admin.settling import wait_until_settled
 from qdrant_admin.snapshots import SnapshotApi
@@ -20,91 +16,40 @@ from tests.unit.fake_qdrant import KEY, Collection, FakeCluster, running_cluster
 from tests.unit.fake_time import FakeTime
 from tests.unit.served import Answer, Asked, served
 
-ODD = [
-    "c#docs",
-    "a b",
-    "a/b",
-    "..",
-    ".",
-    "...",
-    "%2e%2e",
-    "%2e",
-    "a?b=c",
-    "a%b",
-    "a;b",
-    "a+b",
-    "a&b",
-    "größe",
-    "文档",
-    "a\\b",
-]
+ODD = ["c#docs", "a b", "a/b", "a?b=c", "%2e%2e", "a%23b", "naïve", "a&b", "100%", "c;d", "a\\b", "…"]
+CALLS: dict[str, Callable[[str, str], Any]] = {
+    "look": lambda url, name: QdrantApi(url, "k").collection(name),
+    "cluster": lambda url, name: QdrantApi(url, "k").collection_cluster(name),
+    "create": lambda url, name: QdrantApi(url, "k").create_collection(name, {}, 1),
+    "delete": lambda url, name: QdrantApi(url, "k").delete_collection(name, 1),
+    "index": lambda url, name: QdrantApi(url, "k").delete_index(name, name, 1),
+    "move": lambda url, name: QdrantApi(url, "k").drop_replica(name, 0, 1),
+    "count": lambda url, name: NodePoints(url, "k").points(name).count(),
+    "snapshot": lambda url, name: SnapshotApi(url, "k").create_shard_snapshot(name, 0),
+    "forget": lambda url, name: SnapshotApi(url, "k").delete_shard_snapshot(name, 0, name),
+}
 
 
-@pytest.fixture
-def asked() -> list[Asked]:
-    return []
-
-
-@pytest.fixture
-def url(asked: list[Asked]) -> Iterator[str]:
-    """A server that notes what it is asked, and agrees."""
+@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_asks_for_the_name_as_it_is(call: str, name: str) -> None:
+    asked: list[str] = []
 
     def answer(request: Asked) -> Answer:
-        asked.append(request)
-        result = {"points": [], "next_page_offset": None, "count": 0, "aliases": [], "collections": []}
-        return Answer(200, {"result": result, "status": "ok", "vector_size": 4})
+        asked.append(request.path)
+        return Answer(200, {"result": {"count": 0}})
 
     with served(answer) as url:
-        yield url
+        CALLS[call](url, name)
+    segments = [unquote(segment) for segment in asked[0].split("/")]
+    assert segments[1:3] == ["collections", name]
+    assert call not in ("index", "forget") or segments[-1] == name
 
 
-def path_segments(request: Asked) -> list[str]:
-    """As a server takes a path apart: first cut, then decoded."""
-    return [unquote(each) for each in request.path.split("/")[1:]]
-
-
-@pytest.mark.parametrize("name", ODD)
-def test_every_call_of_a_collection_names_that_collection_and_no_other(
-    name: str, url: str, asked: list[Asked], tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_bytes(b"x")
-    api, snapshots = QdrantApi(url, KEY), SnapshotApi(url, KEY)
-    api.collection(name)
-    api.collection_cluster(name)
-    api.create_collection(name, {}, 1)
-    api.update_collection(name, {}, 1)
-    api.delete_collection(name, 1)
-    api.create_index(name, "field", "keyword", 1)
-    api.delete_index(name, "field", 1)
-    api.replicate_shard(name, 0, 1, 2)
-    api.drop_replica(name, 0, 1)
-    points = NodePoints(url, KEY).points(name)
-    points.count()
-    points.upsert([])
-    points.delete([1])
-    snapshots.create_shard_snapshot(name, 0)
-    snapshots.create_collection_snapshot(name)
-    snapshots.download(name, 0, "s", tmp_path / "copy", lambda _: None)
-    snapshots.upload(name, 0, tmp_path / "file", "0" * 64, lambda _: None)
-    snapshots.delete_shard_snapshot(name, 0, "s")
-    assert len(asked) == 17
-    assert {tuple(path_segments(request)[:2]) for request in asked} == {("collections", name)}
-
-
-@pytest.mark.parametrize("name", ODD)
-def test_every_other_name_in_a_path_is_one_segment_too(name: str, url: str, asked: list[Asked]) -> None:
-    QdrantApi(url, KEY).delete_index("docs", name, 1)
-    SnapshotApi(url, KEY).delete_shard_snapshot("docs", 0, name)
-    assert [path_segments(request)[-1] for request in asked] == [name, name]
-    if name.strip("."):  # the roles' names are ours: none is made of dots
-        ReindexClient(url, "token", name).vector_size()
-        assert path_segments(asked[-1]) == ["embedders", name]
-
-
-def test_a_name_that_is_not_escaped_would_reach_another_collection(url: str, asked: list[Asked]) -> None:
-    QdrantApi(url, KEY).call("DELETE", "/collections/c#docs")
-    assert asked[0].path == "/collections/c"
-    assert segment("c#docs") == "c%23docs"
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_that_no_url_can_carry_is_refused_and_nothing_is_asked(name: str) -> None:
+    with pytest.raises(QdrantError, match="expected a name that a URL can carry"):
+        path("collections", name)
 
 
 @pytest.fixture
@@ -128,6 +73,12 @@ def settle(cluster: FakeCluster) -> list[str]:
 def test_a_cluster_with_a_collection_of_an_odd_name_settles(name: str, cluster: FakeCluster) -> None:
     cluster.add(name)
     assert settle(cluster) == []
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_cluster_with_a_collection_that_no_url_can_name_settles(name: str, cluster: FakeCluster) -> None:
+    cluster.add(name)
+    assert f"collection {name!r}: every node answers HTTP 400" in settle(cluster)[0]
 
 
 @pytest.mark.parametrize("status", [400, 404, 500])
@@ -158,18 +109,6 @@ def test_a_replica_of_any_collection_that_may_still_become_active_is_waited_for(
     views = observe_nodes([QdrantApi(url, KEY) for url in cluster.urls])
     assert beyond_waiting(views) == []
     assert any(reason.startswith("theirs: shard 0 is") for reason in unsettled(views))
-
-
-def test_an_entity_of_the_gateway_is_removed_by_its_own_id() -> None:
-    asked: list[Asked] = []
-
-    def answer(request: Asked) -> Answer:
-        asked.append(request)
-        return Answer(200, {"data": [{"id": "r/../x", "name": "r"}] if request.path == "/routes" else []})
-
-    with served(answer) as url:
-        remove_orphan_entities(url, [])
-    assert [request.path for request in asked if request.method == "DELETE"] == ["/routes/r%2F..%2Fx"]
 
 
 def test_a_job_of_the_ingest_role_is_asked_for_by_its_own_name() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ops.orphans import remove_orphan_containers, remove_orphan_entities
+from access.kong import AdminApi
+from ops.orphans import lost_entities, remove_orphan_containers, remove_orphan_entities
 from tests.unit.served import Answer, Asked, served
 
 PREFIX = "rag-dev"
@@ -103,7 +104,13 @@ class FakeKong:
     entities: dict[str, list[dict[str, Any]]]
     url: str = ""
 
+    @property
+    def admin(self) -> AdminApi:
+        return AdminApi(url=self.url, token="let-me-in")
+
     def answer(self, asked: Asked) -> Answer:
+        if asked.headers.get("kong-admin-token") != "let-me-in":
+            return Answer(401, {"message": "expected the header Kong-Admin-Token"})
         kind, wanted = asked.path.strip("/"), ""
         if asked.method == "DELETE":
             kind, _, wanted = kind.rpartition("/")
@@ -141,7 +148,7 @@ KNOWN = {"route-1", "plugin-1", "service-1", "upstream-1", "consumer-1"}
 
 
 def test_entities_that_are_not_in_the_state_are_removed_dependents_first(kong: FakeKong) -> None:
-    removed = remove_orphan_entities(kong.url, recorded(*KNOWN))
+    removed = remove_orphan_entities(kong.admin, recorded(*KNOWN))
     assert removed == ["routes/search-2", "plugins/jwt", "services/rag-2", "consumers/rag-client"]
     assert kong.left() == KNOWN
 
@@ -150,24 +157,54 @@ def test_orphans_below_a_recorded_owner_are_removed_too(kong: FakeKong) -> None:
     kong.entities["upstreams/upstream-1/targets"] = [{"id": "t1", "target": "rag:1"}, {"id": "t2", "target": "rag:2"}]
     kong.entities["consumers/consumer-1/jwt"] = [{"id": "j1", "key": "old"}, {"id": "j2", "key": "new"}]
     known = (KNOWN | {"route-2", "plugin-2", "service-2", "consumer-2"}) | {"upstream-1/t1", "j1|consumer-1"}
-    assert remove_orphan_entities(kong.url, recorded(*known)) == ["targets/rag:2", "jwt/new"]
+    assert remove_orphan_entities(kong.admin, recorded(*known)) == ["targets/rag:2", "jwt/new"]
     assert {"t1", "j1"} <= kong.left()
     assert not {"t2", "j2"} & kong.left()
 
 
 def test_nothing_is_removed_where_everything_is_recorded(kong: FakeKong) -> None:
     everything = kong.left()
-    assert remove_orphan_entities(kong.url, recorded(*everything)) == []
+    assert remove_orphan_entities(kong.admin, recorded(*everything)) == []
     assert kong.left() == everything
 
 
 def test_orphans_behind_the_first_page_are_found(kong: FakeKong) -> None:
     kong.entities["consumers"] = [{"id": f"c{n}", "username": f"c{n}"} for n in range(150)]
     known = {f"c{n}" for n in range(149)} | KNOWN | {"route-2", "plugin-2", "service-2"}
-    assert remove_orphan_entities(kong.url, recorded(*known)) == ["consumers/c149"]
+    assert remove_orphan_entities(kong.admin, recorded(*known)) == ["consumers/c149"]
 
 
 def test_nothing_is_removed_where_no_gateway_answers() -> None:
     with served(lambda _: Answer(404, "<h1>another program</h1>")) as url:
-        assert remove_orphan_entities(url, []) == []
-    assert remove_orphan_entities(url, []) == []
+        admin = AdminApi(url=url, token="")
+        assert remove_orphan_entities(admin, []) == []
+    assert remove_orphan_entities(admin, []) == []
+
+
+def test_a_call_without_the_token_removes_nothing_and_finds_nothing_lost(kong: FakeKong) -> None:
+    stranger = AdminApi(url=kong.url, token="")
+    assert remove_orphan_entities(stranger, []) == []
+    assert lost_entities(stranger, entities(*KNOWN)) == []
+
+
+def entities(*ids: str) -> list[dict[str, Any]]:
+    """What the state records of them, and of the stack's container and provider, which Kong knows nothing of."""
+    others = [{"type": "docker:index/container:Container", "id": "c", "urn": "c"}]
+    others += [{"type": "pulumi:providers:kong", "id": "p", "urn": "p"}]
+    return [*others, *({"type": "kong:index/x:X", "id": each, "urn": f"urn-{each}"} for each in ids)]
+
+
+def test_what_the_database_has_lost_is_found_below_its_owners_too(kong: FakeKong) -> None:
+    kong.entities["upstreams/upstream-1/targets"] = [{"id": "t1", "target": "rag:1"}]
+    assert lost_entities(kong.admin, entities(*KNOWN, "upstream-1/t1")) == []
+    kong.entities["upstreams/upstream-1/targets"] = []
+    kong.entities["routes"] = []
+    recorded = entities("service-1", "route-1", "upstream-1/t1", "jwt-1|consumer-1")
+    assert lost_entities(kong.admin, recorded) == ["urn-route-1", "urn-upstream-1/t1", "urn-jwt-1|consumer-1"]
+
+
+def test_an_empty_database_has_lost_everything_and_a_gateway_that_is_away_nothing(kong: FakeKong) -> None:
+    kong.entities = {kind: [] for kind in kong.entities}
+    assert lost_entities(kong.admin, entities(*KNOWN)) == [f"urn-{each}" for each in KNOWN]
+    with served(lambda _: Answer(503, {"message": "no database"})) as url:
+        assert lost_entities(AdminApi(url=url, token="let-me-in"), entities(*KNOWN)) == []

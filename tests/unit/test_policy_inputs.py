@@ -64,7 +64,7 @@ def test_what_is_known_only_later_is_left_out() -> None:
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_no_component_declares_a_secret(stack: str) -> None:
     engine: Engine = run_program(stack)
-    components = engine.of("QdrantCluster") + engine.of("KongGateway") + engine.of("RagService")
+    components = engine.of("QdrantCluster") + engine.of("KongGateway") + engine.of(":Services")
     components += engine.of("ObservabilityStack")
     assert len(components) == 4
     for component in components:

@@ -3,12 +3,15 @@
 from typing import Any
 
 import pytest
+from pulumi.automation import OpType
 from pulumi.automation.events import EngineEvent
 
 from ops.review.gate import judge
 from ops.review.impact import impact, lost
 from ops.review.markdown import marker, report
-from ops.review.plan import Change, Plan, plan_of
+from ops.review.plan import KINDS, SECRET_MARK, Change, Plan, plan_of
+from ops.review.run import refuse_dropped_events
+from ops.stack import OperatorError
 
 BOX, DISK, KEY = (
     "docker:index/container:Container",
@@ -164,3 +167,71 @@ def test_the_report_lists_what_is_excused_refused_and_lost() -> None:
 
 def test_a_name_cannot_break_out_of_its_cell() -> None:
     assert "| Container `a\\|b'c` |" in page(step("create", BOX, "a|b`c"))
+
+
+def test_every_operation_of_the_engine_is_classified() -> None:
+    assert {op.value for op in OpType} == set(KINDS)
+
+
+@pytest.mark.parametrize("op", ["delete-replaced", "create-replacement", "import-replacement", "replace", "delete"])
+def test_a_disk_that_a_lone_step_would_destroy_is_seen(op: str) -> None:
+    plan = plan_of([step(op, DISK, "qdrant-0")])
+    assert not judge(plan, allow_data_loss=False).passes
+    assert "Nothing changes" not in page(step(op, DISK, "qdrant-0"))
+
+
+def test_what_an_interrupted_run_left_to_delete_is_seen_beside_what_stays() -> None:
+    plan = plan_of([step("same", DISK, "qdrant-0"), step("delete-replaced", DISK, "qdrant-0")])
+    assert [change.kind for change in plan.changes] == ["delete"]
+
+
+@pytest.mark.parametrize("op", ["same", "read", "refresh", "discard", "remove-pending-replace"])
+def test_what_only_reads_changes_nothing(op: str) -> None:
+    plan = plan_of([step(op, DISK, "qdrant-0")])
+    assert (plan.changes, judge(plan, allow_data_loss=False).passes) == ([], True)
+
+
+def test_an_unknown_operation_stops_the_gate_and_is_named() -> None:
+    verdict = judge(plan_of([step("transmogrify", DISK, "qdrant-0")]), allow_data_loss=True)
+    assert not verdict.passes
+    assert "found transmogrify qdrant-0" in verdict.unknown[0]
+
+
+def test_an_event_that_the_sdk_dropped_stops_the_preview() -> None:
+    with pytest.raises(OperatorError, match="1 that the Pulumi SDK could not read"):
+        refuse_dropped_events(["Failed to parse engine event\nEvent: …", "something else"])
+    refuse_dropped_events(["something else"])
+
+
+def test_an_import_is_called_one() -> None:
+    text = page(step("import", DISK, "qdrant-0"))
+    assert "1 imported" in text
+    assert "it is there already" in text
+
+
+def test_a_wrapped_secret_is_never_printed() -> None:
+    secret = {SECRET_MARK: "1b47061264138c4ac30d75fd1eb44270", "plaintext": "hunter2", "ciphertext": "hunter2"}
+    inputs = {"replication_factor": secret, "deep": [{"deeper": secret}]}
+    event = step("update", COLLECTION, "c", diffs=["replication_factor"], old=state(inputs=inputs),
+                 new=state(inputs=inputs))  # fmt: skip
+    assert "hunter2" not in str(plan_of([event]))
+    assert "hunter2" not in page(event)
+    assert "[secret]" in page(event)
+
+
+def test_a_report_of_any_size_fits_a_comment_and_keeps_the_verdict() -> None:
+    events = [said(f"rule-{n}") for n in range(3000)]
+    events += [step("delete", DISK, f"disk-{n}-{'é' * 4000}") for n in range(3000)]
+    text = page(*events)
+    assert len(text) <= len(text.encode()) < 65_536
+    assert text.startswith(marker("dev"))
+    assert "**Stopped.**" in text
+    assert "more lines are in the output" in text.splitlines()[-1]
+
+
+def test_text_cannot_become_markup_or_notify_somebody() -> None:
+    text = page(step("create", BOX, "a\n## b"), said("<script>"), said("@everyone"))
+    assert "\n## b" not in text
+    assert "\\<script>" in text
+    assert "@everyone" not in text
+    assert "name@sha256:0" in report("dev", Plan(), judge(Plan(), allow_data_loss=False), [{"rule": "name@sha256:0"}])

@@ -49,7 +49,8 @@ def create_app(service: Service) -> Front:
     app.add_exception_handler(Exception, _unexpected)
     settings = service.settings
     token, most = settings.service_token.get_secret_value(), settings.body_limit
-    return Front(app, token, service.metrics, service.traces, most)
+    rereads = settings.role == "ingest" and settings.sources_dir is not None
+    return Front(app, token, service.metrics, service.traces, most, rereads_openly=rereads)
 
 
 def _health(service: Service) -> APIRouter:

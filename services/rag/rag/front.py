@@ -29,10 +29,20 @@ Headers = Sequence[tuple[bytes, bytes]]
 class Front:
     """Wraps a role's application."""
 
-    def __init__(self, app: ASGIApp, token: str, metrics: Metrics, traces: Traces, max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        token: str,
+        metrics: Metrics,
+        traces: Traces,
+        max_body_bytes: int,
+        *,
+        rereads_openly: bool = False,  # a caller without a token may have the role's own sources indexed again
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
         self._token = token.encode()
+        self._rereads_openly = rereads_openly
         self._metrics = metrics
         self.leaving = False  # about to stop: health checks fail, so that balancers choose another process
         self._traces = traces
@@ -91,7 +101,10 @@ class Front:
         scope["route"] = get.get("route")
 
     def _may_enter(self, scope: Scope) -> bool:
-        return scope["path"] in OPEN_PATHS or has_token(scope["headers"], self._token)
+        if scope["path"] in OPEN_PATHS or has_token(scope["headers"], self._token):
+            return True
+        asks_to_reread = (scope["method"], scope["path"]) == ("POST", "/reindex") and has_no_body(scope["headers"])
+        return self._rereads_openly and asks_to_reread
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         operation = OPEN_PATHS.get(scope["path"]) or getattr(scope.get("route"), "name", "other")
@@ -108,6 +121,12 @@ def has_token(headers: Headers, token: bytes) -> bool:
     given = [value for name, value in headers if name.lower() in TOKEN_HEADERS]
     names = {name.lower() for name, _ in headers}
     return len(given) == 1 and TOKEN_HEADERS[1] not in names and secrets.compare_digest(given[0], token)
+
+
+def has_no_body(headers: Headers) -> bool:
+    """Return whether nothing follows these headers of an HTTP/1.1 request."""
+    found = {name.lower(): value for name, value in headers}
+    return b"transfer-encoding" not in found and found.get(b"content-length", b"0") == b"0"
 
 
 def request_id(headers: Headers) -> str:

@@ -26,15 +26,25 @@ class Jobs:
         self._turn = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._held_bytes = 0
+        self._waiting_folder: Progress | None = None
 
     def accept(self, documents: Sent | Folder) -> Progress:
-        """Add a job; raise `Unavailable` when too many jobs wait already, or too large ones."""
+        """Add a job; raise `Unavailable` when too many jobs wait already, or too large ones.
+
+        A folder that waits to be read already is not added again: it is listed when its turn comes.
+        """
+        if isinstance(documents, Folder) and self._waiting_folder and self._waiting_folder.state == "queued":
+            return self._waiting_folder
         if len(self._tasks) > WAITING:
             raise Unavailable("ingest", f"expected at most {WAITING} waiting jobs, found them; send these later")
         if self._held_bytes and self._held_bytes + documents.held_bytes > WAITING_BYTES:
             raise Unavailable("ingest", f"expected waiting jobs of at most {WAITING_BYTES:,} bytes; send these later")
         self._held_bytes += documents.held_bytes
-        progress = Progress(job=uuid.uuid4().hex, documents_total=len(documents))
+        progress = Progress(job=uuid.uuid4().hex, documents_total=0)
+        if isinstance(documents, Folder):
+            self._waiting_folder = progress
+        else:
+            progress.documents_total = len(documents)
         self._known[progress.job] = progress
         while len(self._known) > REMEMBERED:
             self._known.pop(next(iter(self._known)))
@@ -54,6 +64,7 @@ class Jobs:
     async def _run(self, documents: Sent | Folder, progress: Progress) -> None:
         async with self._turn:
             progress.state = "running"
+            progress.documents_total = await asyncio.to_thread(len, documents)
             try:
                 await self._indexer.index(documents, progress)
             except Unavailable as error:

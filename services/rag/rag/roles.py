@@ -122,7 +122,7 @@ def ingest(service: Service) -> APIRouter:
         if not root or not await asyncio.to_thread(root.is_dir):
             found = "a folder that is not there" if root else "no setting"
             raise HTTPException(409, f"expected documents, or a folder in SOURCES_DIR, found {found}; {SOURCES_REMEDY}")
-        return Accepted(job=jobs.accept(await asyncio.to_thread(Folder, root, service.settings.body_limit)).job)
+        return Accepted(job=jobs.accept(Folder(root, service.settings.body_limit)).job)
 
     @router.get("/reindex")
     async def reindexes() -> JobsAnswer:

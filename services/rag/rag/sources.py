@@ -4,6 +4,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,17 @@ def _entry(source: str, document: Any) -> Entry:
 
 
 class Folder:
-    """The files below a folder, by their paths in it; listed once, read one at a time."""
+    """The files below a folder, by their paths in it; listed when first asked for, read one at a time."""
 
     held_bytes = 0
 
     def __init__(self, root: Path, max_bytes: int) -> None:
         self._root = root.resolve()
         self._max_bytes = max_bytes
-        self._found = list(self._list())
+
+    @cached_property
+    def _found(self) -> list[Path | Skipped]:
+        return list(self._list())
 
     def __len__(self) -> int:
         return len(self._found)

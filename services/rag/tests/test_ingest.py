@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -229,12 +229,46 @@ async def test_without_documents_the_sources_are_indexed_again(
     given = replace(made, settings=made.settings.model_copy(update={"sources_dir": tmp_path / "sources"}))
     async with client(given) as caller:
         assert (await caller.post("/reindex")).status_code == 202
+        await states_become(caller, ["done"])
         assert (await caller.post("/reindex", json={})).status_code == 202
         await states_become(caller, ["done", "done"])
         [again, first] = (await caller.get("/reindex")).json()["jobs"]
     assert (first["documents_total"], first["documents_done"], first["chunks_unchanged"]) == (2, 1, 0)
     assert (again["documents_done"], again["chunks_unchanged"]) == (1, 1)
     assert [each["source"] for each in first["skipped"]] == ["b.pdf"]
+
+
+async def test_a_folder_that_waits_already_is_not_queued_again_and_is_read_as_it_is_then(
+    made: Service, client: Callable[..., httpx.AsyncClient], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold = asyncio.Event()
+    monkeypatch.setattr(made.store, "prepare", hold.wait)
+    given = replace(made, settings=made.settings.model_copy(update={"sources_dir": tmp_path}))
+    async with client(given) as caller:
+        first = (await caller.post("/reindex", json={"documents": [TWO]})).json()["job"]
+        waiting = {(await caller.post("/reindex")).json()["job"] for _ in range(20)}
+        assert len(waiting | {first}) == 2
+        (tmp_path / "late.txt").write_text("Written while the job waited.")
+        hold.set()
+        await states_become(caller, ["done", "done"])
+        assert (await caller.get("/reindex")).json()["jobs"][0]["documents_done"] == 1
+
+
+async def test_the_role_s_own_sources_are_read_again_for_a_caller_without_a_token_and_nothing_else_is(
+    made: Service, client: Callable[..., httpx.AsyncClient], tmp_path: Path
+) -> None:
+    given = replace(made, settings=made.settings.model_copy(update={"sources_dir": tmp_path}))
+    for service, status in ((given, 202), (made, 401)):
+        async with client(service, headers={}) as caller:
+            assert (await caller.post("/reindex")).status_code == status
+            assert (await caller.post("/reindex", json={"documents": [TWO]})).status_code == 401
+            chunked = caller.build_request("POST", "/reindex", content=_parts())
+            assert (await caller.send(chunked)).status_code == 401
+            assert (await caller.get("/reindex")).status_code == 401
+
+
+async def _parts() -> AsyncIterator[bytes]:
+    yield b'{"documents": []}'
 
 
 async def test_jobs_are_listed_and_an_unknown_one_is_a_404(
