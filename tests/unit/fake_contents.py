@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from ops.daytwo.running import Running
 from tests.unit.fake_time import FakeTime
@@ -165,7 +166,7 @@ class FakeContents:
     def _collection(self, node: int, asked: Asked) -> Answer:
         found = ROUTE.fullmatch(asked.path)
         assert found, asked.path
-        name, rest = self.aliases.get(found["name"], found["name"]), found["rest"] or ""
+        name, rest = self.aliases.get(unquote(found["name"]), unquote(found["name"])), found["rest"] or ""
         if asked.method == "PUT" and not rest:
             self._make(name, {k: v for k, v in asked.json.items() if not k.endswith("_config")})
             return ok(True)
