@@ -95,8 +95,15 @@ def limits_of_rolling(promises: Promises) -> Limits:
     return _limits(promises.rolling, promises.rolling.failed_requests)
 
 
-def _limits(promise: Noticed, failed_calls: int, **only_of_a_fault: float) -> Limits:
-    return Limits(**promise.model_dump(include=set(Noticed.model_fields)), failed_calls=failed_calls, **only_of_a_fault)
+def _limits(
+    promise: Noticed, failed_calls: int, *, worst_read_ms: float | None = None, recovery_seconds: float | None = None
+) -> Limits:
+    return Limits(
+        **promise.model_dump(include=set(Noticed.model_fields)),
+        failed_calls=failed_calls,
+        worst_read_ms=worst_read_ms,
+        recovery_seconds=recovery_seconds,
+    )
 
 
 def judge(observed: Observed, limits: Limits) -> list[Verdict]:

@@ -129,6 +129,12 @@ def run_program(stack: str = "dev", **overrides: str) -> Engine:
     return _run(stack, frozenset(config.items()))
 
 
+def run_again(stack: str, **overrides: str) -> Engine:
+    """The same, run anew: for what the program reads from outside."""
+    config = stack_config(stack) | {f"{PROJECT}:{key}": value for key, value in overrides.items()}
+    return _run.__wrapped__(stack, frozenset(config.items()))
+
+
 @cache
 def _run(stack: str, config: frozenset[tuple[str, str]]) -> Engine:
     engine = Engine()

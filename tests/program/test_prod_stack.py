@@ -10,7 +10,7 @@ import pytest
 
 from platforms.kubernetes.files import digest, keyed_digest
 from platforms.workload import HttpProbe, Workload
-from tests.program.engine import CERTIFICATE, Engine, free_port, run_program
+from tests.program.engine import CERTIFICATE, Engine, free_port, run_again, run_program
 
 VERSION = "1.34"
 OPERATORS = "kubernetes:monitoring.coreos.com/"
@@ -276,9 +276,9 @@ def test_with_a_hard_spread_nodes_wait_rather_than_share_a_zone_and_with_a_soft_
 def test_a_renewed_certificate_rolls_the_gateway_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"kubernetesEdge": "loadbalancer", "kubernetesEdgeTlsSecret": "rag-tls"}
     old = run_program("prod", **settings)
-    same = run_program.__wrapped__("prod", **settings)
+    same = run_again("prod", **settings)
     monkeypatch.setitem(CERTIFICATE, "now", "cmVuZXdlZA==")
-    renewed = run_program.__wrapped__("prod", **settings)
+    renewed = run_again("prod", **settings)
     templates = [
         {each.name: each.inputs["spec"]["template"] for kind in CONTROLLERS for each in engine.of(kind)}
         for engine in (old, same, renewed)
