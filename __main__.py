@@ -126,6 +126,7 @@ observability = ObservabilityStack(
             qdrant_memory_mib=settings.qdrant.memory_mib,
             replication_factor=settings.collection.replication_factor,
             scrape_seconds=settings.observability.scrape_seconds,
+            service_jobs=tuple(job.name for job in services.scrape_jobs()),
         ),
         grafana_password=grafana_password,
     ),

@@ -189,6 +189,11 @@ class Settings(BaseModel):
                 f"observabilityRetentionDays: expected at least {window}, the longest window of slo/promises.yaml, "
                 f"found {self.observability.retention_days}: how much of a budget is left could not be computed"
             )
+        if self.kubernetes.edge == "ingress" and not self.gateway.trusted_proxies:
+            found.append(
+                "gatewayTrustedProxies: expected the addresses of the ingress controller with kubernetesEdge ingress, "
+                "such as the network of its pods ([10.244.0.0/16]), found none: all callers would share one rate limit"
+            )
         found += self._not_of_this_platform()
         found += service_mistakes(
             self.services,

@@ -21,6 +21,7 @@ class BalancerApi:
     def __init__(self, url: str, user: str, password: str) -> None:
         self._url = url
         self._session = requests.Session()
+        # As UTF-8: of text, requests would send Latin-1, and fail for all that it lacks.
         self._session.auth = HTTPBasicAuth(user.encode(), password.encode())
 
     def drain(self, server: str, timeout_seconds: float = 5) -> int:

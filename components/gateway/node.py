@@ -87,6 +87,7 @@ def kong_workload(
         networks=backends.networks,
         scratch_dirs=("/tmp",),  # noqa: S108  the container's own
         readiness=HttpProbe(port=STATUS, path="/status/ready"),
+        liveness=HttpProbe(port=STATUS, path="/status"),  # 200 without a database too
         grace_seconds=GRACE_SECONDS,
         resources=Resources(memory_mib=1024),
     )

@@ -90,3 +90,22 @@ def test_without_the_reference_service_the_rest_stands_by_itself() -> None:
     engine = run_program("dev", ragEnabled="false", **OWN)
     assert {request.name for request in engine.of(":Guarded")} == {"notes", "notes-1", "api"}
     assert engine.one("collection").inputs["ingest_url"] == ""
+
+
+def test_alerts_know_the_services_that_are_there_and_no_other(docker: Engine) -> None:
+    rules = alert_rules(docker)
+    assert 'job=~"notes|api"' in rules["ServiceDown"]
+    assert "RagServiceDown" in rules
+    alone = alert_rules(run_program("dev", ragEnabled="false", **OWN))
+    assert "RagServiceDown" not in alone
+    assert 'absent(up{job="notes"})' in alone["PrometheusJobMissing"]
+    assert "rag-service" not in alone["PrometheusJobMissing"]
+    assert "ServiceDown" not in alert_rules(run_program("dev"))
+
+
+def alert_rules(engine: Engine) -> dict[str, str]:
+    """Alert -> its expression, as our Prometheus gets them."""
+    uploads = engine.one("prometheus-0", ":Container").inputs["uploads"]
+    files = [yaml.safe_load(upload["content"]) for upload in uploads if "/rules/" in upload["file"]]
+    rules = [rule for file in files for group in file["groups"] for rule in group["rules"]]
+    return {rule["alert"]: rule["expr"] for rule in rules if "alert" in rule}

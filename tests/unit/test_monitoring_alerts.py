@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from components.monitoring.promises import Promises
+from components.monitoring.promises import REFERENCE_JOBS, Promises
 from components.monitoring.rules import OF_PROMETHEUS, rule_files, rule_groups
 from components.monitoring.rules.pace import UNITS
 from components.monitoring.rules.rule import Alert
 from tests.unit.faults import FAULTS
 from tests.unit.faults.fault import Fault, Series, kong, qdrant, requests
 
-PROMISES = Promises()
+PROMISES = Promises(service_jobs=(*REFERENCE_JOBS, "notes"))
 ALERTS = {rule.name: rule for rules in rule_groups(PROMISES).values() for rule in rules if isinstance(rule, Alert)}
 GROUP = {rule.name: group for group, rules in rule_groups(PROMISES).items() for rule in rules}
 QUARTER_OF_AN_HOUR = 15 * 60

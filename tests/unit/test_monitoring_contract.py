@@ -10,7 +10,7 @@ import pytest
 
 from components.monitoring.dashboards import DATASOURCE_UID, dashboard_files
 from components.monitoring.dashboards.runbooks import UID as RUNBOOK_BOARD
-from components.monitoring.promises import Promises
+from components.monitoring.promises import REFERENCE_JOBS, Promises
 from components.monitoring.rules import rule_groups
 from components.monitoring.rules.rule import RUNBOOKS, Alert, Recording
 from tests.unit.metric_catalogue import Catalogue
@@ -19,14 +19,15 @@ from tests.unit.promql_labels import Reading
 Panel = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
-RULES = [rule for rules in rule_groups(Promises()).values() for rule in rules]
+PROMISES = Promises(service_jobs=(*REFERENCE_JOBS, "notes"))
+RULES = [rule for rules in rule_groups(PROMISES).values() for rule in rules]
 ALERTS = [rule for rule in RULES if isinstance(rule, Alert)]
 BOARDS = {name: json.loads(content) for name, content in dashboard_files(Promises()).items()}
 
 
 def catalogue() -> Catalogue:
     """All that is sent, and all that is recorded from it."""
-    known = Catalogue.read()
+    known = Catalogue.read().with_series("up", {"job": frozenset(PROMISES.own_jobs), "instance": None})
     for rule in RULES:
         if isinstance(rule, Recording):
             labels = Reading(rule.expr, known).labels | {name: frozenset([word]) for name, word in rule.labels.items()}
@@ -174,5 +175,5 @@ def test_a_link_of_a_panel_leads_to_the_section_of_its_alert() -> None:
 def test_only_what_cannot_wait_pages() -> None:
     assert {alert.name for alert in ALERTS if alert.severity == "page"} == {
         "QdrantNodeDown", "QdrantQuorumLost", "QdrantConsensusStopped", "KongDown", "KongNoTarget", "HAProxyDown",
-        "HAProxyNoServer", "RagServiceDown", "AvailabilityBudgetBurnsFast", "LatencyBudgetBurnsFast",
+        "HAProxyNoServer", "RagServiceDown", "ServiceDown", "AvailabilityBudgetBurnsFast", "LatencyBudgetBurnsFast",
     }  # fmt: skip

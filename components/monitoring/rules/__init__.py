@@ -23,10 +23,10 @@ def rule_groups(promises: Promises) -> dict[str, Rules]:
         "qdrant-work": qdrant_work_rules(promises),
         "gateway": gateway_rules(promises),
         "haproxy": haproxy_rules(),
-        "rag": rag_rules(promises),
+        **({"rag": rag_rules(promises)} if promises.own_jobs != promises.service_jobs else {}),
         "postgres": postgres_rules(),
         "valkey": valkey_rules(),
-        "scraping": scraping_rules(),
+        "scraping": scraping_rules(promises),
         OF_PROMETHEUS: prometheus_rules(),
         "slo": slo_rules(promises),
     }

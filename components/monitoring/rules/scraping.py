@@ -1,13 +1,16 @@
 """Does Prometheus reach its targets, and does it do its own work?"""
 
+from collections.abc import Sequence
+
+from components.monitoring.promises import Promises
 from components.monitoring.rules.rule import Alert, Recording, Rules
 
-EXPECTED = ("qdrant-cluster", "haproxy", "kong", "rag-service", "llamaindex-query", "rag-ingest")
+EXPECTED = ("qdrant-cluster", "haproxy", "kong")  # beside the services' own jobs
 # The others page by themselves. Named one by one: a Prometheus of a whole cluster may have more jobs than ours.
 WITHOUT_ALERT_OF_THEIR_OWN = ("rag-ingest", "prometheus", "postgres", "valkey")
 
 
-def scraping_rules() -> Rules:
+def scraping_rules(promises: Promises) -> Rules:
     """Return the share of reachable targets per job, and the alerts on those that are not reached."""
     return (
         Recording("job:up:ratio", "avg by (job) (up)"),
@@ -21,12 +24,26 @@ def scraping_rules() -> Rules:
         ),
         Alert(
             name="PrometheusJobMissing",
-            expr=" or ".join(f'absent(up{{job="{job}"}})' for job in EXPECTED),
+            expr=" or ".join(f'absent(up{{job="{job}"}})' for job in (*EXPECTED, *promises.service_jobs)),
             wait="5m",
             summary="Prometheus does not even try to scrape a part of the stack",
             description="The job {{ $labels.job }} has no target at all (absent is {{ $value }}).",
         ),
+        *_own_services(promises.own_jobs),
     )
+
+
+def _own_services(jobs: Sequence[str]) -> Rules:
+    if not jobs:
+        return ()
+    down = Alert(
+        name="ServiceDown",
+        expr=f'max by (job) (up{{job=~"{"|".join(jobs)}"}}) == 0',
+        severity="page",
+        summary="No replica of a service of yours answers",
+        description="{{ $labels.job }} has failed every scrape for a minute (up is {{ $value }}).",
+    )
+    return (down,)
 
 
 def prometheus_rules() -> Rules:

@@ -1,5 +1,6 @@
 """Whoever watches."""
 
+from components.monitoring.promises import REFERENCE_JOBS
 from components.monitoring.rules.scraping import EXPECTED
 from tests.unit.faults.fault import Fault, Series, of_job
 
@@ -12,12 +13,19 @@ def own(metric: str, values: str, **labels: str) -> Series:
 
 def all_but(*missing: str) -> Series:
     found: Series = {}
-    for job in EXPECTED:
+    for job in (*EXPECTED, *REFERENCE_JOBS, "notes"):
         found |= {} if job in missing else of_job(job, f"{job}:1", "up", "1x60")
     return found
 
 
 PROMETHEUS = (
+    Fault(  # one replica of two is no outage
+        alert="ServiceDown",
+        series=of_job("notes", "notes-0:3000", "up", "0x60"),
+        says="notes has failed every scrape for a minute (up is 0).",
+        labels={"job": "notes"},
+        nearly=of_job("notes", "notes-0:3000", "up", "0x60") | of_job("notes", "notes-1:3000", "up", "1x60"),
+    ),
     Fault(  # Kong has an alert of its own
         alert="PrometheusTargetMissing",
         series=of_job("rag-ingest", "rag-ingest:8201", "up", "0x60"),
