@@ -130,6 +130,7 @@ def test_a_removed_service_leaves_nothing(with_services: LiveStack) -> None:
     with_services.up(services={})
     assert call(with_services, "/api/v1/notes").status_code == 404
     assert [c for c in with_services.engine.containers.list(all=True) if "notes" in c.name] == []
-    admin = with_services.outputs["gatewayAdminUrl"]
-    names = {entry["name"] for entry in requests.get(f"{admin}/services", timeout=10).json()["data"]}
+    found = with_services.outputs
+    url, headers = f"{found['gatewayAdminUrl']}/services", {"Kong-Admin-Token": found["gatewayAdminToken"]}
+    names = {entry["name"] for entry in requests.get(url, headers=headers, timeout=10).json()["data"]}
     assert names == {"rag-service"}
