@@ -77,7 +77,7 @@ def test_the_processes_of_a_container_are_bounded_or_the_deployment_stops() -> N
 
 def websocket_proxy(configuration: Any) -> str | None:
     """The proxy by which a websocket of the client would connect, as its library chooses it."""
-    options = websocket_proxycare({}, configuration, None, None)
+    options = websocket_proxycare({}, configuration, None, None)  # type: ignore[no-untyped-call]
     proxy: tuple[str | None, int, object] = get_proxy_info(
         urlsplit(configuration.host).hostname,
         is_secure=True,
