@@ -69,7 +69,7 @@ def run_to_end(job: Mapping[str, Any]) -> None:
     )
     try:
         if job["files"]:
-            container.put_archive("/", _archive(job["files"]))
+            container.putarchive("/", archive(job["files"]))
         await_end(container, f"{job['name']} ({' '.join(job['command'])})")
     finally:
         container.remove(force=True)  # one that stayed would hold its volume
@@ -98,7 +98,8 @@ def _remove(client: docker.DockerClient, name: str) -> None:
         container.remove(force=True)
 
 
-def _archive(files: Mapping[str, str]) -> bytes:
+def archive(files: Mapping[str, str]) -> bytes:
+    """Path -> content as the tar file that a container takes; read-only for all."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, content in files.items():

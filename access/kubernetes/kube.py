@@ -87,10 +87,10 @@ def is_gone(error: ApiException) -> bool:
     return bool(error.status == 404)
 
 
-def or_none(read: Callable[[], T]) -> T | None:
-    """What is read; None when there is none."""
+def or_none(request: Callable[[], T]) -> T | None:
+    """What a request for one object returns; None when there is no such object."""
     try:
-        return read()
+        return request()
     except ApiException as error:
         if is_gone(error):
             return None

@@ -1,17 +1,16 @@
 """The prod stack as a cluster would see it: what its manifests promise, and that a strict cluster takes them."""
 
 import json
-import socket
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import kubernetes_validate
+import kubernetes_validate.utils
 import pytest
 
 from platforms.kubernetes.files import digest, keyed_digest
 from platforms.workload import HttpProbe, Workload
-from tests.program.engine import CERTIFICATE, Engine, run_program
+from tests.program.engine import CERTIFICATE, Engine, free_port, run_again, run_program
 
 VERSION = "1.34"
 OPERATORS = "kubernetes:monitoring.coreos.com/"
@@ -56,16 +55,18 @@ def policies(engine: Engine) -> dict[str, dict[str, Any]]:
     ids=["as it is", "with a database", "behind an ingress", "behind a load balancer", "all of one's own"],
 )  # fmt: skip
 def variant(request: pytest.FixtureRequest) -> Engine:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        free = str(probe.getsockname()[1])
     return run_program(
-        "prod", **{key: free if given == "a free one" else given for key, given in request.param.items()}
+        "prod", **{key: free_port() if given == "a free one" else given for key, given in request.param.items()}
     )
 
 
 def test_every_manifest_passes_the_strict_schema(variant: Engine) -> None:
     for manifest in manifests(variant):
         validate(json.dumps(manifest))
+
+
+# It reads megabytes of definitions, the same ones for each manifest.
+kubernetes_validate.utils.schema_contents = cache(kubernetes_validate.utils.schema_contents)
 
 
 @cache
@@ -123,7 +124,7 @@ def test_each_connection_is_allowed_at_both_ends(variant: Engine) -> None:
 
 
 def test_a_node_of_qdrant_gets_whole_shards_from_its_peers_rest_api(prod: Engine) -> None:
-    """Without that door a copy that is lost is never made again: its snapshot is waited for, in vain."""
+    """Without that port a copy that is lost is never made again: its snapshot is waited for, in vain."""
     between = {port for caller, callee, port in _ends(prod, "ingress") if caller == callee == "qdrant"}
     assert between == {6333, 6335}
 
@@ -275,9 +276,9 @@ def test_with_a_hard_spread_nodes_wait_rather_than_share_a_zone_and_with_a_soft_
 def test_a_renewed_certificate_rolls_the_gateway_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"kubernetesEdge": "loadbalancer", "kubernetesEdgeTlsSecret": "rag-tls"}
     old = run_program("prod", **settings)
-    same = run_program.__wrapped__("prod", **settings)
+    same = run_again("prod", **settings)
     monkeypatch.setitem(CERTIFICATE, "now", "cmVuZXdlZA==")
-    renewed = run_program.__wrapped__("prod", **settings)
+    renewed = run_again("prod", **settings)
     templates = [
         {each.name: each.inputs["spec"]["template"] for kind in CONTROLLERS for each in engine.of(kind)}
         for engine in (old, same, renewed)
