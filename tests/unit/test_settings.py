@@ -177,6 +177,7 @@ def test_a_prometheus_that_scrapes_is_let_in() -> None:
 
 def test_alerts_are_not_sent_from_where_no_rule_is_judged() -> None:
     elsewhere: dict[str, object] = {"observabilityPrometheusUrl": "http://prometheus.example:9090"}
+    assert "found none: without it no Alertmanager runs" in mistakes(observabilityAlertWatchdogUrl="http://switch")
     assert "sends alerts to its own Alertmanager" in mistakes(**elsewhere, observabilityAlertWebhook="http://pager")
     assert Settings.from_file(DEV, elsewhere)
 
