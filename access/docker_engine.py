@@ -7,8 +7,11 @@ from typing import Any
 
 import docker
 import requests
+from docker.constants import MINIMUM_DOCKER_API_VERSION
+from docker.errors import DockerException
 
 TIMEOUT_SECONDS = 600
+MOST_PROCESSES = 2048  # and threads, of one container
 LABEL = "rag-platform"  # of every object of a stack; its value is the stack's prefix
 
 
@@ -17,11 +20,42 @@ def of_stack(prefix: str) -> dict[str, str]:
     return {"label": f"{LABEL}={prefix}"}
 
 
+def docker_client(timeout_seconds: float = 60) -> docker.DockerClient:
+    """A client of the engine at DOCKER_HOST, else of the local one, by no proxy of the environment.
+
+    DockerException when none answers.
+    """
+    # A client that is told no version asks the engine for it before it can be told to use no proxy.
+    asking = _direct(MINIMUM_DOCKER_API_VERSION, timeout_seconds)
+    try:
+        version = asking.api.version(api_version=False)["ApiVersion"]
+    except requests.RequestException as error:
+        raise DockerException(f"no engine answers: {error}") from error
+    return _direct(version, timeout_seconds)
+
+
+def _direct(version: str, timeout_seconds: float) -> docker.DockerClient:
+    client = docker.from_env(version=version, timeout=timeout_seconds)
+    client.api.trust_env = False
+    return client
+
+
+def bound_processes(container: str) -> None:
+    """Bound the number of processes and threads of a container; RuntimeError when the engine refuses."""
+    api = docker_client().api
+    answer = api.post(f"{api.base_url}/containers/{container}/update", json={"PidsLimit": MOST_PROCESSES})
+    if not answer.ok:
+        raise RuntimeError(
+            f"expected the engine to bound the processes of {container} to {MOST_PROCESSES}, found "
+            f"{answer.text.strip()}; see that the kernel has the pids controller (docker info)"
+        )
+
+
 def run_to_end(job: Mapping[str, Any]) -> None:
     """Return when the container exited 0; RuntimeError with the end of its log when it did not."""
-    engine = docker.from_env()
-    _remove(engine, job["name"])  # of an interrupted run
-    container = engine.containers.create(
+    client = docker_client()
+    _remove(client, job["name"])  # of an interrupted run
+    container = client.containers.create(
         job["image"],
         name=job["name"],
         command=job["command"],
@@ -30,11 +64,12 @@ def run_to_end(job: Mapping[str, Any]) -> None:
         volumes={job["volume"]: {"bind": job["volume_path"], "mode": "rw"}} if job["volume"] else {},
         labels={LABEL: job["label"]},
         cap_drop=["ALL"],
+        pids_limit=MOST_PROCESSES,
         security_opt=["no-new-privileges"],
     )
     try:
         if job["files"]:
-            container.put_archive("/", _archive(job["files"]))
+            container.putarchive("/", archive(job["files"]))
         await_end(container, f"{job['name']} ({' '.join(job['command'])})")
     finally:
         container.remove(force=True)  # one that stayed would hold its volume
@@ -58,12 +93,13 @@ def _status(container: Any) -> int | str:
         return f"no end after {TIMEOUT_SECONDS} s"
 
 
-def _remove(engine: docker.DockerClient, name: str) -> None:
-    for container in engine.containers.list(all=True, filters={"name": f"^/{name}$"}):
+def _remove(client: docker.DockerClient, name: str) -> None:
+    for container in client.containers.list(all=True, filters={"name": f"^/{name}$"}):
         container.remove(force=True)
 
 
-def _archive(files: Mapping[str, str]) -> bytes:
+def archive(files: Mapping[str, str]) -> bytes:
+    """Path -> content as the tar file that a container takes; read-only for all."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, content in files.items():

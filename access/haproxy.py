@@ -5,6 +5,7 @@ import io
 from contextlib import suppress
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 from access.kubernetes.tunnel import local
 from access.polling import PollTimeout, poll, require
@@ -20,7 +21,8 @@ class BalancerApi:
     def __init__(self, url: str, user: str, password: str) -> None:
         self._url = url
         self._session = requests.Session()
-        self._session.auth = (user.encode(), password.encode())
+        # As UTF-8: of text, requests would send Latin-1, and fail for all that it lacks.
+        self._session.auth = HTTPBasicAuth(user.encode(), password.encode())
 
     def drain(self, server: str, timeout_seconds: float = 5) -> int:
         """Give the server no new request, let those under way end, then cut it off; returns how many were cut."""

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
 from rich.table import Table
@@ -14,19 +13,18 @@ from access.polling import PollTimeout, poll, require
 from cli import confirm, daytwo
 from cli.confirm import Yes
 from cli.entry import run
+from cli.stack_of import Stack, console, files_of, outputs_of
 from ops import corpus, gateway, lifecycle, status
 from ops.ingest import IngestClient, Tally, index_all
-from ops.parts import Parts, load_parts
+from ops.parts import Parts
 from ops.pin import pin as pin_images
 from ops.review.run import review
-from ops.stack import OperatorError, StackFiles, only_one, open_stack, outputs, resources, use_parts
+from ops.stack import OperatorError, only_one, open_stack, resources
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
-console = Console(highlight=False)
 app.add_typer(daytwo.app)
 AllowDataLoss = Annotated[bool, typer.Option(help="carry out what deletes or replaces data, too")]
-Stack = Annotated[str, typer.Option(help="the stack file to use: Pulumi.<stack>.yaml")]
 
 
 @app.command()
@@ -39,15 +37,14 @@ def up(
     yes: Yes = False,
 ) -> None:
     """Bring the stack up, index the standard library's documentation when the index is empty, show what runs."""
-    parts = _parts()
-    files = StackFiles(name=stack, parts=parts)
-    confirm.ask(files.settings(), parts, "Bring the stack up in", agreed=yes)
+    files = files_of(stack)
+    confirm.ask(files.settings(), files.parts, "Bring the stack up in", agreed=yes)
     progress = lifecycle.deploy(files, console, refresh=refresh, allow_data_loss=allow_data_loss)
     console.print(f"{len(progress.changes)} steps." if progress.changes else "Nothing had to be changed.")
-    found = outputs(open_stack(files))
+    found = outputs_of(files)
     if corpus_too:
         _index_corpus(found, unfinished=files.folder / "indexing")
-    if not _show(found, parts, timeout_seconds=20):
+    if not _show(found, files.parts, timeout_seconds=20):
         raise OperatorError(
             "the stack is up as far as its state goes, but not all of it is well; the container's log "
             "says why: docker logs"
@@ -63,7 +60,7 @@ def preview(
     allow_data_loss: AllowDataLoss = False,
 ) -> None:
     """Show what `up` would do, what it means, and what policies say; exit code 1 when it must not be done."""
-    files = StackFiles(name=stack, parts=_parts())
+    files = files_of(stack)
     files.settings()
     with only_one():
         opened = open_stack(files)
@@ -84,9 +81,8 @@ def down(
     yes: Yes = False,
 ) -> None:
     """Stop and remove what runs; volumes and secrets stay unless purged."""
-    parts = _parts()
-    files = StackFiles(name=stack, parts=parts)
-    confirm.ask(files.settings(), parts, "Remove the stack, data and all, from" if purge else "Stop", agreed=yes)
+    files = files_of(stack)
+    confirm.ask(files.settings(), files.parts, "Remove the stack, data and all, from" if purge else "Stop", agreed=yes)
     kept = lifecycle.take_down(files, console, purge=purge)
     if kept:
         console.print(f"Kept, for the next make up: {', '.join(kept)}. To remove them too: make down PURGE=1")
@@ -95,8 +91,8 @@ def down(
 @app.command("status")
 def show_status(stack: Stack = "dev") -> None:
     """Show what runs and whether it is well; exit code 1 when something is not."""
-    parts = _parts()
-    if not _show(outputs(open_stack(StackFiles(name=stack, parts=parts))), parts):
+    files = files_of(stack)
+    if not _show(outputs_of(files), files.parts):
         raise typer.Exit(1)
 
 
@@ -105,13 +101,13 @@ def ingest(docs: Path, stack: Stack = "dev") -> None:
     """Index the Markdown, text and HTML files of a folder."""
     if not docs.is_dir():
         raise OperatorError(f"expected a folder, found {docs}; make ingest DOCS=path/to/your/documents")
-    _report(_index(_outputs(stack), list(corpus.folder(docs))))
+    _report(_index(outputs_of(files_of(stack)), list(corpus.folder(docs))))
 
 
 @app.command()
 def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
     """Search through the gateway, with a token, and show ranked passages with their sources."""
-    found = _outputs(stack)
+    found = outputs_of(files_of(stack))
     token = gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"])
     for rank, result in enumerate(gateway.search(found["gatewayUrl"], token, query, limit), start=1):
         title, source = escape(result["title"]), escape(result["source"])
@@ -122,22 +118,22 @@ def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
 @app.command()
 def token(stack: Stack = "dev", valid_seconds: int = 3600) -> None:
     """Print a JWT for the gateway, valid for an hour."""
-    files = StackFiles(name=stack, parts=_parts())
+    files = files_of(stack)
     gateway.check_validity(valid_seconds, files.settings().gateway.token_hours)
-    found = outputs(open_stack(files))
+    found = outputs_of(files)
     print(gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"], valid_seconds))
 
 
 @app.command("qdrant-key")
 def qdrant_key(stack: Stack = "dev") -> None:
     """Print Qdrant's API key, for a client of your own."""
-    print(_outputs(stack)["qdrantApiKey"])
+    print(outputs_of(files_of(stack))["qdrantApiKey"])
 
 
 @app.command("admin-token")
 def admin_token(stack: Stack = "dev") -> None:
     """Print the token of Kong's Admin API; OperatorError for a gateway without one."""
-    if not (token := _outputs(stack).get("gatewayAdminToken")):
+    if not (token := outputs_of(files_of(stack)).get("gatewayAdminToken")):
         raise OperatorError("expected a gateway with an Admin API, found none: gatewayBackend database has one")
     print(token)
 
@@ -145,20 +141,10 @@ def admin_token(stack: Stack = "dev") -> None:
 @app.command()
 def pin(stack: Stack = "dev") -> None:
     """Ask the registries for the digest of each image, and write it into the stack file."""
-    pinned = pin_images(StackFiles(name=stack, parts=_parts()).stack_file)
+    pinned = pin_images(files_of(stack).stack_file)
     for image in pinned:
         console.print(image)
     console.print(f"{len(pinned)} images pinned." if pinned else "Every image was pinned already.")
-
-
-def _parts() -> Parts:
-    parts = load_parts()
-    use_parts(parts)
-    return parts
-
-
-def _outputs(stack: str) -> dict[str, Any]:
-    return outputs(open_stack(StackFiles(name=stack, parts=_parts())))
 
 
 def _index_corpus(found: dict[str, Any], unfinished: Path) -> None:

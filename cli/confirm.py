@@ -1,10 +1,8 @@
 """A question before a cluster is touched that is not this machine's own."""
 
-import ipaddress
 import os
 import sys
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import typer
 
@@ -27,7 +25,7 @@ def ask(settings: Settings, parts: Parts, what: str, *, agreed: bool) -> None:
         server = str(kube.api_client(settings.kubernetes.context).configuration.host)
     except kube.NoCluster as error:
         raise OperatorError(str(error)) from error
-    if is_local(server) or is_brought(parts):
+    if kube.is_this_machine(server) or is_brought(parts):
         return
     namespace = settings.kubernetes.namespace or settings.stack.name_prefix
     question = f"{what} namespace {namespace} of the cluster at {server}?"
@@ -35,15 +33,6 @@ def ask(settings: Settings, parts: Parts, what: str, *, agreed: bool) -> None:
         raise OperatorError(f"expected an answer to: {question} Found nobody to ask; say YES=1 if it is meant")
     if not typer.confirm(question):
         raise OperatorError("nothing was touched")
-
-
-def is_local(server: str) -> bool:
-    """Whether the address is this machine's own."""
-    host = urlsplit(server).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host in ("localhost", "kubernetes.docker.internal", "host.docker.internal")
 
 
 def is_brought(parts: Parts) -> bool:

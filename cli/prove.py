@@ -39,65 +39,20 @@ Like = Annotated[Platform, typer.Option("--stack", help="the stack file that the
 Rounds = Annotated[int, typer.Option(help="how often each way is called", min=20)]
 Factor = Annotated[float, typer.Option(help="shorten a profile to this part of its time", min=0.01, max=1)]
 ROLLING_RUNS = 10
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+
+
+def end(kept: bool) -> None:
+    """Exit code 1 when a promise was broken."""
+    if not kept:
+        raise typer.Exit(1)
+
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, result_callback=end)
 
 
 @app.command()
-def load(profile: load_test.Profile = "slo", factor: Factor = 1, *, keep: Keep = False) -> None:
+def load(profile: load_test.Profile = "slo", factor: Factor = 1, *, keep: Keep = False) -> bool:
     """Send the load of a profile (seed, slo, ratelimit, soak), and judge the answers by the promises."""
-    _end(_load(profile, factor, keep))
-
-
-@app.command()
-def chaos(stack: Like = "dev", only: Only = "", pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False) -> None:
-    """Break a stack like dev, or like prod, with every known fault, while clients read and write."""
-    _end(_chaos(stack, only, pace, keep=keep, agreed=yes))
-
-
-@app.command()
-def roll(
-    stack: Like = "dev", only: Only = "", times: Times = 1, pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False
-) -> None:
-    """Change images and settings of what clients call, through `pulumi up`, while they read and write."""
-    _end(_roll(stack, only, times, pace, keep=keep, agreed=yes))
-
-
-@app.command("breaker")
-def try_breaker(*, keep: Keep = False) -> None:
-    """Stop the embedder: the breaker opens, answers at once, and closes when the embedder is back."""
-    _end(_breaker(keep))
-
-
-@app.command("hops")
-def measure_hops(rounds: Rounds = hops.ROUNDS, *, keep: Keep = False) -> None:
-    """Measure what HAProxy, the RAG service and Kong add to a bare Qdrant query."""
-    _end(_hops(rounds, keep))
-
-
-@app.command("capacity")
-def measure_capacity(
-    points: Annotated[int, typer.Option(help="how many points are written", min=1000)] = 20_000,
-    seconds: Annotated[float, typer.Option(help="how long each size is asked", min=1)] = 20,
-) -> None:
-    """Measure queries a second and memory of a bare cluster of 1, 3 and 5 nodes."""
-    _end(_capacity(points, seconds))
-
-
-@app.command()
-def prove(pace: PaceShare = 1) -> None:
-    """Run everything, one after another, also after a broken promise, and list the outcomes at the end."""
-    outcomes = {f"load {profile}": _load(profile, 1, keep=True) for profile in ("seed", "slo", "ratelimit")}
-    outcomes["hops"] = _hops(hops.ROUNDS, keep=True)
-    outcomes["breaker"] = _breaker(keep=True)
-    outcomes["chaos"] = _chaos("dev", "", pace, keep=True)
-    outcomes["roll"] = _roll("dev", "", ROLLING_RUNS, pace, keep=False)
-    outcomes["capacity"] = _capacity(20_000, 20)
-    for name, was_kept in outcomes.items():
-        console.print(f"{name}: {'[green]kept[/green]' if was_kept else '[red]NOT kept[/red]'}")
-    _end(all(outcomes.values()))
-
-
-def _load(profile: load_test.Profile, factor: float, keep: bool) -> bool:
     k6, folder = k6_of.find(), account.folder_of(f"load-{profile}")
     title, command = f"Load: {profile}, by {k6.name}", f"make load PROFILE={profile}"
     return _prove(
@@ -105,21 +60,27 @@ def _load(profile: load_test.Profile, factor: float, keep: bool) -> bool:
     )
 
 
-def _chaos(stack: Platform, only: str, pace: float, *, keep: bool, agreed: bool = False) -> bool:
+@app.command()
+def chaos(stack: Like = "dev", only: Only = "", pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False) -> bool:
+    """Break a stack like dev, or like prod, with every known fault, while clients read and write."""
     command = "make chaos" + _given(STACK=stack, ONLY=only, PACE=pace)
     if stack == "dev":
         title = "Chaos: what clients notice of a fault"
         return _run(proof_docker(), SCENARIOS, "chaos", title, command, only=only, pace=pace, keep=keep)
     target, title = proof_kubernetes(), "Chaos on Kubernetes: what clients notice of a fault"
-    _confirm(target, "Drain machines, and bring up a stack to break, in", agreed)
+    _confirm(target, "Drain machines, and bring up a stack to break, in", yes)
     return _run(target, POD_SCENARIOS, "chaos-prod", title, command, only=only, pace=pace, keep=keep)
 
 
-def _roll(stack: Platform, only: str, times: int, pace: float, *, keep: bool, agreed: bool = False) -> bool:
+@app.command()
+def roll(
+    stack: Like = "dev", only: Only = "", times: Times = 1, pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False
+) -> bool:
+    """Change images and settings of what clients call, through `pulumi up`, while they read and write."""
     command = "make roll" + _given(STACK=stack, ONLY=only, TIMES=times, PACE=pace)
     if stack == "prod":
         target, title = proof_kubernetes(), "Rolling changes on Kubernetes: what clients notice of them"
-        _confirm(target, "Bring up a stack to change in", agreed)
+        _confirm(target, "Bring up a stack to change in", yes)
         return _run(target, POD_CHANGES, "roll-prod", title, command, only=only, times=times, pace=pace, keep=keep)
     docker, title = proof_docker(), "Rolling changes: what clients notice of them"
     try:
@@ -127,6 +88,47 @@ def _roll(stack: Platform, only: str, times: int, pace: float, *, keep: bool, ag
     finally:
         if not keep:
             remove_rebuilt(docker)
+
+
+@app.command("breaker")
+def try_breaker(*, keep: Keep = False) -> bool:
+    """Stop the embedder: the breaker opens, answers at once, and closes when the embedder is back."""
+    title, folder = "Circuit breaker: the embedder stops", account.folder_of("breaker")
+    return _prove(title, "make breaker", folder, lambda docker: breaker.run(docker, Promises.read().breaker), keep)
+
+
+@app.command("hops")
+def measure_hops(rounds: Rounds = hops.ROUNDS, *, keep: Keep = False) -> bool:
+    """Measure what HAProxy, the RAG service and Kong add to a bare Qdrant query."""
+    title, folder = "Hops: what is added to a bare query", account.folder_of("hops")
+    return _prove(title, "make hops", folder, lambda docker: hops.run(docker.stack, rounds), keep)
+
+
+@app.command("capacity")
+def measure_capacity(
+    points: Annotated[int, typer.Option(help="how many points are written", min=1000)] = 20_000,
+    seconds: Annotated[float, typer.Option(help="how long each size is asked", min=1)] = 20,
+) -> bool:
+    """Measure queries a second and memory of a bare cluster of 1, 3 and 5 nodes."""
+    docker = proof_docker()
+    section = capacity.run(docker.engine, docker.stack.settings.image.qdrant, points=points, seconds=seconds)
+    title, command = "Capacity: a bare cluster as it grows", "make capacity" + _given(POINTS=points)
+    report = account.report_of(title, command, docker.stack.files.parts, [section])
+    return account.publish(report, account.folder_of("capacity"), console)
+
+
+@app.command()
+def prove(pace: PaceShare = 1) -> bool:
+    """Run everything, one after another, also after a broken promise, and list the outcomes at the end."""
+    outcomes = {f"load {profile}": load(profile, keep=True) for profile in ("seed", "slo", "ratelimit")}
+    outcomes["hops"] = measure_hops(keep=True)
+    outcomes["breaker"] = try_breaker(keep=True)
+    outcomes["chaos"] = chaos(pace=pace, keep=True)
+    outcomes["roll"] = roll(times=ROLLING_RUNS, pace=pace)
+    outcomes["capacity"] = measure_capacity()
+    for name, was_kept in outcomes.items():
+        console.print(f"{name}: {'[green]kept[/green]' if was_kept else '[red]NOT kept[/red]'}")
+    return all(outcomes.values())
 
 
 def _confirm(target: Target, what: str, agreed: bool) -> None:
@@ -145,24 +147,6 @@ def _run(
     folder = account.folder_of(kind)
     runner = Runner(target, Pace.of(pace), Promises.read(), folder, console.print)
     return _publish(target, title, command, folder, lambda: runner.run(chosen, times), keep=keep)
-
-
-def _breaker(keep: bool) -> bool:
-    title, folder = "Circuit breaker: the embedder stops", account.folder_of("breaker")
-    return _prove(title, "make breaker", folder, lambda docker: breaker.run(docker, Promises.read().breaker), keep)
-
-
-def _hops(rounds: int, keep: bool) -> bool:
-    title, folder = "Hops: what is added to a bare query", account.folder_of("hops")
-    return _prove(title, "make hops", folder, lambda docker: hops.run(docker.stack, rounds), keep)
-
-
-def _capacity(points: int, seconds: float) -> bool:
-    docker = proof_docker()
-    section = capacity.run(docker.engine, docker.stack.settings.image.qdrant, points=points, seconds=seconds)
-    title, command = "Capacity: a bare cluster as it grows", "make capacity" + _given(POINTS=points)
-    report = account.report_of(title, command, docker.stack.files.parts, [section])
-    return account.publish(report, account.folder_of("capacity"), console)
 
 
 def _prove(title: str, command: str, folder: Path, measure: Callable[[DockerTarget], Section], keep: bool) -> bool:
@@ -187,11 +171,6 @@ def _publish(
 def _given(**options: str | float) -> str:
     """The options that differ from their defaults, as they were given to make."""
     return "".join(f" {key}={value}" for key, value in options.items() if value not in ("", 1, "dev"))
-
-
-def _end(was_kept: bool) -> None:
-    if not was_kept:
-        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ class _Dumper(yaml.CSafeDumper):
     """Quotes text that another reader would take for a number."""
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     style = "'" if NEWER_NUMBERS.fullmatch(text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 

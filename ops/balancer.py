@@ -22,12 +22,12 @@ def servers_of(found: Mapping[str, Any]) -> list[str]:
 
 
 def out_of_traffic(balancers: Iterable[BalancerApi], ordinals: Iterable[int], console: Console) -> None:
-    """Drain these nodes at every balancer; one that does not answer sends nobody anywhere."""
+    """Drain these nodes at every balancer; one that does not answer sends no traffic anywhere."""
     for balancer, server in product(balancers, [f"{SERVER_PREFIX}{ordinal}" for ordinal in ordinals]):
         try:
             balancer.drain(server)
         except BalancerUnreachable as error:
-            console.print(f"{error}: it sends nobody to {server}")
+            console.print(f"{error}: it sends no traffic to {server}")
 
 
 def into_traffic(balancers: Iterable[BalancerApi], ordinals: Iterable[int], console: Console) -> None:

@@ -36,6 +36,7 @@ class ClusterInspection:
     storage_classes: dict[str, str] | None = None  # class -> its provisioner
     default_storage_class: str = ""
     immediate_classes: frozenset[str] = frozenset()  # whose volumes are bound before their pod is scheduled
+    retaining_classes: frozenset[str] = frozenset()  # whose volumes stay when their claim is deleted
     zones: int = 0
     missing_secrets: dict[str, str] = field(default_factory=dict)  # key of the stack file -> name
     has_monitoring: bool = False  # whether the Prometheus operator's kinds exist
@@ -68,6 +69,7 @@ def inspect(settings: Settings) -> ClusterInspection:
         immediate_classes=frozenset(
             each.metadata.name for each in classes or [] if each.volume_binding_mode == "Immediate"
         ),
+        retaining_classes=frozenset(each.metadata.name for each in classes or [] if each.reclaim_policy == "Retain"),
         zones=len({(node.metadata.labels or {}).get(spec.zone_key) for node in nodes or []} - {None}),
         missing_secrets=missing_secrets(core, namespace, settings),
         has_monitoring=monitoring is not None,
@@ -81,7 +83,7 @@ def rights(settings: Settings) -> tuple[tuple[str, str, str], ...]:
     return (
         *RIGHTS,
         *(monitoring if spec.monitoring_operator else ()),
-        *([("get", "", "secrets")] if spec.secret_name else ()),
+        *([("get", "", "secrets")] if spec.secret_name or spec.edge == "loadbalancer" else ()),
     )
 
 

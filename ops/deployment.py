@@ -20,7 +20,12 @@ WORDS = {
     "delete": "delete",
     "delete-replaced": "stop old",
     "read": "read",
+    "read-replacement": "replace",
     "refresh": "refresh",
+    "import": "import",
+    "import-replacement": "replace",
+    "discard": "forget",
+    "discard-replaced": "forget",
 }
 STEPS = frozenset(WORDS) - {"replace", "refresh"}  # "replace" only sums up its two halves
 
@@ -71,6 +76,16 @@ def run(console: Console, what: str, operation: Callable[..., Any], **options: A
         return operation(on_event=progress.event, **options), progress
     except automation.CommandError as error:
         raise stopped(what, progress.errors, str(error)) from error
+    except RuntimeError as error:
+        raise unread(what, error) from error
+
+
+def unread(what: str, error: RuntimeError) -> OperatorError:
+    """The error of an operation whose events ended before their summary."""
+    return OperatorError(
+        f"{what}: expected the engine's events to their summary, found: {error}. What it did is not known; compare "
+        "pulumi version with the pinned one (pyproject.toml), then run make preview REFRESH=1"
+    )
 
 
 def stopped(what: str, errors: Sequence[str], output: str) -> OperatorError:

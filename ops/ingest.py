@@ -15,6 +15,7 @@ from access.kubernetes.tunnel import local
 from access.polling import SYSTEM_CLOCK, Clock, poll, require
 from ops.corpus import Document, Unreadable
 from ops.stack import OperatorError
+from qdrant_admin.api import path
 
 BATCH = 64  # documents in one job: small enough for the bar to move, large enough to embed in bulk
 BATCH_CHARACTERS = 4 << 20  # of all texts in one job: well below the ingest role's body limit, escapes included
@@ -43,7 +44,7 @@ class IngestClient:
         job = self._call("POST", "/reindex", {"documents": [asdict(document) for document in documents]})["job"]
 
         def ended() -> dict[str, Any]:
-            progress = self._call("GET", f"/reindex/{job}")
+            progress = self._call("GET", path("reindex", job))
             require(progress["state"] not in ("queued", "running"), progress["state"])
             return progress
 
@@ -54,9 +55,9 @@ class IngestClient:
             )
         return progress
 
-    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def _call(self, method: str, where: str, body: Any = None) -> dict[str, Any]:
         try:
-            answer = self._answer(method, path, body)
+            answer = self._answer(method, where, body)
         except requests.RequestException as error:
             raise OperatorError(
                 f"expected the ingest role to answer at {self._url}, found {type(error).__name__}; see make status"
@@ -72,8 +73,8 @@ class IngestClient:
         wait=wait_exponential(0.2, max=5),
         reraise=True,
     )
-    def _answer(self, method: str, path: str, body: Any) -> requests.Response:
-        return self._session.request(method, local(self._url) + path, json=body, timeout=60)
+    def _answer(self, method: str, where: str, body: Any) -> requests.Response:
+        return self._session.request(method, local(self._url) + where, json=body, timeout=60)
 
 
 def index_all(client: IngestClient, found: Iterable[Document | Unreadable], console: Console) -> Tally:

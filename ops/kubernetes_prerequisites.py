@@ -60,11 +60,22 @@ def shortcomings(settings: Settings, cluster: ClusterInspection) -> list[str]:
             'WaitForFirstConsumer in rag-platform:kubernetesWorkClass, or set kubernetesZoneKey to "" if its disks can '
             "be used in every zone"
         )
+    if work_class in cluster.retaining_classes:
+        found.append(
+            f"a storage class that deletes: {work_class} retains the disk for snapshots, which goes with its pod: each "
+            "restart of a node would leave one behind; name one with reclaimPolicy Delete in "
+            "rag-platform:kubernetesWorkClass"
+        )
     nodes = settings.qdrant.nodes
     if wanted.spread == "hard" and cluster.machines is not None and cluster.machines < nodes:
         found.append(
             f"machines: expected {nodes} that accept pods, so that no two nodes of Qdrant share one, found "
             f"{cluster.machines}; add machines, or set rag-platform:kubernetesSpread to soft"
+        )
+    if wanted.spread == "hard" and wanted.zone_key and cluster.machines and not cluster.zones:
+        found.append(
+            f"zones: expected machines with the label {wanted.zone_key}, over which Qdrant's nodes are spread, found "
+            'none; label them, or set rag-platform:kubernetesZoneKey to ""'
         )
     found += [
         f"Secret {name}, which the stack file names in {key}; create it in the namespace first"

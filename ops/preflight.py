@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import docker
 from docker.errors import DockerException
 
-from access.docker_engine import of_stack
+from access.docker_engine import docker_client, of_stack
 from ops.stack import OperatorError
 from settings import Settings
 
@@ -14,13 +14,13 @@ from settings import Settings
 def connect_engine() -> docker.DockerClient:
     """The local Docker engine; OperatorError when none answers."""
     try:
-        engine = docker.from_env()
-        engine.ping()
+        client = docker_client()
+        client.ping()
     except DockerException as error:
         raise OperatorError(
             "expected a Docker engine, found none that answers; start Docker (or set DOCKER_HOST), then run make up"
         ) from error
-    return engine
+    return client
 
 
 def check_ports(settings: Settings, engine: docker.DockerClient) -> None:

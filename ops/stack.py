@@ -96,7 +96,7 @@ def open_stack(files: StackFiles) -> automation.Stack:
 
 @contextlib.contextmanager
 def only_one() -> Iterator[None]:
-    """Hold this checkout for one operator at a time; whoever holds it may clear what an interrupted run left."""
+    """Hold this checkout for one operator at a time; its holder may clear what an interrupted run left."""
     STATE.mkdir(exist_ok=True)
     with alone(STATE / "lock", "expected to be alone, found another run of ops on this checkout; wait for it"):
         yield
@@ -104,7 +104,7 @@ def only_one() -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone(path: Path, otherwise: str) -> Iterator[None]:
-    """Hold the lock at that path; OperatorError, in the words given, when somebody else holds it."""
+    """Hold the lock at that path; OperatorError, in the words given, when another process holds it."""
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

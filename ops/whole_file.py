@@ -1,4 +1,4 @@
-"""Writing a file that nobody may find half written."""
+"""Writing a file that is never read half written."""
 
 import os
 from pathlib import Path

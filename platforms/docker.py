@@ -1,5 +1,6 @@
 """The Docker platform: one container per replica on a user network, ports on the loopback address only."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ import pulumi_docker as docker
 from docker.utils.build import exclude_paths
 from pulumi import ResourceOptions
 
-from access.docker_engine import LABEL
+from access.docker_engine import LABEL, bound_processes
 from platforms.base import Rollout, Service, after
 from platforms.monitoring_targets import MonitoringTargets
 from platforms.workload import HttpProbe, ImageBuild, Workload
@@ -26,8 +27,10 @@ HEALTH_CHECK = f"""\
 [ ! -e /dev/shm/well ] || {{ rm /dev/shm/well; sleep {HEALTHY_PAUSE_SECONDS}; }}
 timeout 5 "$@" && : > /dev/shm/well"""
 # A failed start is saved as an initialisation error and would pass on the next run: replace it then. The engine
-# does not see a changed health check as a change of the container either.
-REPLACE_ON = ["#initerror", "healthcheck"]
+# does not see a changed health check, or other scratch space, as a change of the container either.
+REPLACE_ON = ["#initerror", "healthcheck", "tmpfs"]
+SCRATCH = "size=256m,mode=1777"  # bytes in it count against the container's memory
+READ_ONLY = "0444"
 SHARES_OF_ONE = 1024  # the engine's default weight of a container
 
 
@@ -149,7 +152,9 @@ class DockerPlatform(pulumi.ComponentResource):
         rollout: Rollout | None,
     ) -> docker.Container:
         replica = f"{name}-{ordinal}"
-        hooks = pulumi.ResourceHookBinding(before_delete=[rollout.before_stop(ordinal)]) if rollout else None
+        hooks = pulumi.ResourceHookBinding(
+            after_create=[self._bounded(replica)], before_delete=[rollout.before_stop(ordinal)] if rollout else None
+        )
         own = ResourceOptions(delete_before_replace=True, replace_on_changes=REPLACE_ON, hooks=hooks)
         return docker.Container(
             replica,
@@ -169,12 +174,14 @@ class DockerPlatform(pulumi.ComponentResource):
             hosts=[docker.ContainerHostArgs(host=THIS_MACHINE, ip="host-gateway")],
             ports=_ports(workload, ordinal),
             volumes=self._mounts(workload, volume) or None,
+            tmpfs=dict.fromkeys(workload.scratch_dirs, SCRATCH) or None,
             healthcheck=_healthcheck(workload),
             wait=workload.readiness is not None,
             wait_timeout=workload.start_seconds,
             must_run=True,
             restart="unless-stopped",
             destroy_grace_seconds=workload.grace_seconds or None,  # none: killed at once
+            stop_timeout=workload.grace_seconds or None,  # whatever stops it
             stop_signal=None if workload.grace_seconds else "SIGKILL",  # whatever stops it
             memory=workload.resources.memory_mib,
             memory_swap=workload.resources.memory_mib,  # none beyond it; left out, the engine doubles it
@@ -196,7 +203,16 @@ class DockerPlatform(pulumi.ComponentResource):
             )
             for path, folder in sorted(workload.folders.items())
         ]
-        return [*data, *folders]
+        work = [docker.ContainerVolumeArgs(container_path=workload.work_dir)] if workload.work_dir else []
+        return [*data, *work, *folders]
+
+    def _bounded(self, replica: str) -> pulumi.ResourceHook:
+        """Bounds the number of processes, which the engine's plugin cannot."""
+
+        async def bound(hook: pulumi.ResourceHookArgs) -> None:
+            await asyncio.to_thread(bound_processes, self._prefixed(replica))
+
+        return pulumi.ResourceHook(f"{replica}-processes", bound)
 
     def _image(self, image: str | ImageBuild) -> docker.RemoteImage:
         """Pulled, or built here; one resource for each."""
@@ -261,7 +277,10 @@ def _ports(workload: Workload, ordinal: int) -> list[docker.ContainerPortArgs]:
 def _uploads(workload: Workload) -> list[docker.ContainerUploadArgs]:
     plain = [(path, pulumi.Output.from_input(content)) for path, content in workload.files.items()]
     secret = [(path, pulumi.Output.secret(content)) for path, content in workload.secret_files.items()]
-    return [docker.ContainerUploadArgs(file=path, content=content) for path, content in sorted(plain + secret)]
+    return [
+        docker.ContainerUploadArgs(file=path, content=content, permissions=READ_ONLY)
+        for path, content in sorted(plain + secret)
+    ]
 
 
 def _healthcheck(workload: Workload) -> docker.ContainerHealthcheckArgs | None:

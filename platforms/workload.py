@@ -94,11 +94,16 @@ class Workload:
       `secret_env` is for a program that takes a secret in no other way, and a policy asks for a written exception;
     * `folders` of the operator's machine are read-only;
     * ready means that the probe succeeds, and nothing that depends on the workload starts earlier;
+    * `liveness` asks the process itself and none of its neighbours; it may not ask one with data, whose recovery a
+      restart would begin anew (on Docker nothing asks it);
     * replicas are replaced one at a time, each after the one before it is ready (and settled, if a `Rollout` is given);
     * a process has no privilege but the `capabilities` it names, and gains none;
-    * a process that ends is started again; `grace_seconds` of 0 stops it at once, without a signal to end on;
+    * a process that ends is started again; one that is stopped gets `grace_seconds` from its signal to the kill, of
+      which 0 stops it at once, without a signal to end on;
+    * its memory is bounded, and so is the number of its processes (on Kubernetes by the kubelet's `podPidsLimit`);
     * `data_dir`, `work_dir`, which has room for large files and goes with the process, and small `scratch_dirs` can be
-      written to; on Kubernetes nothing else can, on Docker nothing else lasts;
+      written to, and but for `data_dir` are empty in each new container; on Kubernetes nothing else can be written to,
+      on Docker nothing else lasts (and data and work belong to root there, unless the image has the directory);
     * it can connect to what it `connects_to`, and to ports outside the stack that it `reaches_out` to (on Docker also
       those of the machine itself, `host.docker.internal`); on Kubernetes to nothing else.
 
@@ -128,6 +133,7 @@ class Workload:
     networks: tuple[str, ...] = ()  # of other compose projects, that it joins; on Docker only
     readiness: HttpProbe | CommandProbe | None = None
     traffic: HttpProbe | None = None
+    liveness: HttpProbe | CommandProbe | None = None
     start_seconds: int = 120
     grace_seconds: int = 10
     resources: Resources = field(default_factory=lambda: Resources(memory_mib=512))
@@ -135,3 +141,7 @@ class Workload:
     user: int = 1000
     spread: Literal["must", "should"] = "should"
     most_replicas: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.liveness and self.data_dir:
+            raise ValueError(f"expected no liveness probe beside data in {self.data_dir}, found one; leave it out")

@@ -1,9 +1,16 @@
 """What must hold of a stack, as predicates over plain values: settings refuse a breach, rules find it anywhere."""
 
 from collections.abc import Collection
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from itertools import product
 
+# Where a cloud hands its machine's credentials, or its configuration, to any process on the machine that asks.
+METADATA_ADDRESSES = (
+    "169.254.169.254",  # AWS, Google, Azure, Oracle, DigitalOcean, OpenStack
+    *("169.254.170.2", "169.254.170.23"),  # ECS, EKS
+    *("100.100.100.200", "168.63.129.16", "192.0.0.192"),  # Alibaba, Azure's WireServer, Oracle's first
+    *("fd00:ec2::254", "fd20:ce::254"),  # AWS, Google
+)
 MOVED_TAGS = ("", "latest", "stable", "edge", "nightly")
 
 
@@ -49,3 +56,10 @@ def header_variants(header: str) -> tuple[str, ...]:
         head + "".join(joint + word for joint, word in zip(joints, words, strict=True))
         for joints in product("-_", repeat=len(words))
     )
+
+
+def open_metadata(block: str, exceptions: Collection[str]) -> list[str]:
+    """The metadata services in a block of addresses that has these exceptions; ValueError for text that is no block."""
+    whole, holes = ip_network(block), [ip_network(hole) for hole in exceptions]
+    inside = [address for address in METADATA_ADDRESSES if ip_address(address) in whole]
+    return [address for address in inside if not any(ip_address(address) in hole for hole in holes)]

@@ -11,19 +11,19 @@ class SettledProvider(ResourceProvider):
 
     def create(self, props: dict[str, Any]) -> CreateResult:
         """First start of a node: the nodes behind it may not have been started yet."""
-        from providers.wire import with_integers
+        from providers.wire import report, with_integers
         from qdrant_admin.settling import wait_until_settled
 
         gate = with_integers(props)
-        wait_until_settled(gate, first_start=True)
+        wait_until_settled(gate, first_start=True, on_progress=report)
         return CreateResult(id_=f"settled-{gate['ordinal']}", outs=props)
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> UpdateResult:
         """The node was replaced: the whole cluster must have settled before the next one is touched."""
-        from providers.wire import with_integers
+        from providers.wire import report, with_integers
         from qdrant_admin.settling import wait_until_settled
 
-        wait_until_settled(with_integers(news), first_start=False)
+        wait_until_settled(with_integers(news), first_start=False, on_progress=report)
         return UpdateResult(outs=news)
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> DiffResult:

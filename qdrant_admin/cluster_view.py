@@ -1,7 +1,7 @@
 """What the nodes of a cluster report of themselves, and what is missing until they agree."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
@@ -15,6 +15,7 @@ class NodeView:
     cluster: Mapping[str, Any] | None
     collections: Mapping[str, Mapping[str, Any]]
     failure: str = "does not answer"
+    unreadable: Mapping[str, str] = field(default_factory=dict)  # collection -> why its view could not be read
 
 
 def observe_nodes(nodes: Iterable[QdrantApi]) -> list[NodeView]:
@@ -23,35 +24,53 @@ def observe_nodes(nodes: Iterable[QdrantApi]) -> list[NodeView]:
 
 
 def _view(node: QdrantApi) -> NodeView:
+    collections: dict[str, Mapping[str, Any]] = {}
+    unreadable: dict[str, str] = {}
     try:
-        collections = {name: view for name in node.collections() if (view := _collection(node, name))}
-        return NodeView(url=node.url, cluster=node.cluster(), collections=collections)
+        for name in node.collections():
+            try:
+                collections[name] = node.collection_cluster(name)
+            except QdrantError as error:
+                unreadable[name] = f"answers {error}"
+        return NodeView(url=node.url, cluster=node.cluster(), collections=collections, unreadable=unreadable)
     except NodeUnreachable:
         return NodeView(url=node.url, cluster=None, collections={})
     except QdrantError as error:
         return NodeView(url=node.url, cluster=None, collections={}, failure=f"answers {error}")
 
 
-def _collection(node: QdrantApi, name: str) -> Mapping[str, Any] | None:
-    """Where the replicas are; None for a collection that went meanwhile, or whose name nothing can ask for."""
-    try:
-        return node.collection_cluster(name)
-    except QdrantError as error:
-        if error.status in (400, 404):
-            return None
-        raise QdrantError(error.status, f"for the collection {name}: {error}") from error
-
-
 def unsettled(views: list[NodeView]) -> list[str]:
     """Why these nodes are not one settled cluster; empty when they are.
 
     Settled: all answer, know the same peers (as many as there are nodes), share leader, term and commit, vote, have
-    nothing pending, and see every replica of every shard Active with no transfer under way.
+    nothing pending, and see every replica of every shard Active with no transfer under way. What waiting cannot mend
+    (see `beyond_waiting`) is no reason: it would keep every node from being replaced for ever.
     """
     silent = [f"{view.url} {view.failure}" for view in views if view.cluster is None]
     if silent:
         return silent
-    return _disagreements(views) + [reason for view in views for reason in _node_reasons(view)]
+    lost = _unreadable_everywhere(views)
+    return _disagreements(views) + [reason for view in views for reason in _node_reasons(view, lost)]
+
+
+def beyond_waiting(views: list[NodeView]) -> list[str]:
+    """What is wrong with a collection and no wait can mend: no node can show it, or all replicas of a shard are Dead.
+
+    A node that is replaced keeps its disk: such a collection is as it was before.
+    """
+    named = [f"collection {name!r}: every node {reason}" for name, reason in _unreadable_everywhere(views).items()]
+    dead = {(name, shard) for view in views for name, found in view.collections.items() for shard in _all_dead(found)}
+    return named + [f"collection {name!r}: every replica of shard {shard} is Dead" for name, shard in sorted(dead)]
+
+
+def _unreadable_everywhere(views: list[NodeView]) -> dict[str, str]:
+    """Collections that every node names and none can show; where only some cannot, those lag behind."""
+    names = set.intersection(*(set(view.unreadable) for view in views)) if views else set()
+    return {name: views[0].unreadable[name] for name in sorted(names)}
+
+
+def _all_dead(view: Mapping[str, Any]) -> set[int]:
+    return {shard for shard, states in replicas(view).items() if set(states.values()) == {"Dead"}}
 
 
 def founded_size(views: list[NodeView]) -> int:
@@ -97,19 +116,21 @@ def _disagreements(views: list[NodeView]) -> list[str]:
     return reasons
 
 
-def _node_reasons(view: NodeView) -> list[str]:
+def _node_reasons(view: NodeView, lost: Container[str]) -> list[str]:
     assert view.cluster is not None
     raft = view.cluster["raft_info"]
     reasons = [] if raft["is_voter"] else [f"{view.url} is not a voter yet"]
     if raft["pending_operations"]:
         reasons.append(f"{view.url} has {raft['pending_operations']} operations pending")
+    reasons += [f"{name}: {view.url} {why}" for name, why in view.unreadable.items() if name not in lost]
     for name, collection in view.collections.items():
         if collection["shard_transfers"]:
             reasons.append(f"{name}: {len(collection['shard_transfers'])} transfers under way, seen from {view.url}")
+        dead = _all_dead(collection)
         for shard, states in sorted(replicas(collection).items()):
             reasons += [
                 f"{name}: shard {shard} is {state} on peer {peer}, seen from {view.url}"
                 for peer, state in sorted(states.items())
-                if state != "Active"
+                if state != "Active" and shard not in dead
             ]
     return reasons

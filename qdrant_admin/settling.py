@@ -7,7 +7,8 @@ from access.haproxy import BalancerApi, BalancerUnreachable
 from access.kubernetes.replicas import every
 from access.polling import SYSTEM_CLOCK, Clock, poll, require_none
 from qdrant_admin.api import QdrantApi
-from qdrant_admin.cluster_view import NodeView, founded_size, observe_nodes, unsettled
+from qdrant_admin.cluster_view import NodeView, beyond_waiting, founded_size, observe_nodes, unsettled
+from qdrant_admin.progress import ProgressCallback
 
 OBSERVATIONS = (
     3  # in a row that find it settled: after one, clusters were taken for settled that went on to lose writes
@@ -16,10 +17,16 @@ ADVICE = "Nothing else has been touched; look at the nodes' logs, then run the s
 
 
 def wait_until_settled(
-    gate: Mapping[str, Any], *, first_start: bool, observations: int = OBSERVATIONS, clock: Clock = SYSTEM_CLOCK
+    gate: Mapping[str, Any],
+    *,
+    first_start: bool,
+    observations: int = OBSERVATIONS,
+    on_progress: ProgressCallback = lambda _: None,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> None:
     """Return when the cluster has settled and the gate's own node is in traffic; else TimeoutError.
 
+    A collection that no wait can mend is reported to `on_progress`.
     On the first start of a node, the nodes behind it have not been started: only those before it, and it, are asked.
     """
     urls = gate["node_urls"][: gate["ordinal"] + 1] if first_start else gate["node_urls"]
@@ -27,14 +34,22 @@ def wait_until_settled(
     all_started = len(urls) == len(gate["node_urls"])
     at_first_start = unsettled if all_started else unsettled_at_first_start
     reasons = at_first_start if first_start else unsettled_members
+    views: list[NodeView] = []
+
+    def settled() -> None:
+        views[:] = observe_nodes(nodes)
+        require_none(reasons(views))
+
     poll(
-        lambda: require_none(reasons(observe_nodes(nodes))),
+        settled,
         gate["timeout_seconds"],
         expected="a settled cluster",
         advice=ADVICE,
         consecutive=observations,
         clock=clock,
     )
+    for reason in beyond_waiting(views):
+        on_progress(f"{reason}. Not waited for; delete that collection, or restore it: see docs/day-two.md")
     _readmit(gate["balancer"], gate["ordinal"])
 
 

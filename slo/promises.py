@@ -19,29 +19,26 @@ class Checked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Availability(Checked):
-    """The share of requests that are answered without a 5xx, over a window."""
+class Objective(Checked):
+    """The share of requests that must be good, over a window."""
 
     objective: float = Field(gt=0, lt=1)
     window_days: int = Field(ge=1)
 
     @property
     def error_budget(self) -> float:
-        """The share of requests that may fail."""
+        """The share of requests that may be bad."""
         return round(1 - self.objective, 12)
 
 
-class Latency(Checked):
-    """The share of requests that are answered within a bucket bound of Kong's histogram, over a window."""
+class Availability(Objective):
+    """A request is good that is answered without a 5xx."""
 
-    objective: float = Field(gt=0, lt=1)
+
+class Latency(Objective):
+    """A request is good that is answered within a bucket bound of Kong's histogram."""
+
     threshold_ms: Literal[25, 50, 80, 100, 250, 400, 700, 1000, 2000, 5000]
-    window_days: int = Field(ge=1)
-
-    @property
-    def error_budget(self) -> float:
-        """The share of requests that may be slower."""
-        return round(1 - self.objective, 12)
 
 
 class Slo(Checked):
@@ -65,23 +62,25 @@ class Load(Checked):
     dropped_iterations: int = Field(ge=0)
 
 
-class Fault(Checked):
+class Noticed(Checked):
+    """What clients may notice of any fault or change."""
+
+    failed_writes_after_retry: int = Field(ge=0)
+    lost_points: Literal[0]
+    p99_ratio: float = Field(ge=1)
+
+
+class Fault(Noticed):
     """What clients may notice of one node that is gone."""
 
     failed_reads: int = Field(ge=0)
-    failed_writes_after_retry: int = Field(ge=0)
-    lost_points: Literal[0]
-    p99_ratio: float = Field(ge=1)
     worst_read_ms: float = Field(gt=0)
 
 
-class Rolling(Checked):
+class Rolling(Noticed):
     """What clients may notice of a component that is replaced under load."""
 
     failed_requests: int = Field(ge=0)
-    failed_writes_after_retry: int = Field(ge=0)
-    lost_points: Literal[0]
-    p99_ratio: float = Field(ge=1)
 
 
 class BreakerPromise(Checked):

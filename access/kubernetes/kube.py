@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from kubernetes import client, config
 from kubernetes.client import ApiException
@@ -20,13 +22,34 @@ def api_client(context: str) -> Any:
     try:
         # Given by name, because the library reads the environment only once, on import.
         file = os.environ.get("KUBECONFIG") or None
-        return config.new_client_from_config(config_file=file, context=context or None)  # type: ignore[no-untyped-call]
+        found = config.new_client_from_config(config_file=file, context=context or None)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, TypeError) as error:
         wanted = f"context {context}" if context else "a current context"
         raise NoCluster(
             f"expected a kubeconfig with {wanted}, found none ({error}); set KUBECONFIG, or "
             "rag-platform:kubernetesContext"
         ) from error
+    return _without_proxy(found) if is_this_machine(found.configuration.host) else found
+
+
+def _without_proxy(found: Any) -> Any:
+    """The same client, by no proxy of the environment: the library would take one for a cluster of this machine too.
+
+    Named as an exception and not as no proxy at all, for which a websocket (exec, port forwarding) looks once more.
+    """
+    configuration = found.configuration
+    exceptions = [configuration.no_proxy, urlsplit(configuration.host).hostname]
+    configuration.no_proxy = ",".join(filter(None, exceptions))
+    return client.ApiClient(configuration)
+
+
+def is_this_machine(server: str) -> bool:
+    """Whether the URL's host is this machine."""
+    host = urlsplit(server).hostname or ""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host in ("localhost", "kubernetes.docker.internal", "host.docker.internal")
 
 
 def core(context: str) -> Any:
@@ -64,10 +87,10 @@ def is_gone(error: ApiException) -> bool:
     return bool(error.status == 404)
 
 
-def or_none(read: Callable[[], T]) -> T | None:
-    """What is read; None when there is none."""
+def or_none(request: Callable[[], T]) -> T | None:
+    """What a request for one object returns; None when there is no such object."""
     try:
-        return read()
+        return request()
     except ApiException as error:
         if is_gone(error):
             return None

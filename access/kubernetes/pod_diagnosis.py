@@ -22,7 +22,7 @@ def diagnose(pod: Mapping[str, Any] | None, events: Iterable[Mapping[str, Any]] 
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return (
                 f"pod {name} finds no machine: {condition.get('message', condition.get('reason'))}; add machines or "
-                "room, or lower rag-platform:kubernetesSpread, memory or the storage class asked for"
+                "room, or change rag-platform:kubernetesSpread, kubernetesZoneKey, the memory or the storage class"
             )
     for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         waiting = (container.get("state") or {}).get("waiting") or {}

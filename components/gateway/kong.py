@@ -14,15 +14,15 @@ from components.gateway.entities import AdminApi, publish, span_seconds
 from components.gateway.node import (
     ADMIN,
     ADMIN_FILE,
+    ADMIN_GUARD,
     ADMIN_TOKEN,
     CONFIG_FILE,
     PROXY,
     Backends,
-    admin_config,
     kong_workload,
     migrations_workload,
 )
-from components.gateway.references import REDIS_PASSWORD
+from components.gateway.references import REDIS_PASSWORD, fill_output
 from components.gateway.settings import GatewaySettings
 from platforms.base import Platform, Service, after
 from platforms.policy_inputs import policy_inputs
@@ -114,7 +114,7 @@ def workloads(args: KongGatewayArgs) -> dict[str, Workload]:
             settings,
             backends=args.backends,
             gateway=args.gateway,
-            secret_files={**password, ADMIN_FILE: admin_config(args.secrets)} if database else declared,
+            secret_files={**password, ADMIN_FILE: fill_output(ADMIN_GUARD, args.secrets)} if database else declared,
             certificate_dir=args.platform.certificate_dir,
             traces_url=args.traces_url,
         )

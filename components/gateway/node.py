@@ -9,7 +9,7 @@ from components.gateway import postgres, valkey
 from components.gateway.description import Gateway
 from components.gateway.entities import update_env
 from components.gateway.plugins import RequestSizeLimiting
-from components.gateway.references import fill_output, reference
+from components.gateway.references import reference
 from components.gateway.settings import GatewaySettings
 from platforms.workload import AllowedConnection, HttpProbe, Port, Resources, Workload, port_of
 
@@ -22,6 +22,13 @@ CONFIG_FILE = "/etc/kong/kong.yml"
 DBLESS = {"KONG_DATABASE": "off", "KONG_DECLARATIVE_CONFIG": CONFIG_FILE}
 ADMIN_FILE = "/etc/kong/admin.conf"
 ADMIN_TOKEN = "admin-token"  # noqa: S105  the name of a secret
+# What nginx does before Kong's Admin API, which authenticates no caller itself. A header, because a browser sends none
+# for a page without asking first, and that is a 401, too.
+ADMIN_GUARD = f"""default_type application/json;
+if ($http_kong_admin_token != "{reference(ADMIN_TOKEN)}") {{
+    return 401 '{{"message":"expected the header Kong-Admin-Token with the token of this gateway"}}';
+}}
+"""
 GRACE_SECONDS = 30  # an answer may be under way for that long
 
 # The authorities that the image brings, for services elsewhere that speak TLS.
@@ -80,6 +87,7 @@ def kong_workload(
         networks=backends.networks,
         scratch_dirs=("/tmp",),  # noqa: S108  the container's own
         readiness=HttpProbe(port=STATUS, path="/status/ready"),
+        liveness=HttpProbe(port=STATUS, path="/status"),  # 200 without a database too
         grace_seconds=GRACE_SECONDS,
         resources=Resources(memory_mib=1024),
     )
@@ -154,19 +162,6 @@ def admin_env(settings: GatewaySettings) -> dict[str, str]:
     Without the latter Kong names any origin that asks.
     """
     return {"KONG_NGINX_ADMIN_INCLUDE": ADMIN_FILE, "KONG_ADMIN_GUI_URL": f"http://127.0.0.1:{settings.admin_port}"}
-
-
-def admin_config(secrets: Mapping[str, pulumi.Input[str]]) -> pulumi.Output[str]:
-    """What nginx does before Kong's Admin API, which authenticates no caller itself: 401 without the token.
-
-    A header of its own: a browser sends none for a page unless it is told to, and asks first; here that is a 401, too.
-    """
-    text = f"""default_type application/json;
-if ($http_kong_admin_token != "{reference(ADMIN_TOKEN)}") {{
-    return 401 '{{"message":"expected the header Kong-Admin-Token with the token of this gateway"}}';
-}}
-"""
-    return fill_output(text, secrets)
 
 
 def body_env(gateway: Gateway) -> dict[str, str]:

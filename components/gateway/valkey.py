@@ -5,6 +5,7 @@ import pulumi
 from platforms.workload import CommandProbe, Port, Resources, Workload
 
 NAME, PORT = "valkey", 6379
+PING = CommandProbe(command=("valkey-cli", "-p", str(PORT), "ping"))
 CONFIG_FILE = "/etc/valkey/valkey.conf"
 
 
@@ -16,7 +17,8 @@ def valkey_workload(image: str, password: pulumi.Input[str]) -> Workload:
         ports=(Port(number=PORT),),
         secret_files={CONFIG_FILE: pulumi.Output.from_input(password).apply(valkey_config)},
         scratch_dirs=("/data",),
-        readiness=CommandProbe(command=("valkey-cli", "-p", str(PORT), "ping")),
+        readiness=PING,
+        liveness=PING,
         resources=Resources(memory_mib=128, cpus=0.5),
         user=999,
     )

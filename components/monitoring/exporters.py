@@ -47,6 +47,7 @@ def postgres_exporter(image: str, database: Service | None, password: pulumi.Inp
         connects_to=(database.connection(postgres.PORT),),
         user=65534,
         readiness=HttpProbe(port=POSTGRES_EXPORTER, path="/metrics"),
+        liveness=HttpProbe(port=POSTGRES_EXPORTER, path="/"),
         resources=Resources(memory_mib=64, cpus=0.1),
     )
     return (Exporter(workload=workload, job=_job("postgres", POSTGRES_EXPORTER, keeps=KEPT_OF_POSTGRES)),)
@@ -68,6 +69,7 @@ def valkey_exporter(image: str, counter: Service | None, password: pulumi.Input[
         connects_to=(counter.connection(valkey.PORT),),
         user=65534,
         readiness=HttpProbe(port=VALKEY_EXPORTER, path="/health"),
+        liveness=HttpProbe(port=VALKEY_EXPORTER, path="/health"),
         resources=Resources(memory_mib=64, cpus=0.1),
     )
     return (Exporter(workload=workload, job=_job("valkey", VALKEY_EXPORTER)),)

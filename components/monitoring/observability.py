@@ -166,6 +166,7 @@ def grafana_workload(args: ObservabilityStackArgs) -> Workload:
         reaches_out=port_of(elsewhere),
         scratch_dirs=("/var/lib/grafana", "/var/log/grafana", "/tmp"),  # noqa: S108  the container's own
         readiness=HttpProbe(port=GRAFANA, path="/api/health"),
+        liveness=HttpProbe(port=GRAFANA, path="/api/health"),
         user=472,
         resources=Resources(memory_mib=512),
     )
@@ -186,5 +187,6 @@ def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Worklo
         reaches_out=tuple(sorted(ports)),
         user=65534,
         readiness=HttpProbe(port=alertmanager.PORT, path="/-/ready"),
+        liveness=HttpProbe(port=alertmanager.PORT, path="/-/healthy"),
         resources=Resources(memory_mib=128, cpus=0.1),
     )

@@ -149,7 +149,8 @@ def node_workload(args: QdrantClusterArgs) -> Workload:
         scratch_dirs=("/qdrant/marks", "/tmp"),  # noqa: S108  the container's own
         founding_file="may-found",
         # Not /readyz: the first node of a cluster that lived before is ready only with peers that are started after it.
-        # The gate behind each node, and the balancer, ask for more.
+        # The gate behind each node, and the balancer, ask for more. No liveness probe: a node that recovers shards is
+        # slow, and killed it would begin anew; a process that ends is started again anyway.
         readiness=HttpProbe(port=REST, path="/healthz"),
         traffic=HttpProbe(port=REST, path="/readyz"),
         start_seconds=settings.start_seconds,
@@ -178,6 +179,7 @@ def balancer_workload(args: QdrantClusterArgs, nodes: Service) -> Workload:
         return haproxy.haproxy_config(hosts, password=password, query_timeout_ms=settings.query_timeout_ms)
 
     path = "/usr/local/etc/haproxy/haproxy.cfg"
+    health = HttpProbe(port=haproxy.STATISTICS, path="/healthz")  # of the balancer alone
     return Workload(
         image=args.balancer_image,
         replicas=settings.balancers,
@@ -189,7 +191,8 @@ def balancer_workload(args: QdrantClusterArgs, nodes: Service) -> Workload:
         ),
         secret_files={path: pulumi.Output.from_input(args.keys.balancer_password).apply(config)},
         connects_to=(nodes.connection(REST), nodes.connection(GRPC)),
-        readiness=HttpProbe(port=haproxy.STATISTICS, path="/healthz"),
+        readiness=health,
+        liveness=health,
         user=99,
         resources=Resources(memory_mib=256),
     )

@@ -24,6 +24,7 @@ RUNS_HERE = (
     "data_dir",
     "folders",
     "connects_to",
+    "liveness",
     "published_port",
 )
 
@@ -67,6 +68,9 @@ class ServiceEntry(Entry):
 
     port: PortNumber = 8080
     health: Path = "/health"
+    liveness: Path | None = Field(
+        default=None, description="a process that does not answer it for a minute is restarted, on Kubernetes"
+    )
     replicas: int = Field(default=1, ge=1)
     most_replicas: int | None = Field(default=None, ge=1, description="how many autoscaling may run")
     memory_mib: int = Field(default=256, ge=16)
@@ -107,6 +111,14 @@ class ServiceEntry(Entry):
             )
         if not self.at and (extra := sorted(self.model_fields_set & {"tls", "networks"})):
             raise ValueError(f"expected {' and '.join(extra)} only beside at, found {ways[0]}; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def what_keeps_data_is_not_restarted_for_being_slow(self) -> Self:
+        if self.liveness and self.data_dir:
+            raise ValueError(
+                "expected no liveness beside dataDir, found both: a slow start would never end; leave it out"
+            )
         return self
 
     def texts(self) -> Iterator[tuple[str, str, bool]]:

@@ -62,6 +62,7 @@ def _entry(role: str, settings: RagSettings, image: str, base: str, env: dict[st
         replicas=1 if writes else settings.replicas,
         most_replicas=None if writes else settings.most_replicas,
         reaches_out=port_of(settings.ollama_url) if "ollama" in (settings.embedder, settings.llm) else (),
+        liveness="/health",  # of the process alone
         memory_mib=settings.memory_mib,
         cpus=settings.cpus,
         published_port=settings.ingest_port if writes else None,

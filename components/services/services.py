@@ -123,6 +123,7 @@ def service_workload(entry: ServiceEntry, known: Mapping[str, Known]) -> Workloa
         folders=entry.folders,
         scratch_dirs=entry.scratch_dirs,
         readiness=HttpProbe(port=entry.port, path=entry.health),
+        liveness=HttpProbe(port=entry.port, path=entry.liveness) if entry.liveness else None,
         start_seconds=entry.start_seconds,
         grace_seconds=entry.grace_seconds,
         user=entry.user,

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +20,16 @@ def key_of(path: str) -> str:
 
 def digest(content: Any) -> str:
     """Ten characters that change with the content."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+    return hashlib.sha256(_text(content)).hexdigest()[:10]
+
+
+def keyed_digest(content: Any, key: str) -> str:
+    """Ten characters that change with the content; only with the key can a guess at the content be checked."""
+    return hmac.new(key.encode(), _text(content), hashlib.sha256).hexdigest()[:10]
+
+
+def _text(content: Any) -> bytes:
+    return json.dumps(content, sort_keys=True).encode()
 
 
 def config_map(name: str, files: Mapping[str, str], cluster: Cluster) -> Manifest:
@@ -28,11 +38,14 @@ def config_map(name: str, files: Mapping[str, str], cluster: Cluster) -> Manifes
     return {"metadata": cluster.metadata(f"{name}-{digest(data)}", name), "data": data, "immutable": True}
 
 
-def secret(name: str, files: Mapping[str, pulumi.Input[str]], cluster: Cluster) -> Manifest:
-    """The secret files; the name changes with the content, and reveals nothing of it."""
+def secret(
+    name: str, files: Mapping[str, pulumi.Input[str]], cluster: Cluster, naming_key: pulumi.Input[str]
+) -> Manifest:
+    """The secret files; the name changes with the content, and reveals nothing of it without the key."""
     known = pulumi.Output.all(**{key_of(path): content for path, content in files.items()})
     data: pulumi.Output[Any] = pulumi.Output.secret(known.apply(dict))
-    named = pulumi.Output.unsecret(known.apply(lambda content: f"{name}-{digest(content)}"))
+    both = pulumi.Output.all(known, naming_key)
+    named = pulumi.Output.unsecret(both.apply(lambda pair: f"{name}-{keyed_digest(*pair)}"))
     return {"metadata": cluster.metadata(named, name), "stringData": data, "immutable": True, "type": "Opaque"}
 
 

@@ -1,11 +1,17 @@
 """Which pods may connect: none, but for the connections that the workloads declare."""
 
+from collections.abc import Sequence
+from ipaddress import ip_address, ip_network
+
 from platforms.kubernetes.cluster import Cluster, Manifest, selector
 from platforms.kubernetes.edge import public_ports
 from platforms.workload import AllowedConnection, Workload
+from policies.invariants import METADATA_ADDRESSES
 
 NODE_LOCAL_DNS = "169.254.20.10/32"
-ANYWHERE = "0.0.0.0/0"
+EVERY_ADDRESS = ("0.0.0.0/0", "::/0")
+LINK_LOCAL = ("169.254.0.0/16", "fe80::/10")
+METADATA = tuple(str(ip_network(address)) for address in METADATA_ADDRESSES if not ip_address(address).is_link_local)
 NAMESPACE_NAME = "kubernetes.io/metadata.name"
 
 
@@ -28,11 +34,11 @@ def connections_of(name: str, workload: Workload, cluster: Cluster) -> list[Mani
         wanted.setdefault(connection.name, []).append(connection.port)
     egress = [{"to": [_pods(neighbour)], "ports": _tcp(ports)} for neighbour, ports in wanted.items()]
     if workload.reaches_out:
-        egress.append({"to": [{"ipBlock": {"cidr": ANYWHERE}}], "ports": _tcp(list(workload.reaches_out))})
+        egress.append({"to": _anywhere((*LINK_LOCAL, *METADATA)), "ports": _tcp(list(workload.reaches_out))})
     if not egress:
         return []
     own = _policy(f"{name}-calls", cluster, pods=selector(name), egress=egress)
-    return [own, *(_let_in(f"{to}-from-{name}", to, _pods(name), ports, cluster) for to, ports in wanted.items())]
+    return [own, *(_let_in(f"{to}-from-{name}", to, [_pods(name)], ports, cluster) for to, ports in wanted.items())]
 
 
 def from_outside(name: str, workload: Workload, cluster: Cluster) -> list[Manifest]:
@@ -41,18 +47,19 @@ def from_outside(name: str, workload: Workload, cluster: Cluster) -> list[Manife
     if not public:
         return []
     controller = cluster.settings.edge_namespace if cluster.settings.edge == "ingress" else ""
-    source = _namespace(controller) if controller else {"ipBlock": {"cidr": ANYWHERE}}
-    return [_let_in(f"{name}-from-outside", name, source, public, cluster)]
+    # Nothing is left out here: a cloud's load balancer may check its targets from a link-local address.
+    sources = [_namespace(controller)] if controller else _anywhere()
+    return [_let_in(f"{name}-from-outside", name, sources, public, cluster)]
 
 
 def from_monitoring(target: AllowedConnection, cluster: Cluster) -> Manifest:
     """The namespace that the cluster's Prometheus runs in may connect to this port."""
-    source = _namespace(cluster.settings.monitoring_namespace)
-    return _let_in(f"{target.name}-watched-on-{target.port}", target.name, source, [target.port], cluster)
+    sources = [_namespace(cluster.settings.monitoring_namespace)]
+    return _let_in(f"{target.name}-watched-on-{target.port}", target.name, sources, [target.port], cluster)
 
 
-def _let_in(policy: str, workload: str, source: Manifest, ports: list[int], cluster: Cluster) -> Manifest:
-    return _policy(policy, cluster, pods=selector(workload), ingress=[{"from": [source], "ports": _tcp(ports)}])
+def _let_in(policy: str, workload: str, sources: list[Manifest], ports: list[int], cluster: Cluster) -> Manifest:
+    return _policy(policy, cluster, pods=selector(workload), ingress=[{"from": sources, "ports": _tcp(ports)}])
 
 
 def _policy(
@@ -77,6 +84,15 @@ def _pods(name: str) -> Manifest:
 
 def _namespace(name: str) -> Manifest:
     return {"namespaceSelector": {"matchLabels": {NAMESPACE_NAME: name}}}
+
+
+def _anywhere(without: Sequence[str] = ()) -> list[Manifest]:
+    """Every pod and every address but these: a block of addresses has the pods in it for Calico, and not for Cilium."""
+    peers: list[Manifest] = [{"namespaceSelector": {}}]
+    for every in EVERY_ADDRESS:
+        exceptions = [network for network in without if (":" in network) == (":" in every)]
+        peers.append({"ipBlock": {"cidr": every, **({"except": exceptions} if exceptions else {})}})
+    return peers
 
 
 def _tcp(ports: list[int]) -> list[Manifest]:

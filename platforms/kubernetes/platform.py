@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pulumi
 import pulumi_kubernetes as kubernetes
+import pulumi_random as random
 from pulumi import ResourceOptions
 
 from platforms.base import Rollout, Service, after
@@ -38,6 +40,7 @@ class KubernetesPlatform(pulumi.ComponentResource):
         own = ResourceOptions(parent=self)
         self._provider = kubernetes.Provider("cluster", context=args.settings.context or None, opts=own)
         self._maker = Maker(self._provider)
+        self._naming_key = self._made_naming_key(own)
         self._maker.before = self._namespace(own)
         self._baseline = self._namespace_baseline(own)
         self.register_outputs({"namespace": self._cluster.namespace})
@@ -114,6 +117,11 @@ class KubernetesPlatform(pulumi.ComponentResource):
         found = kubernetes.core.v1.Secret.get("given-secrets", f"{self._cluster.namespace}/{name}", own)
         return pulumi.Output.secret(found.data.apply(files.decoded))
 
+    def _made_naming_key(self, opts: ResourceOptions) -> pulumi.Output[str]:
+        """The key of the digests in the names of Secrets, which more people may list than read."""
+        own = ResourceOptions.merge(opts, ResourceOptions(provider=random.Provider("naming", opts=opts)))
+        return random.RandomPassword("naming-key", length=40, special=False, opts=own).result
+
     def _namespace(self, opts: ResourceOptions) -> list[pulumi.Resource]:
         if not self._args.settings.create_namespace:
             return []
@@ -143,10 +151,20 @@ class KubernetesPlatform(pulumi.ComponentResource):
             names["files"] = manifest["metadata"]["name"]
         for kind, contents in (("secret-files", workload.secret_files), ("secret-env", workload.secret_env)):
             if contents:
-                manifest = files.secret(name, contents, self._cluster)
+                manifest = files.secret(name, contents, self._cluster, self._naming_key)
                 self._maker.make("Secret", f"{name}-{kind}", manifest, opts)
                 names[kind] = manifest["metadata"]["name"]
+        if edge.certificate_volumes(workload, self._cluster):
+            names["certificate"] = self._certificate
         return names
+
+    @cached_property
+    def _certificate(self) -> pulumi.Output[str]:
+        """A digest of the edge's certificate, which is public; Kong reads it at its start only: a new one rolls it."""
+        own = ResourceOptions(parent=self, provider=self._provider)
+        name = f"{self._cluster.namespace}/{self._args.settings.edge_tls_secret}"
+        found = kubernetes.core.v1.Secret.get("edge-certificate", name, own)
+        return pulumi.Output.unsecret(found.data.apply(lambda data: files.digest(data.get("tls.crt"))))
 
     def _names(self, name: str, workload: Workload, opts: ResourceOptions) -> None:
         """A Service is there before the pods that look for each other through it."""

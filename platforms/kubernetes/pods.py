@@ -13,13 +13,16 @@ from platforms.workload import CommandProbe, HttpProbe, Workload
 LEAVING_SECONDS = 5
 # No SIGTERM is sent: the processes are killed before the kubelet would send it. Not a grace period of 0,
 # which takes the pod off the books while its processes may still write to its disk.
+CERTIFICATE = "rag-platform/certificate"
 KILL = ["sh", "-c", "kill -9 -1"]
 
 
 def template(name: str, workload: Workload, cluster: Cluster, names: Mapping[str, pulumi.Input[str]]) -> Manifest:
-    """What a controller makes pods from; `names` are those of the file objects."""
-    labels = selector(name) | cluster.labels()
-    return {"metadata": {"labels": labels}, "spec": spec(name, workload, cluster, names)}
+    """What a controller makes pods from; `names` are those of the file objects, and a digest of the certificate."""
+    metadata: Manifest = {"labels": selector(name) | cluster.labels()}
+    if "certificate" in names:
+        metadata["annotations"] = {CERTIFICATE: names["certificate"]}
+    return {"metadata": metadata, "spec": spec(name, workload, cluster, names)}
 
 
 def spec(name: str, workload: Workload, cluster: Cluster, names: Mapping[str, pulumi.Input[str]]) -> Manifest:
@@ -112,16 +115,20 @@ def mounts(workload: Workload, cluster: Cluster) -> list[Manifest]:
 
 
 def probes(workload: Workload) -> Manifest:
-    """Started, and then ready. No liveness probe: a node that is slow is not made quicker by being killed."""
+    """Started, then ready; one that is alive to no probe for a minute is restarted where a workload asks for it."""
     if workload.readiness is None:
         return {}
     period_seconds = 2
     started = {"periodSeconds": period_seconds, "failureThreshold": max(1, workload.start_seconds // period_seconds)}
     ready = {"periodSeconds": period_seconds, "failureThreshold": 3}
-    return {
+    found = {
         "startupProbe": {**_probe(workload.readiness), "timeoutSeconds": 5, **started},
         "readinessProbe": {**_probe(workload.traffic or workload.readiness), "timeoutSeconds": 5, **ready},
     }
+    if workload.liveness:
+        alive = {"periodSeconds": 10, "failureThreshold": 6}
+        found["livenessProbe"] = {**_probe(workload.liveness), "timeoutSeconds": 10, **alive}
+    return found
 
 
 def _work(workload: Workload, cluster: Cluster) -> list[Manifest]:

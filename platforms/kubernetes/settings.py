@@ -1,11 +1,20 @@
 """What a stack may choose about its cluster."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from platforms.settings import FrozenSettings
 
+# What describes the edge, and the kinds of edge that use it.
+EDGES_THAT_USE = {
+    "edge_host": ("ingress", "loadbalancer"),
+    "edge_tls_secret": ("ingress", "loadbalancer"),
+    "edge_ingress_class": ("ingress",),
+    "edge_namespace": ("ingress",),
+    "edge_tls_issuer": ("ingress",),
+}
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 OR_EMPTY = rf"^$|{NAME}"
 
@@ -51,17 +60,31 @@ class KubernetesSettings(FrozenSettings):
         return self
 
     @model_validator(mode="after")
-    def an_ingress_has_a_host_and_a_certificate(self) -> Self:
-        if self.edge == "ingress" and not self.edge_host:
-            raise ValueError("expected kubernetesEdgeHost with an ingress, found none; name the host people call")
-        if self.edge_tls_issuer and not self.edge_tls_secret:
-            raise ValueError(
-                "expected kubernetesEdgeTlsSecret beside kubernetesEdgeTlsIssuer, found none; name the Secret that "
-                "cert-manager is to keep the certificate in"
-            )
-        if self.edge == "ingress" and not self.edge_tls_secret:
-            raise ValueError(
-                "expected kubernetesEdgeTlsSecret with an ingress, found none: tokens would travel in the clear; name "
-                "a TLS Secret, and kubernetesEdgeTlsIssuer when cert-manager is to make it"
-            )
+    def the_edge_is_whole(self) -> Self:
+        """All mistakes of the edge at once."""
+        found = list(self._edge_mistakes())
+        if found:
+            raise ValueError("; ".join(found))
         return self
+
+    def _edge_mistakes(self) -> Iterator[str]:
+        for field, edges in EDGES_THAT_USE.items():
+            if getattr(self, field) and self.edge not in edges:
+                advice = "make the certificate's Secret yourself" if field == "edge_tls_issuer" else "leave it out"
+                yield (
+                    f"expected no {_key(field)} with kubernetesEdge {self.edge}, which does not use it, found "
+                    f"{getattr(self, field)!r}; {advice}"
+                )
+        if self.edge == "ingress" and not self.edge_host:
+            yield "expected kubernetesEdgeHost with an ingress, found none; name the host people call"
+        if self.edge != "none" and not self.edge_tls_secret:
+            more = ", and kubernetesEdgeTlsIssuer when cert-manager is to make it" if self.edge == "ingress" else ""
+            yield (
+                f"expected kubernetesEdgeTlsSecret with kubernetesEdge {self.edge}, found none: tokens would travel in "
+                f"the clear, or clients would get a certificate that they cannot verify; name a TLS Secret{more}"
+            )
+
+
+def _key(field: str) -> str:
+    """As a stack file spells the field."""
+    return "kubernetes" + "".join(word.title() for word in field.split("_"))

@@ -26,20 +26,22 @@ def must_spread(workload: Workload, cluster: Cluster) -> bool:
 
 
 def constraints(name: str, workload: Workload, cluster: Cluster) -> list[Manifest]:
-    """As even as can be over machines, and over zones where they count."""
+    """Even over machines, and over zones where they count: as even as can be, or else pending."""
     keys = [key for key in (MACHINE, cluster.settings.zone_key) if key]
-    return [_even(key, name, keeps_data(workload)) for key in keys]
+    return [_even(key, name, workload, must_spread(workload, cluster)) for key in keys]
 
 
-def _even(key: str, name: str, with_data: bool) -> Manifest:
-    constraint = {
+def _even(key: str, name: str, workload: Workload, must: bool) -> Manifest:
+    constraint: Manifest = {
         "maxSkew": 1,
         "topologyKey": key,
-        "whenUnsatisfiable": "ScheduleAnyway",
+        "whenUnsatisfiable": "DoNotSchedule" if must else "ScheduleAnyway",
         "labelSelector": {"matchLabels": selector(name)},
     }
+    if must:  # a machine that no replica may use, such as one of the control plane, does not count as an empty place
+        constraint["nodeTaintsPolicy"] = "Honor"
     # Pods of the rollout before do not count; a StatefulSet's have no such label.
-    return constraint if with_data else constraint | {"matchLabelKeys": ["pod-template-hash"]}
+    return constraint if keeps_data(workload) else constraint | {"matchLabelKeys": ["pod-template-hash"]}
 
 
 def beside(pod: str) -> Manifest:

@@ -41,7 +41,7 @@ def founding_job(name: str, workload: Workload, cluster: Cluster) -> Manifest:
     small = replace(workload, resources=Resources(memory_mib=32, cpus=0.1))
     mounts = [{"name": "data", "mountPath": workload.data_dir}]
     container = pods.container(name, small, cluster, {}) | {"command": ["touch", path], "volumeMounts": mounts}
-    unneeded = ("args", "env", "ports", "startupProbe", "readinessProbe", "lifecycle")
+    unneeded = ("args", "env", "ports", "startupProbe", "readinessProbe", "livenessProbe", "lifecycle")
     spec = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,

@@ -16,6 +16,7 @@ from policies.declared import (
     spec,
     template,
 )
+from policies.invariants import open_metadata
 from policies.rule import Subject, Violation, Violations, rule
 
 PEERS = 6335
@@ -78,6 +79,23 @@ def the_peer_port_is_fenced(subjects: Sequence[Subject]) -> Violations:
         for policy in ours:
             if any(not _from_nodes_only(entry, found) for entry in _admitting(policy)):
                 yield Violation(policy.name, f"lets others to {PEERS}; let only pods with the nodes' labels there")
+
+
+@rule(
+    on=NETWORK_POLICY,
+    reason="A cloud's metadata service gives the machine's credentials to any process that asks from the machine: one "
+    "request that a service can be made to send is enough.",
+    remedy="Name the pods under `to`; for addresses outside use `ipBlock` with the metadata networks under `except`, "
+    "at least `169.254.0.0/16`.",
+)
+def metadata_services_stay_out_of_reach(subject: Subject) -> Violations:
+    """No NetworkPolicy lets a pod reach the metadata service of its machine."""
+    for entry in mappings(spec(subject).get("egress")):
+        if not items(entry.get("to")):
+            yield Violation(subject.name, "egress without `to` reaches every address; name the peers")
+        for block in (mapping(peer.get("ipBlock")) for peer in mappings(entry.get("to"))):
+            if block and (left := open_metadata(str(block.get("cidr")), items(block.get("except")))):
+                yield Violation(subject.name, f"lets pods reach {', '.join(left)}; add them under except")
 
 
 def _listens_on(subject: Subject) -> set[Any]:

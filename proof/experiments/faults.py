@@ -62,9 +62,9 @@ def killed(*replicas: str) -> Fault:
     return fault
 
 
-def killed_node(choose: Choice) -> Fault:
-    """SIGKILL of one node."""
-    return lambda target: killed(f"qdrant-{choose(target)}")(target)
+def killed_nodes(*choices: Choice) -> Fault:
+    """SIGKILL of some nodes; of two of three the quorum is gone."""
+    return lambda target: killed(*(f"qdrant-{choose(target)}" for choose in choices))(target)
 
 
 def frozen_node(choose: Choice) -> Fault:
@@ -89,11 +89,6 @@ def cut_off_node(choose: Choice) -> Fault:
         return lambda: network.connect(container, aliases=["qdrant", replica])
 
     return fault
-
-
-def two_nodes_killed(target: DockerTarget) -> Undo:
-    """The quorum is gone: a follower and the leader."""
-    return killed(f"qdrant-{follower(target)}", f"qdrant-{leader(target)}")(target)
 
 
 def all_nodes_killed(target: DockerTarget) -> Undo:

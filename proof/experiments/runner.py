@@ -105,13 +105,10 @@ class Runner(Generic[T]):
                 baseline_start = wait_for_calls(traffic, 50, READ, clock=clock)
                 clock.sleep(self.pace.baseline_seconds)
                 applied = self._apply(experiment)
-                recovered = applied.end
-                if limits.recovery_seconds is None:
-                    degraded = degraded_reasons(stack, SETTLE_SECONDS, clock)
-                else:
-                    degraded = degraded_reasons(stack, 2 * limits.recovery_seconds, clock)
-                    recovered = clock.now()
-                    clock.sleep(AFTERWARDS_SECONDS)
+                wait_seconds = 2 * limits.recovery_seconds if limits.recovery_seconds else SETTLE_SECONDS
+                degraded = degraded_reasons(stack, wait_seconds, clock)
+                recovered = applied.end if experiment.is_change else clock.now()
+                clock.sleep(0 if experiment.is_change else AFTERWARDS_SECONDS)
                 ended = clock.now()
             entries = ledger.entries
         found = audit_and_remove(stack, entries)

@@ -8,10 +8,9 @@ from proof.experiments.faults import (
     follower,
     frozen_node,
     killed,
-    killed_node,
+    killed_nodes,
     leader,
     node_0,
-    two_nodes_killed,
     wiped_node,
 )
 from proof.experiments.transfer_fault import killed_in_a_transfer
@@ -25,8 +24,8 @@ IN_FLIGHT = "calls in flight at the replica die with it"
 
 # fmt: off
 SCENARIOS: tuple[Experiment[DockerTarget], ...] = (
-    Experiment("kill-follower", "A follower is killed", killed_node(follower), recovery="node_returns"),
-    Experiment("kill-leader", "The leader is killed", killed_node(leader), recovery="node_returns"),
+    Experiment("kill-follower", "A follower is killed", killed_nodes(follower), recovery="node_returns"),
+    Experiment("kill-leader", "The leader is killed", killed_nodes(leader), recovery="node_returns"),
     Experiment("freeze-node", "A node freezes: connections stay open, nothing is answered", frozen_node(follower),
                recovery="node_returns"),
     Experiment("cut-off-node", "A node is cut off the network, and comes back", cut_off_node(follower),
@@ -34,7 +33,7 @@ SCENARIOS: tuple[Experiment[DockerTarget], ...] = (
     Experiment("fill-disk", "A node's disk fills up", full_disk.fill,
                prerequisites=full_disk.small_disk, recovery="node_returns",
                slow="the others go on sending the node its copies, which do not fit"),
-    Experiment("two-nodes-down", "Two of three nodes are killed", two_nodes_killed,
+    Experiment("two-nodes-down", "Two of three nodes are killed", killed_nodes(follower, leader),
                recovery="node_returns", may_fail=may_fail(READ, SEARCH, ASK, because=NO_QUORUM), slow=NO_QUORUM),
     Experiment("wipe-follower", "A follower loses its disk, and is replaced", wiped_node(follower),
                recovery="volume_replaced"),

@@ -1,8 +1,6 @@
 """Queries a second and memory of a point in a bare cluster as it grows, without gateway and balancer."""
 
 import contextlib
-import io
-import tarfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +10,7 @@ from typing import Any
 import docker
 import requests
 
+from access.docker_engine import archive
 from access.polling import poll, require
 from components.qdrant.cluster import REST, START_SCRIPT
 from proof.report.report import Figures, Measure, Section
@@ -88,20 +87,10 @@ def _node(engine: docker.DockerClient, image: str, network: str, ordinal: int, n
         init=True,
     )
     files = {"start_node.sh": START_SCRIPT} | ({"storage/may-found": ""} if ordinal == 0 else {})
-    container.put_archive("/qdrant", _archive(files))
+    container.put_archive("/qdrant", archive(files))
     container.start()
     container.reload()
     return container
-
-
-def _archive(files: dict[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for path, text in files.items():
-            entry = tarfile.TarInfo(path)
-            entry.size, entry.mode = len(text.encode()), 0o644
-            archive.addfile(entry, io.BytesIO(text.encode()))
-    return buffer.getvalue()
 
 
 def url_of(container: Any) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import docker
 import requests
 from docker.errors import DockerException, ImageNotFound
 
+from access.docker_engine import docker_client
 from ops.paths import ROOT
 from ops.stack import OperatorError
 
@@ -42,7 +42,7 @@ class K6:
     def _in_image(self, arguments: list[str], out: Path, env: Mapping[str, str]) -> int:
         """In a container on this machine's own network: the stack is published on its loopback address only."""
         same = {str(path): {"bind": str(path), "mode": mode} for path, mode in ((SCRIPTS, "ro"), (out, "rw"))}
-        container = docker.from_env().containers.run(
+        container = docker_client().containers.run(
             self.image, arguments, environment=dict(env), network_mode="host", volumes=same, working_dir=str(out),
             user=str(os.getuid()), detach=True,
         )  # fmt: skip
@@ -74,7 +74,7 @@ def pinned(go_mod: str) -> str:
 
 def _has_image(image: str) -> bool:
     try:
-        engine = docker.from_env(timeout=300)
+        engine = docker_client(timeout_seconds=300)
         try:
             engine.images.get(image)
         except ImageNotFound:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from proof.traffic.calls import Call, failed, of, quantile, within
 from proof.traffic.clients import ASK, READ, SEARCH, WRITE
-from slo.promises import Fault, Promises, Rolling
+from slo.promises import Noticed, Promises
 
 WORDS = {READ: "reads", SEARCH: "searches", ASK: "questions", WRITE: "writes"}  # in the order of the report
 FEWEST_CALLS = 20  # of a stream before and during a fault, or its latency is not judged
@@ -80,29 +80,27 @@ class Limits:
     failed_writes_after_retry: int
     lost_points: int
     p99_ratio: float
-    worst_read_ms: float | None
-    recovery_seconds: float | None
+    worst_read_ms: float | None = None
+    recovery_seconds: float | None = None
 
 
 def limits_of_fault(promises: Promises, recovery_seconds: float) -> Limits:
     """The limits of one fault."""
-    promise = promises.fault
-    return _limits(promise, promise.failed_reads, promise.worst_read_ms, recovery_seconds)
+    fault = promises.fault
+    return _limits(fault, fault.failed_reads, worst_read_ms=fault.worst_read_ms, recovery_seconds=recovery_seconds)
 
 
 def limits_of_rolling(promises: Promises) -> Limits:
     """The limits of one rolling change, which has no end to recover from but its own."""
-    return _limits(promises.rolling, promises.rolling.failed_requests, None, None)
+    return _limits(promises.rolling, promises.rolling.failed_requests)
 
 
 def _limits(
-    promise: Fault | Rolling, failed_calls: int, worst_read_ms: float | None, recovery_seconds: float | None
+    promise: Noticed, failed_calls: int, *, worst_read_ms: float | None = None, recovery_seconds: float | None = None
 ) -> Limits:
     return Limits(
+        **promise.model_dump(include=set(Noticed.model_fields)),
         failed_calls=failed_calls,
-        failed_writes_after_retry=promise.failed_writes_after_retry,
-        lost_points=promise.lost_points,
-        p99_ratio=promise.p99_ratio,
         worst_read_ms=worst_read_ms,
         recovery_seconds=recovery_seconds,
     )

@@ -32,6 +32,13 @@ SEPARATE: Mapping[str, Any] = {
     "kubernetesCreateNamespace": "true",
     "kubernetesSecretName": "",
     "kubernetesEdge": "none",
+    **dict.fromkeys(
+        (
+            *("kubernetesEdgeHost", "kubernetesEdgeIngressClass", "kubernetesEdgeNamespace"),
+            *("kubernetesEdgeTlsSecret", "kubernetesEdgeTlsIssuer"),
+        ),
+        "",
+    ),
 }
 
 

@@ -87,11 +87,7 @@ class Namespace:
 
     def remove(self, pod: str) -> None:
         """Delete a pod without a controller at once, and its NetworkPolicies; one that is gone already is no error."""
-        try:
-            self.delete(pod, notice_seconds=0)
-        except ApiException as error:
-            if not kube.is_gone(error):
-                raise
+        kube.or_none(lambda: self.delete(pod, notice_seconds=0))
         self._policies.delete_collection_namespaced_network_policy(self.name, label_selector=f"{NAME}={pod}")
         named = f"metadata.name={pod}"
 

@@ -189,9 +189,6 @@ class TrafficPod:
 
     def _remove(self) -> None:
         try:
-            self._namespace.core.delete_namespaced_secret(NAME, self._namespace.name)
-        except ApiException as error:
-            if not kube.is_gone(error):
-                raise
+            kube.or_none(lambda: self._namespace.core.delete_namespaced_secret(NAME, self._namespace.name))
         finally:
             self._namespace.remove(NAME)

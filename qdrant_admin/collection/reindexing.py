@@ -5,6 +5,7 @@ from typing import Any
 import requests
 
 from access.kubernetes.tunnel import local
+from qdrant_admin.api import path
 from qdrant_admin.points.client import Point
 
 CALL_SECONDS = 300  # a page of texts on one busy core
@@ -22,18 +23,18 @@ class ReindexClient:
 
     def vector_size(self) -> int:
         """Dimensions of the embedder's vectors."""
-        return int(self._call("GET", f"/embedders/{self._embedder}")["vector_size"])
+        return int(self._call("GET", path("embedders", self._embedder))["vector_size"])
 
     def reembed(self, source: str, target: str, ids: list[Any]) -> None:
         """Write these points of the source into the target, with vectors of the embedder; returns when it has them."""
         body = {"source": source, "target": target, "ids": ids, "embedder": self._embedder}
         self._call("POST", "/reembed", body)
 
-    def _call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+    def _call(self, method: str, where: str, body: Any = None) -> dict[str, Any]:
         reason = ""
         for _ in range(ATTEMPTS):
             try:
-                answer = self._session.request(method, local(self._url) + path, json=body, timeout=(5, CALL_SECONDS))
+                answer = self._session.request(method, local(self._url) + where, json=body, timeout=(5, CALL_SECONDS))
             except requests.RequestException as error:
                 reason = type(error).__name__
                 continue

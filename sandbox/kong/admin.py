@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import re
 import socket
+from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from sandbox.kong.entities import RefusedError, remove, shown, write
 from sandbox.kong.entity_schemas import KINDS
@@ -15,22 +17,77 @@ from sandbox.kong.schemas import Row
 from sandbox.kong.settings import VERSION, setting
 from sandbox.kong.status import Status, as_json
 from sandbox.kong.store import DownError, Memory
-from sandbox.kong.wire import Request, Response
+from sandbox.kong.wire import Headers, Request, Response, first, without
 
 PATHS = {"jwt": "jwt_secrets", "jwts": "jwt_secrets"}
 CHANGES = {"POST": "create", "PATCH": "update", "DELETE": "remove"}
 Answer = tuple[int, Any]
 
 
+class Guard:
+    """What nginx does before the Admin API, where a file is included into its server: a header must have a value."""
+
+    KNOWN = re.compile(
+        r"""\s*default_type (?P<type>\S+);
+\s*if \(\$http_(?P<header>\w+) != "(?P<value>[^"$]*)"\) \{
+\s*return (?P<status>\d+) '(?P<body>[^'$]*)';
+\s*\}\s*"""
+    )
+
+    def __init__(self, directives: str) -> None:
+        found = self.KNOWN.fullmatch(directives)
+        if not found:
+            raise ValueError("nginx directives that this stand-in does not know, included into the Admin API's server")
+        self._rule = found
+
+    @classmethod
+    def included(cls) -> "Guard | None":
+        """That of the file which KONG_NGINX_ADMIN_INCLUDE names, if any; OSError when it is not there, as in nginx."""
+        path = setting("NGINX_ADMIN_INCLUDE")
+        return cls(Path(path).read_text()) if path else None
+
+    def refusal(self, request: Request) -> Response | None:
+        """The response of nginx itself, for a preflight too, and without CORS headers."""
+        sent = [value for name, value in request.headers if name.lower().replace("-", "_") == self._rule["header"]]
+        if ", ".join(sent) == self._rule["value"]:
+            return None
+        return Response(int(self._rule["status"]), [("Content-Type", self._rule["type"])], self._rule["body"].encode())
+
+
+def _cors(request: Request) -> Headers:
+    """The page's own origin, unless KONG_ADMIN_GUI_URL names others; then one of those."""
+    urls = [urlsplit(url.strip()) for url in setting("ADMIN_GUI_URL").split(",") if url.strip()]
+    allowed, asked = [f"{url.scheme}://{url.netloc}" for url in urls], first(request.headers, "origin")
+    origin = (asked if asked in allowed else allowed[0]) if allowed else asked or "*"
+    headers = [("Access-Control-Allow-Origin", origin), ("Access-Control-Allow-Credentials", "true")]
+    wanted = first(request.headers, "access-control-request-headers")
+    asks = request.method == "OPTIONS" and wanted
+    return headers + [("Access-Control-Allow-Headers", wanted)] * bool(asks)
+
+
+def _options(parts: list[str]) -> Response:
+    methods = "GET, HEAD, OPTIONS, POST" if len(parts) % 2 else "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"
+    return Response(204, [("Allow", methods), ("Access-Control-Allow-Methods", methods)])
+
+
 class Admin:
     """Answers what arrives on the Admin API's listeners, changes one at a time."""
 
     def __init__(self, node: Node) -> None:
-        self.node, self._status, self._turn = node, Status(node), asyncio.Lock()
+        self.node, self._status, self._turn, self._guard = node, Status(node), asyncio.Lock(), Guard.included()
 
     async def __call__(self, request: Request) -> Response:
+        if self._guard and (refusal := self._guard.refusal(request)):
+            return refusal
+        response = await self._response(request)
+        response.headers = without(response.headers, "access-control-allow-origin") + _cors(request)
+        return response
+
+    async def _response(self, request: Request) -> Response:
         path, _, query = request.target.partition("?")
         parts = [unquote(part) for part in path.strip("/").split("/")]
+        if request.method == "OPTIONS":
+            return _options(parts)
         if parts[0] in ("metrics", "status"):
             return await self._status(request)
         answer: Answer
@@ -136,6 +193,12 @@ def _page(path: str, rows: list[Row], query: dict[str, str]) -> Row:
 
 
 def _body(request: Request) -> Row:
+    """JSON, or a form, which a browser sends for any page without asking first."""
+    kind = first(request.headers, "content-type").lower()
+    if kind.startswith("application/x-www-form-urlencoded"):
+        return {name: int(value) if value.isdigit() else value for name, value in parse_qsl(request.body.decode())}
+    if kind and not kind.startswith("application/json"):
+        raise RefusedError(415, {"message": "Unsupported media type"})
     try:
         body = json.loads(request.body)
     except ValueError:

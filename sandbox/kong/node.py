@@ -10,6 +10,7 @@ from typing import Any
 from sandbox.kong.health import Balancer
 from sandbox.kong.metrics import Metrics
 from sandbox.kong.plugin_schemas import PLUGINS
+from sandbox.kong.redis import Redis
 from sandbox.kong.router import Router
 from sandbox.kong.schemas import Row
 from sandbox.kong.settings import setting
@@ -31,6 +32,7 @@ class Node:
         self.plugins: dict[tuple[str, ...], Row] = {}
         self.balancers: dict[str, Balancer] = {}
         self.counters: dict[tuple[Any, ...], int] = {}  # of rate-limiting's local policy
+        self.redis = Redis(self.client.resolver)  # of its redis policy
         self._known: dict[tuple[str, str], list[Row]] = {}
         self._timers: list[asyncio.Task[None]] = []
 

@@ -108,6 +108,10 @@ PLUGINS = {
         "secret_is_base64": s.OFF, "claims_to_verify": s.listed(of="set", one_of=("exp", "nbf")), "anonymous": s.STRING,
         "run_on_preflight": s.ON, "maximum_expiration": Field("number", 0, between=(0, 31536000)),
     }, _expiration),
+    "request-size-limiting": Plugin(951, {
+        "allowed_payload_size": Field("integer", 128), "require_content_length": s.OFF,
+        "size_unit": Field("string", "megabytes", required=True, one_of=("megabytes", "kilobytes", "bytes")),
+    }),
     "rate-limiting": Plugin(910, {period: Field("number", gt=0) for period in PERIODS} | {
         "limit_by": Field("string", "consumer", one_of=("consumer", "credential", "ip", "service", "header", "path")),
         "policy": Field("string", "local", one_of=("local", "cluster", "redis"), len_min=0), "path": s.PATH,

@@ -13,7 +13,7 @@ from sandbox.kong.plugin_schemas import PERIODS
 from sandbox.kong.schemas import Row
 from sandbox.kong.tokens import authenticate
 from sandbox.kong.tracing import opentelemetry
-from sandbox.kong.wire import Headers, Response, first, without
+from sandbox.kong.wire import BROKEN, Headers, Response, first, without
 
 SECONDS = dict(zip(PERIODS, (1, 60, 3600, 86400, 2592000, 31536000), strict=True))
 PLAIN = re.compile("[A-Za-z0-9.:/-]+")  # an origin that is no regular expression
@@ -62,17 +62,42 @@ async def cors(call: Call, plugin: Row, _: Node) -> None:
     raise ExitError(Response(200, cors_headers(call, config) + answer + age))
 
 
+UNITS = {"bytes": 1, "kilobytes": 2**10, "megabytes": 2**20}
+
+
+async def request_size_limiting(call: Call, plugin: Row, _: Node) -> None:
+    """Refuse a body above the limit, declared or counted; 417 for a client that waits to be told to send it."""
+    config, headers = plugin["config"], call.request.headers
+    declared = first(headers, "content-length")
+    if not declared.isdigit() and config["require_content_length"] and first(headers, "transfer-encoding") != "chunked":
+        raise call.refuse(411, "A valid Content-Length header is required")
+    length = int(declared) if declared.isdigit() else len(call.request.body)
+    if length > config["allowed_payload_size"] * UNITS[config["size_unit"]]:
+        waits = first(headers, "expect").strip().lower() == "100-continue"
+        raise call.refuse(417 if waits else 413, "Request size limit exceeded")
+
+
 async def rate_limiting(call: Call, plugin: Row, node: Node) -> None:
-    """Count in fixed calendar windows, on this node, after having looked: calls at the same time pass together."""
+    """Count in fixed calendar windows: on this node after having looked, so that calls at the same time pass together.
+
+    In a Redis with the look; one that does not answer in time costs that time, and the call passes uncounted.
+    """
     config, now = plugin["config"], int(time.time())
-    if config["policy"] == "redis":  # there is no Redis here, and Kong without its Redis does this
-        if not config["fault_tolerant"]:
-            raise fault()
-        return
     scope = [(plugin[name] or {"id": ""})["id"] for name in ("route", "service")]
     scope.append(_limited(call, config))
     keys = {period: (*scope, period, _start(period, now)) for period in PERIODS if config[period]}
-    left = {period: config[period] - node.counters.get(key, 0) for period, key in keys.items()}
+    used = {period: node.counters.get(key, 0) for period, key in keys.items()}
+    if config["policy"] == "redis":
+        try:
+            used = {
+                period: await node.redis.usage(config["redis"], key, SECONDS[period]) for period, key in keys.items()
+            }
+        except BROKEN as error:
+            print(f"failed to get usage: {error!r}", flush=True)
+            if not config["fault_tolerant"]:
+                raise fault() from error
+            return
+    left = {period: config[period] - used[period] for period in keys}
     full = next((period for period in keys if left[period] <= 0), None)
     left = {period: max(0, n - (full in (None, period))) for period, n in left.items()}
     tightest = min(left, key=lambda period: (left[period], -SECONDS[period]))
@@ -86,7 +111,8 @@ async def rate_limiting(call: Call, plugin: Row, node: Node) -> None:
         call.answer += [("Retry-After", str(reset))] if full else []
     if full:
         raise call.refuse(int(config["error_code"]), config["error_message"])
-    asyncio.get_running_loop().call_soon(_count, node, list(keys.values()), now)
+    if config["policy"] == "local":
+        asyncio.get_running_loop().call_soon(_count, node, list(keys.values()), now)
 
 
 def _limited(call: Call, config: Row) -> str:
@@ -166,6 +192,7 @@ def _rendered(template: str, call: Call) -> str:
 ACCESS: dict[str, Callable[[Call, Row, Node], Awaitable[None]]] = {
     "cors": cors,
     "jwt": authenticate,
+    "request-size-limiting": request_size_limiting,
     "rate-limiting": rate_limiting,
     "request-transformer": request_transformer,
     "opentelemetry": opentelemetry,

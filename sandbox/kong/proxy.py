@@ -10,7 +10,7 @@ from sandbox.kong.health import Balancer, Peer
 from sandbox.kong.node import BY_PRIORITY, Node
 from sandbox.kong.plugins import ACCESS, cors_headers, is_preflight
 from sandbox.kong.router import Match, normal, upstream_path
-from sandbox.kong.settings import TOKEN
+from sandbox.kong.settings import TOKEN, setting
 from sandbox.kong.tracing import send_span
 from sandbox.kong.wire import Headers, Request, Response, UnreachableError, first, without
 
@@ -37,6 +37,7 @@ class Proxy:
         call = Call(request, normal(path), query, client, size(request.headers, request.body))
         try:
             self._refuse_floods(call)
+            _refuse_large(call)
             await self._access(call)
             sent = time.perf_counter()
             response = await self._forward(call)
@@ -130,6 +131,14 @@ class Proxy:
         if not addresses:
             raise call.refuse(503, "name resolution failed")
         return Peer(service["host"], addresses[len(tried) % len(addresses)], service["port"], 1)
+
+
+def _refuse_large(call: Call) -> None:
+    """What nginx does before any plugin, with the limit injected into it; 0 is none."""
+    limit = setting("NGINX_PROXY_CLIENT_MAX_BODY_SIZE", setting("NGINX_HTTP_CLIENT_MAX_BODY_SIZE", "0"))
+    most = int(limit.rstrip("kmg")) * {"k": 2**10, "m": 2**20, "g": 2**30}.get(limit[-1], 1)
+    if most and len(call.request.body) > most:
+        raise call.refuse(413, "Payload too large")
 
 
 def _kong_headers(call: Call, response: Response, latencies: dict[str, int]) -> Headers:

@@ -10,8 +10,13 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 PLUGINS = """
 from components.gateway.plugins import *
-ours = Jwt(), RateLimiting(minute=1), Cors(), RequestTransformer(), Prometheus(), OpenTelemetry(traces_endpoint=%r)
+traces = OpenTelemetry(traces_endpoint=%r)
+ours = Jwt(), RateLimiting(minute=1), RequestSizeLimiting(), Cors(), RequestTransformer(), Prometheus(), traces
 found = {plugin.name: plugin.config() for plugin in ours}
+"""
+ADMIN = """
+from components.gateway import node, references
+found = {"file": references.fill(node.ADMIN_GUARD, {"admin-token": %r})}
 """
 GRAFANA = """
 from components.monitoring import grafana
@@ -29,6 +34,11 @@ def gateway_yaml(stack: str) -> str:
 def plugin_configs(traces_endpoint: str) -> dict[str, Any]:
     """The configuration of each typed gateway plugin, by name, with every field it has."""
     return _evaluated(PLUGINS % traces_endpoint)
+
+
+def admin_guard(token: str) -> str:
+    """What nginx is given to do before the Admin API."""
+    return str(_evaluated(ADMIN % token)["file"])
 
 
 @cache

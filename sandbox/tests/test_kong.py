@@ -36,7 +36,7 @@ from sandbox.kong.status import Status
 from sandbox.kong.store import Memory
 from sandbox.kong.wire import Client, Request, Response, Server, UnreachableError, first
 from sandbox.polling import poll
-from sandbox.tests.product import gateway_yaml, plugin_configs
+from sandbox.tests.product import admin_guard, gateway_yaml, plugin_configs
 
 GATEWAY = """
 _format_version: "3.0"
@@ -235,7 +235,8 @@ def test_each_mistake_of_a_declarative_file_is_reported_with_its_path() -> None:
 def test_the_gateway_of_the_dev_stack_is_accepted() -> None:
     store = asyncio.run(declarative.parse(gateway_yaml("dev")))
     plugins = {row["name"] for row in asyncio.run(store.rows("plugins"))}
-    assert plugins == {"cors", "jwt", "rate-limiting", "request-transformer", "prometheus"}
+    limits = {"rate-limiting", "request-size-limiting"}
+    assert plugins == limits | {"cors", "jwt", "request-transformer", "prometheus"}
     assert asyncio.run(store.rows("targets"))
 
 
@@ -944,3 +945,164 @@ def test_a_kong_without_database_is_ready_once_it_has_a_configuration(monkeypatc
     assert asyncio.run(ready()) == 503
     monkeypatch.setenv("KONG_DECLARATIVE_CONFIG_STRING", GATEWAY.replace("PLUGINS", JWT))
     assert asyncio.run(ready()) == 200
+
+
+SIZE = "{name: request-size-limiting, config: {allowed_payload_size: 1, size_unit: kilobytes}}"
+
+
+@pytest.mark.parametrize(
+    ("size", "headers", "status"),
+    [
+        (1024, [("Content-Length", "1024")], 200),
+        (1025, [("Content-Length", "1025")], 413),
+        (1025, [("Content-Length", "1025"), ("Expect", "100-continue")], 417),
+        (1025, [("Transfer-Encoding", "chunked")], 413),
+        (0, [], 200),
+    ],
+)
+def test_a_body_above_the_plugins_limit_is_refused(size: int, headers: list[tuple[str, str]], status: int) -> None:
+    async def scene(gateway: Gateway) -> None:
+        answer = await gateway.proxy(Request("POST", "/api/x", [("Host", "g"), *headers], b"x" * size, "192.0.2.1"))
+        assert answer.status == status
+        if status != 200:
+            assert message_of(answer)["message"] == "Request size limit exceeded"
+
+    Gateway(SIZE).play(scene)
+
+
+def test_nginx_refuses_a_body_above_its_own_limit_before_any_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scene(gateway: Gateway) -> None:
+        large = await gateway.proxy(Request("POST", "/api/x", [("Host", "g")], b"x" * (2 * 2**20 + 1), "192.0.2.1"))
+        assert (large.status, message_of(large)["message"]) == (413, "Payload too large")
+        small = await gateway.proxy(Request("POST", "/api/x", [("Host", "g")], b"x" * 2**20, "192.0.2.1"))
+        assert small.status == 401  # jwt's
+
+    monkeypatch.setenv("KONG_NGINX_PROXY_CLIENT_MAX_BODY_SIZE", "2m")
+    Gateway(JWT).play(scene)
+
+
+PAGE = ("Origin", "https://evil.example")
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+
+
+def admin(*headers: tuple[str, str], method: str = "GET", path: str = "/services", body: bytes = b"") -> Response:
+    """The Admin API's response, of a node with GATEWAY's entities."""
+    found: list[Response] = []
+
+    async def scene(gateway: Gateway) -> None:
+        found.append(await Admin(gateway.node)(Request(method, path, list(headers), body)))
+
+    Gateway("").play(scene)
+    return found[0]
+
+
+def test_the_admin_api_lets_any_page_read_it_while_no_origin_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = admin(PAGE)
+    assert first(read.headers, "access-control-allow-origin") == PAGE[1]
+    assert first(read.headers, "access-control-allow-credentials") == "true"
+    assert first(admin().headers, "access-control-allow-origin") == "*"
+    asked = admin(PAGE, ("Access-Control-Request-Headers", "content-type"), method="OPTIONS")
+    assert (asked.status, first(asked.headers, "access-control-allow-headers")) == (204, "content-type")
+    assert admin(PAGE, FORM, method="POST", body=b"name=x&host=y").status == 405  # read, and refused without a database
+    assert admin(PAGE, ("Content-Type", "text/plain"), method="POST", body=b"{}").status in (405, 415)
+    monkeypatch.setenv("KONG_ADMIN_GUI_URL", "http://127.0.0.1:8001/manager")
+    assert first(admin(PAGE).headers, "access-control-allow-origin") == "http://127.0.0.1:8001"
+
+
+GUARD = """default_type application/json;
+if ($http_kong_admin_token != "let-me-in") {
+    return 401 '{"message":"no"}';
+}
+"""
+
+
+def test_a_file_that_is_included_asks_for_a_header_before_the_admin_api(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "admin.conf"
+    file.write_text(GUARD)
+    monkeypatch.setenv("KONG_NGINX_ADMIN_INCLUDE", str(file))
+    for method in ("GET", "POST", "OPTIONS", "DELETE"):
+        refused = admin(PAGE, FORM, method=method)
+        assert (refused.status, message_of(refused)) == (401, {"message": "no"})
+        assert not first(refused.headers, "access-control-allow-origin")
+    assert admin(("Kong-Admin-Token", "let-me-i"), path="/status").status == 401
+    assert admin(("Kong-Admin-Token", "let-me-in"), ("kong_admin_token", "x")).status == 401  # nginx joins them
+    assert admin(("Kong-Admin-Token", "let-me-in")).status == 200
+    file.write_text("allow 10.0.0.0/8;")
+    with pytest.raises(ValueError, match="does not know"):
+        admin()
+
+
+def test_the_products_own_file_is_one_of_those(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "admin.conf"
+    file.write_text(admin_guard("t" * 32))
+    monkeypatch.setenv("KONG_NGINX_ADMIN_INCLUDE", str(file))
+    assert admin().status == 401
+    assert admin(("Kong-Admin-Token", "t" * 32)).status == 200
+
+
+REDIS = "{host: 127.0.0.1, port: PORT, timeout: MS}"
+COUNTED = f"{{name: rate-limiting, config: {{minute: 2, limit_by: ip, policy: redis, redis: {REDIS}}}}}"
+
+
+@pytest.fixture
+def valkey() -> Iterator[Callable[[bytes], int]]:
+    """Starts a server that says this to every command; nothing at all is a frozen one."""
+    stopped: list[Callable[[], None]] = []
+
+    def start(answer: bytes) -> int:
+        listening = socket.create_server(("127.0.0.1", 0))
+        stopped.append(listening.close)
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                threading.Thread(target=answer_all, args=(connection,), daemon=True).start()
+
+        def answer_all(connection: socket.socket) -> None:
+            used = 0
+            while answer and connection.recv(65536):
+                connection.sendall(answer.replace(b"USED", str(used).encode()))
+                used += 1
+
+        threading.Thread(target=serve, daemon=True).start()
+        return int(listening.getsockname()[1])
+
+    yield start
+    for stop in stopped:
+        stop()
+
+
+def counted(port: int, timeout_ms: int, calls: int) -> tuple[list[int], float]:
+    """The statuses of that many calls one after another, and the seconds of the slowest."""
+    statuses, slowest = list[int](), 0.0
+
+    async def scene(gateway: Gateway) -> None:
+        nonlocal slowest
+        for _ in range(calls):
+            began = time.perf_counter()
+            statuses.append((await gateway.get()).status)
+            slowest = max(slowest, time.perf_counter() - began)
+
+    Gateway(COUNTED.replace("PORT", str(port)).replace("MS", str(timeout_ms))).play(scene)
+    return statuses, slowest
+
+
+def test_nodes_count_together_in_a_redis(valkey: Callable[[bytes], int]) -> None:
+    assert counted(valkey(b":USED\r\n"), 500, 4)[0] == [200, 200, 429, 429]
+
+
+def test_a_frozen_redis_costs_a_call_its_time_out_and_no_more(valkey: Callable[[bytes], int]) -> None:
+    frozen = valkey(b"")
+    statuses, slowest = counted(frozen, 5, 4)
+    assert statuses == [200] * 4
+    assert slowest < 0.25
+    assert counted(frozen, 400, 1)[1] >= 0.4
+
+
+def test_a_redis_that_refuses_lets_calls_pass_uncounted(valkey: Callable[[bytes], int]) -> None:
+    assert counted(valkey(b"-NOAUTH Authentication required.\r\n"), 500, 3)[0] == [200] * 3

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from ops.corpus import Document
+from ops.gateway import mint_token
 from proof.measure.k6 import SCRIPTS, THRESHOLDS_MISSED, find
 from tests.live.conftest import LiveStack
 
@@ -100,12 +101,73 @@ def test_a_browser_of_the_right_origin_may_ask(stack: LiveStack) -> None:
 
 
 def test_a_limit_changed_by_hand_is_seen_and_repaired(stack: LiveStack) -> None:
-    admin = stack.outputs["gatewayAdminUrl"]
-    [plugin] = [p for p in requests.get(f"{admin}/plugins", timeout=10).json()["data"] if p["name"] == "rate-limiting"]
-    requests.patch(f"{admin}/plugins/{plugin['id']}", json={"config": {"minute": 9999}}, timeout=10).raise_for_status()
+    admin, url = admin_session(stack), f"{stack.outputs['gatewayAdminUrl']}/plugins"
+    [plugin] = [p for p in admin.get(url, timeout=10).json()["data"] if p["name"] == "rate-limiting"]
+    admin.patch(f"{url}/{plugin['id']}", json={"config": {"minute": 9999}}, timeout=10).raise_for_status()
     progress, _ = stack.up(refresh=True)
     assert ("update", "rag-service-rate-limiting") in progress.changes
-    assert requests.get(f"{admin}/plugins/{plugin['id']}", timeout=10).json()["config"]["minute"] == 100
+    assert admin.get(f"{url}/{plugin['id']}", timeout=10).json()["config"]["minute"] == 100
+
+
+def admin_session(stack: LiveStack) -> requests.Session:
+    """Calls of the Admin API with its token."""
+    session = requests.Session()
+    session.headers["Kong-Admin-Token"] = stack.outputs["gatewayAdminToken"]
+    return session
+
+
+FORM = {"Content-Type": "application/x-www-form-urlencoded", "Origin": "https://evil.example"}
+PREFLIGHT = {"Origin": "https://evil.example", "Access-Control-Request-Method": "PATCH"}
+
+
+def test_a_page_that_the_developer_visits_reads_and_changes_nothing_of_the_gateway(stack: LiveStack) -> None:
+    url = f"{stack.outputs['gatewayAdminUrl']}/consumers"
+    answers = [
+        requests.get(url, headers=FORM, timeout=10),
+        requests.get(url, headers={"Host": "evil.example:8001"}, timeout=10),  # a name that was rebound
+        requests.post(url, headers=FORM, data="username=evil", timeout=10),
+        requests.options(url, headers=PREFLIGHT, timeout=10),
+    ]
+    assert [answer.status_code for answer in answers] == [401] * 4
+    assert not [name for answer in answers for name in answer.headers if name.lower().startswith("access-control")]
+    allowed = admin_session(stack).get(url, headers={"Origin": "https://evil.example"}, timeout=10)
+    assert [consumer["username"] for consumer in allowed.json()["data"]] == ["rag-client"]
+    assert allowed.headers["Access-Control-Allow-Origin"] != "https://evil.example"
+
+
+def test_a_neighbour_reads_and_changes_nothing_of_the_gateway(stack: LiveStack) -> None:
+    script = (
+        "import urllib.request, urllib.error\n"
+        "for data in (None, b'username=evil'):\n"
+        "    try:\n"
+        "        print(urllib.request.urlopen('http://kong:8001/consumers', data, 10).status)\n"
+        "    except urllib.error.HTTPError as refused:\n"
+        "        print(refused.code)\n"
+    )
+    code, output = stack.container("rag-service-0").exec_run(["python3", "-c", script])
+    assert (code, output.decode().split()) == (0, ["401", "401"])
+
+
+def test_a_body_above_the_limit_is_refused_by_the_gateway(stack: LiveStack) -> None:
+    answer = search(stack, stack.token(), data=b"x" * (2**20 + 1))
+    assert (answer.status_code, answer.json()["message"]) == (413, "Request size limit exceeded")
+    assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:3103"
+
+
+def test_a_token_that_is_good_for_too_long_is_refused(stack: LiveStack) -> None:
+    found, years = stack.outputs, 10 * 365 * 86400
+    answer = search(stack, mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"], years))
+    assert (answer.status_code, answer.json()["exp"]) == (401, "exceeds maximum allowed expiration")
+
+
+def test_entities_that_the_database_has_lost_are_created_again_by_a_plain_up(stack: LiveStack) -> None:
+    admin, url = admin_session(stack), stack.outputs["gatewayAdminUrl"]
+    for kind in ("routes", "plugins", "services", "upstreams", "consumers"):
+        for entity in admin.get(f"{url}/{kind}", timeout=10).json()["data"]:
+            admin.delete(f"{url}/{kind}/{entity['id']}", timeout=10).raise_for_status()
+    stack.up()
+    assert search(stack, None).status_code == 401
+    assert search(stack, stack.token()).status_code == 200
 
 
 def test_the_proposal_s_script_runs_as_its_owner_wrote_it(stack: LiveStack, tmp_path: Path) -> None:

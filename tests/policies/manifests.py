@@ -71,10 +71,24 @@ FENCE = Subject(
     inputs={
         "spec": {
             "podSelector": {"matchLabels": LABELS},
-            "policyTypes": ["Ingress"],
+            "policyTypes": ["Ingress", "Egress"],
             "ingress": [
                 {"ports": [{"port": 6333}], "from": [{"podSelector": {}}]},
                 {"ports": [{"port": 6335}], "from": [{"podSelector": {"matchLabels": LABELS}}]},
+            ],
+            "egress": [
+                {
+                    "ports": [{"port": 443}],
+                    "to": [
+                        {
+                            "ipBlock": {
+                                "cidr": "128.0.0.0/1",
+                                "except": ["169.254.0.0/16", "168.63.129.16/32", "192.0.0.192/32"],
+                            }
+                        },
+                        {"podSelector": {"matchLabels": LABELS}},
+                    ],
+                }
             ],
         }
     },

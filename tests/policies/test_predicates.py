@@ -13,6 +13,7 @@ BOX, DISK, IMAGE = (
 )
 SET, CLAIM = "kubernetes:apps/v1:StatefulSet", "kubernetes:core/v1:PersistentVolumeClaim"
 JOB, SERVICE = "kubernetes:batch/v1:CronJob", "kubernetes:core/v1:Service"
+FENCE = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 INGRESS, NAMESPACE = "kubernetes:networking.k8s.io/v1:Ingress", "kubernetes:core/v1:Namespace"
 RULES = {rule.name: rule for rule in catalogue.RULES}
 Settings = dict[str, Any]
@@ -36,6 +37,10 @@ def pods(container: Any = None, replicas: int = 1, labels: Any = None, **spec: A
         "spec": {"containers": [{"name": "c", **(container or {})}], **spec},
     }
     return {"spec": {"replicas": replicas, "template": template}}
+
+
+def egress(block: dict[str, Any]) -> dict[str, Any]:
+    return {"spec": {"egress": [{"to": [{"ipBlock": block}], "ports": [{"port": 443}]}]}}
 
 
 def upstream(interval: int, successes: int, failures: int) -> dict[str, Any]:
@@ -140,6 +145,11 @@ ROWS: list[Row] = [
     ("the-edge-speaks-tls", INGRESS, {"spec": {"rules": [{"host": "a"}]}}, {}, 1),
     ("the-peer-port-is-fenced", SET, pods({"ports": [{"containerPort": 6333}]}), {}, 0),
     ("the-peer-port-is-fenced", SET, pods({"ports": [{"containerPort": 6335}]}), {}, 1),
+    ("metadata-services-stay-out-of-reach", FENCE, egress({"cidr": "10.0.0.0/8"}), {}, 0),
+    ("metadata-services-stay-out-of-reach", FENCE, egress({"cidr": "169.254.20.10/32"}), {}, 0),
+    ("metadata-services-stay-out-of-reach", FENCE, egress({"cidr": "0.0.0.0/0"}), {}, 1),
+    ("metadata-services-stay-out-of-reach", FENCE, egress({"cidr": "::/0", "except": ["fe80::/10"]}), {}, 1),
+    ("metadata-services-stay-out-of-reach", FENCE, {"spec": {"egress": [{"ports": [{"port": 53}]}]}}, {}, 1),
     ("containers-are-unprivileged", BOX, {}, {}, 0),
     ("containers-are-unprivileged", BOX, {"privileged": True}, {}, 1),
     ("containers-have-a-network-of-their-own", BOX, {"networkMode": "bridge"}, {}, 0),

@@ -13,7 +13,7 @@ from tests.program.engine import Engine, Request
 NODES = ["qdrant-0", "qdrant-1", "qdrant-2"]
 
 
-class Seen(Protocol):
+class Observed(Protocol):
     """What a test looks at, in words that both platforms have."""
 
     engine: Engine
@@ -92,89 +92,91 @@ def rolled(replica: str) -> str:
 
 
 @pytest.fixture(params=["dev", "prod"])
-def seen(request: pytest.FixtureRequest) -> Seen:
+def observed(request: pytest.FixtureRequest) -> Observed:
     engine: Engine = request.getfixturevalue(request.param)
     return OnDocker(engine) if request.param == "dev" else OnKubernetes(engine)
 
 
-def test_every_provider_is_named(seen: Seen) -> None:
+def test_every_provider_is_named(observed: Observed) -> None:
     of_its_own = ("pulumi:providers:", "pulumi-python:dynamic")
-    custom = [request for request in seen.engine.requests if request.wire.custom]
+    custom = [request for request in observed.engine.requests if request.wire.custom]
     assert [r.urn for r in custom if not r.wire.provider and not r.type.startswith(of_its_own)] == []
 
 
-def test_every_resource_has_a_component_as_its_parent(seen: Seen) -> None:
-    orphans = [r.name for r in seen.engine.requests if r.wire.custom and "pulumi:pulumi:Stack::" in r.parent]
+def test_every_resource_has_a_component_as_its_parent(observed: Observed) -> None:
+    orphans = [r.name for r in observed.engine.requests if r.wire.custom and "pulumi:pulumi:Stack::" in r.parent]
     assert orphans == []
 
 
-def test_replica_n_is_called_name_n(seen: Seen) -> None:
+def test_replica_n_is_called_name_n(observed: Observed) -> None:
     for replica in NODES:
-        assert seen.called(replica) == {"qdrant", replica}
+        assert observed.called(replica) == {"qdrant", replica}
 
 
-def test_each_replica_has_a_disk_of_its_own(seen: Seen) -> None:
-    assert len({seen.disk_of(replica).urn for replica in NODES}) == 3
+def test_each_replica_has_a_disk_of_its_own(observed: Observed) -> None:
+    assert len({observed.disk_of(replica).urn for replica in NODES}) == 3
 
 
-def test_a_node_waits_for_the_node_before_it_to_settle(seen: Seen) -> None:
+def test_a_node_waits_for_the_node_before_it_to_settle(observed: Observed) -> None:
     for before, replica in enumerate(NODES[1:]):
-        assert seen.engine.one(f"qdrant-settled-{before}").urn in seen.starter_of(replica).depends_on
-        assert seen.starter_of(NODES[before]).urn in seen.engine.one(f"qdrant-settled-{before}").depends_on
+        assert observed.engine.one(f"qdrant-settled-{before}").urn in observed.starter_of(replica).depends_on
+        assert observed.starter_of(NODES[before]).urn in observed.engine.one(f"qdrant-settled-{before}").depends_on
 
 
-def test_a_node_is_drained_before_it_is_stopped(seen: Seen) -> None:
+def test_a_node_is_drained_before_it_is_stopped(observed: Observed) -> None:
     for ordinal, replica in enumerate(NODES):
-        request, moment = seen.stopper_of(replica)
+        request, moment = observed.stopper_of(replica)
         assert list(getattr(request.wire.hooks, moment)) == [f"qdrant-drain-{ordinal}"]
 
 
-def test_the_permission_to_found_comes_before_any_gate_opens_and_is_never_given_again(seen: Seen) -> None:
-    founding = seen.engine.one("qdrant-founding")
+def test_the_permission_to_found_comes_before_any_gate_opens_and_is_never_given_again(observed: Observed) -> None:
+    founding = observed.engine.one("qdrant-founding")
     providers: Mapping[str, Any] = {"OneShot": OneShotProvider(), "JobOnce": JobOnceProvider()}
     provider = providers[founding.type.rpartition(":")[2]]
     changed = {**founding.inputs, "image": "another", "manifest": {}}
     assert not provider.diff("", dict(founding.inputs), changed).changes
-    assert founding.urn in _before(seen, seen.starter_of(NODES[0]))
+    assert founding.urn in _before(observed, observed.starter_of(NODES[0]))
 
 
-def test_what_is_protected_depends_on_nothing_that_runs(seen: Seen) -> None:
+def test_what_is_protected_depends_on_nothing_that_runs(observed: Observed) -> None:
     running = ("container:Container", ":Deployment", ":StatefulSet", ":PodRolled", ":Job")
-    runs = {request.urn for kind in running for request in seen.engine.of(kind) if request.inputs.get("mustRun", True)}
-    for request in seen.engine.requests:
+    runs = {
+        request.urn for kind in running for request in observed.engine.of(kind) if request.inputs.get("mustRun", True)
+    }
+    for request in observed.engine.requests:
         if request.wire.protect:
-            assert not _before(seen, request) & runs, request.name
+            assert not _before(observed, request) & runs, request.name
 
 
-def test_disks_and_secrets_are_protected(seen: Seen) -> None:
-    kept = {request.name for request in seen.engine.requests if request.wire.protect}
-    assert {seen.disk_of(replica).name for replica in NODES} | {"qdrantApiKey", "haproxyPassword"} <= kept
+def test_disks_and_secrets_are_protected(observed: Observed) -> None:
+    kept = {request.name for request in observed.engine.requests if request.wire.protect}
+    assert {observed.disk_of(replica).name for replica in NODES} | {"qdrantApiKey", "haproxyPassword"} <= kept
 
 
-def test_secrets_travel_in_marked_files_only(seen: Seen) -> None:
-    assert "made-" not in json.dumps(seen.visible())
+def test_secrets_travel_in_marked_files_only(observed: Observed) -> None:
+    assert "made-" not in json.dumps(observed.visible())
     for name in ("qdrant", "haproxy", "grafana"):
-        for request in seen.files_of(name):
+        for request in observed.files_of(name):
             key = "uploads" if "uploads" in request.inputs else "stringData"
             assert "made-" in json.dumps(request.inputs[key])
             assert request.is_secret(key)
 
 
-def test_the_collection_goes_with_the_disks_that_hold_it_and_waits_for_the_last_node(seen: Seen) -> None:
-    collection = seen.engine.one("collection")
-    assert collection.wire.deletedWith == seen.disk_of(NODES[0]).urn
-    assert seen.engine.one("qdrant-settled-2").urn in collection.depends_on
+def test_the_collection_goes_with_the_disks_that_hold_it_and_waits_for_the_last_node(observed: Observed) -> None:
+    collection = observed.engine.one("collection")
+    assert collection.wire.deletedWith == observed.disk_of(NODES[0]).urn
+    assert observed.engine.one("qdrant-settled-2").urn in collection.depends_on
 
 
-def test_nothing_that_depends_on_a_node_starts_before_it_has_settled(seen: Seen) -> None:
+def test_nothing_that_depends_on_a_node_starts_before_it_has_settled(observed: Observed) -> None:
     starter = {"dev": ("haproxy-0", ":Container"), "prod": ("haproxy", ":Deployment")}
-    name, kind = starter["dev" if isinstance(seen, OnDocker) else "prod"]
-    assert seen.engine.one("qdrant-settled-2").urn in _before(seen, seen.engine.one(name, kind))
+    name, kind = starter["dev" if isinstance(observed, OnDocker) else "prod"]
+    assert observed.engine.one("qdrant-settled-2").urn in _before(observed, observed.engine.one(name, kind))
 
 
-def _before(seen: Seen, request: Request) -> set[str]:
+def _before(observed: Observed, request: Request) -> set[str]:
     """All that a resource waits for, directly or through others."""
-    by_urn = {each.urn: each for each in seen.engine.requests}
+    by_urn = {each.urn: each for each in observed.engine.requests}
     found: set[str] = set()
     ahead = list(request.depends_on)
     while ahead:

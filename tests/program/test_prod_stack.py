@@ -1,15 +1,16 @@
 """The prod stack as a cluster would see it: what its manifests promise, and that a strict cluster takes them."""
 
 import json
-import socket
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-import kubernetes_validate
+import kubernetes_validate.utils
 import pytest
 
-from tests.program.engine import Engine, run_program
+from platforms.kubernetes.files import digest, keyed_digest
+from platforms.workload import HttpProbe, Workload
+from tests.program.engine import CERTIFICATE, Engine, free_port, run_again, run_program
 
 VERSION = "1.34"
 OPERATORS = "kubernetes:monitoring.coreos.com/"
@@ -42,7 +43,8 @@ def policies(engine: Engine) -> dict[str, dict[str, Any]]:
         {},
         {"gatewayBackend": "database", "gatewayAdminPort": "a free one"},
         {"kubernetesEdge": "ingress", "kubernetesEdgeHost": "rag.example.com", "kubernetesEdgeTlsSecret": "rag-tls",
-         "kubernetesEdgeTlsIssuer": "letsencrypt", "kubernetesEdgeNamespace": "ingress-nginx"},
+         "kubernetesEdgeTlsIssuer": "letsencrypt", "kubernetesEdgeNamespace": "ingress-nginx",
+         "gatewayTrustedProxies": '["10.244.0.0/16"]'},
         {"kubernetesEdge": "loadbalancer", "kubernetesEdgeTlsSecret": "rag-tls", "kubernetesPullSecret": "pull",
          "kubernetesRegistryMirror": "mirror.example.com/all", "kubernetesStorageClass": "fast",
          "kubernetesWorkClass": "cheap", "kubernetesSpread": "soft", "kubernetesZoneKey": ""},
@@ -53,16 +55,18 @@ def policies(engine: Engine) -> dict[str, dict[str, Any]]:
     ids=["as it is", "with a database", "behind an ingress", "behind a load balancer", "all of one's own"],
 )  # fmt: skip
 def variant(request: pytest.FixtureRequest) -> Engine:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        free = str(probe.getsockname()[1])
     return run_program(
-        "prod", **{key: free if given == "a free one" else given for key, given in request.param.items()}
+        "prod", **{key: free_port() if given == "a free one" else given for key, given in request.param.items()}
     )
 
 
 def test_every_manifest_passes_the_strict_schema(variant: Engine) -> None:
     for manifest in manifests(variant):
         validate(json.dumps(manifest))
+
+
+# It reads megabytes of definitions, the same ones for each manifest.
+kubernetes_validate.utils.schema_contents = cache(kubernetes_validate.utils.schema_contents)
 
 
 @cache
@@ -120,7 +124,7 @@ def test_each_connection_is_allowed_at_both_ends(variant: Engine) -> None:
 
 
 def test_a_node_of_qdrant_gets_whole_shards_from_its_peers_rest_api(prod: Engine) -> None:
-    """Without that door a copy that is lost is never made again: its snapshot is waited for, in vain."""
+    """Without that port a copy that is lost is never made again: its snapshot is waited for, in vain."""
     between = {port for caller, callee, port in _ends(prod, "ingress") if caller == callee == "qdrant"}
     assert between == {6333, 6335}
 
@@ -150,6 +154,7 @@ def test_an_ingress_ends_the_tls_and_is_the_only_way_in() -> None:
         kubernetesEdgeHost="rag.example.com",
         kubernetesEdgeTlsSecret="rag-tls",
         kubernetesEdgeNamespace="ingress-nginx",
+        gatewayTrustedProxies='["10.244.0.0/16"]',
     )
     [ingress] = engine.of(":Ingress")
     assert ingress.inputs["spec"]["tls"] == [{"hosts": ["rag.example.com"], "secretName": "rag-tls"}]
@@ -227,6 +232,59 @@ def test_another_gateway_is_another_file_and_rolls_its_nodes() -> None:
 def _secret_of(engine: Engine, name: str) -> str:
     volumes = pod_specs(engine)[name]["volumes"]
     return str(next(volume["secret"]["secretName"] for volume in volumes if "secret" in volume))
+
+
+def test_the_name_of_a_secret_shows_nothing_by_which_a_guess_could_be_checked(prod: Engine) -> None:
+    key = "made-naming-key-"
+    for secret in prod.of(":Secret"):
+        content, name = secret.inputs["stringData"], secret.inputs["metadata"]["name"]
+        assert not name.endswith(digest(content)), "without a key anybody could try contents"
+        assert name.endswith(keyed_digest(content, f"{key}{'x' * 40}"[:40]))
+        assert not name.endswith(keyed_digest(content, "another key"))
+    assert prod.one("naming-key", ":RandomPassword")
+
+
+def test_a_process_without_data_that_hangs_is_restarted_and_one_with_data_never(variant: Engine) -> None:
+    kinds = {":Deployment": True, ":StatefulSet": False}
+    for kind, restarted in kinds.items():
+        for request in variant.of(kind):
+            [container] = request.inputs["spec"]["template"]["spec"]["containers"]
+            assert ("livenessProbe" in container) is restarted, request.name
+            if restarted:
+                alive = container["livenessProbe"]
+                assert alive["periodSeconds"] * alive["failureThreshold"] >= 60, request.name
+
+
+def test_a_liveness_probe_beside_data_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected no liveness probe beside data in /data"):
+        Workload(image="x", data_dir="/data", liveness=HttpProbe(port=80, path="/"))
+
+
+def test_with_a_hard_spread_nodes_wait_rather_than_share_a_zone_and_with_a_soft_one_they_do_not(prod: Engine) -> None:
+    def wanted(engine: Engine, name: str) -> dict[str, str]:
+        found = pod_specs(engine)[name]["topologySpreadConstraints"]
+        return {each["topologyKey"]: each["whenUnsatisfiable"] for each in found}
+
+    keys = ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+    assert wanted(prod, "qdrant") == dict.fromkeys(keys, "DoNotSchedule")
+    assert wanted(prod, "kong") == dict.fromkeys(keys, "ScheduleAnyway")
+    assert wanted(run_program("prod", kubernetesSpread="soft"), "qdrant") == dict.fromkeys(keys, "ScheduleAnyway")
+    for constraint in pod_specs(prod)["qdrant"]["topologySpreadConstraints"]:
+        assert constraint["nodeTaintsPolicy"] == "Honor", "a machine of the control plane would count as an empty zone"
+
+
+def test_a_renewed_certificate_rolls_the_gateway_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"kubernetesEdge": "loadbalancer", "kubernetesEdgeTlsSecret": "rag-tls"}
+    old = run_program("prod", **settings)
+    same = run_again("prod", **settings)
+    monkeypatch.setitem(CERTIFICATE, "now", "cmVuZXdlZA==")
+    renewed = run_again("prod", **settings)
+    templates = [
+        {each.name: each.inputs["spec"]["template"] for kind in CONTROLLERS for each in engine.of(kind)}
+        for engine in (old, same, renewed)
+    ]
+    assert templates[0] == templates[1]
+    assert {name for name in templates[0] if templates[0][name] != templates[2][name]} == {"kong"}
 
 
 def test_another_content_is_another_revision_of_the_pods(prod: Engine) -> None:

@@ -11,7 +11,7 @@ from components.credentials import held
 from components.monitoring.dashboards import dashboard_files
 from components.monitoring.promises import Promises
 from components.monitoring.rules import OF_PROMETHEUS, rule_groups
-from tests.program.engine import GIVEN, Engine, run_program
+from tests.program.engine import GIVEN, Engine, free_port, run_program
 from tests.program.test_prod_stack import pod_specs, policies
 
 WATCHED = {"kubernetesMonitoringOperator": "true", "kubernetesMonitoringNamespace": "monitoring"}
@@ -24,6 +24,12 @@ def operated() -> Engine:
     return run_program("prod", **WATCHED, kubernetesMonitoringLabels='{"release": "prometheus"}')
 
 
+@pytest.fixture(scope="module")
+def with_database() -> Engine:
+    """The same, where the gateway has a database."""
+    return run_program("prod", **WATCHED, gatewayBackend="database", gatewayAdminPort=free_port())
+
+
 def monitors(engine: Engine) -> dict[str, Any]:
     """Job -> spec of its ServiceMonitor."""
     return {request.name: request.inputs["spec"] for request in engine.of(":ServiceMonitor")}
@@ -32,7 +38,7 @@ def monitors(engine: Engine) -> dict[str, Any]:
 def egress_ports(engine: Engine, name: str) -> set[int]:
     """Ports outside the cluster that a workload may reach."""
     rules = policies(engine)[f"{name}-calls"]["egress"]
-    return {port["port"] for rule in rules if "ipBlock" in rule["to"][0] for port in rule["ports"]}
+    return {port["port"] for rule in rules if any("ipBlock" in to for to in rule["to"]) for port in rule["ports"]}
 
 
 def scrape_jobs(engine: Engine) -> dict[str, Any]:
@@ -88,10 +94,9 @@ def test_the_token_of_a_scrape_is_a_marked_secret_where_the_operator_looks_for_i
     assert secret.is_secret("stringData")
 
 
-def test_of_an_exporter_the_operator_keeps_what_our_own_prometheus_keeps() -> None:
-    engine = run_program("prod", **WATCHED, gatewayBackend="database", gatewayAdminPort="38001")
-    [ours] = scrape_jobs(engine)["postgres"]["metric_relabel_configs"]
-    [theirs] = monitors(engine)["postgres"]["endpoints"][0]["metricRelabelings"]
+def test_of_an_exporter_the_operator_keeps_what_our_own_prometheus_keeps(with_database: Engine) -> None:
+    [ours] = scrape_jobs(with_database)["postgres"]["metric_relabel_configs"]
+    [theirs] = monitors(with_database)["postgres"]["endpoints"][0]["metricRelabelings"]
     assert theirs["regex"] == ours["regex"]
 
 
@@ -113,7 +118,7 @@ def test_a_cluster_without_the_operator_gets_none_of_its_kinds(prod: Engine) -> 
 
 def test_secrets_come_from_the_secret_that_is_named_and_none_is_made() -> None:
     engine = run_program("prod", kubernetesSecretName="ours")
-    assert not engine.of(":RandomPassword")
+    assert {request.name for request in engine.of(":RandomPassword")} == {"naming-key"}
     shown = [r for kind in (":Deployment", ":StatefulSet", ":Job", ":ConfigMap") for r in engine.of(kind)]
     assert "given-" not in json.dumps([request.inputs for request in shown])
     for name, key in (("qdrant", "qdrantApiKey"), ("grafana", "grafanaPassword"), ("kong", "gatewayJwt-rag-client-1")):
@@ -144,10 +149,9 @@ def test_a_grafana_of_ones_own_leaves_ours_out(prod: Engine) -> None:
     assert "grafana" not in pod_specs(engine)
 
 
-def test_a_postgres_of_ones_own_is_asked_and_ours_does_not_run() -> None:
-    asked = {"gatewayBackend": "database", "gatewayAdminPort": "38002"}
-    ours = run_program("prod", **asked)
-    assert {"postgres", "postgres-exporter"} <= set(pod_specs(ours))
+def test_a_postgres_of_ones_own_is_asked_and_ours_does_not_run(with_database: Engine) -> None:
+    assert {"postgres", "postgres-exporter"} <= set(pod_specs(with_database))
+    asked = {"gatewayBackend": "database", "gatewayAdminPort": free_port()}
     engine = run_program("prod", **asked, gatewayDatabaseAddress="db.example.com:5433")
     assert not {"postgres", "postgres-exporter"} & set(pod_specs(engine))
     [container] = pod_specs(engine)["kong"]["containers"]

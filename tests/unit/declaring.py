@@ -39,5 +39,5 @@ def declared(cluster: FakeCluster, **changes: Any) -> dict[str, Any]:
 
 def lifecycle(cluster: FakeCluster, on_progress: ProgressCallback = lambda _: None, **changes: Any) -> Lifecycle:
     props = declared(cluster, **changes)
-    spec, access = CollectionSpec.from_props(props), ClusterAccess.from_props(props, FakeTime().clock)
+    spec, access = CollectionSpec.from_props(props), ClusterAccess.from_props(props, FakeTime(cluster.speed).clock)
     return Lifecycle(spec=spec, access=access, on_progress=on_progress)

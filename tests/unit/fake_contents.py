@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from ops.daytwo.running import Running
 from tests.unit.fake_time import FakeTime
@@ -118,7 +119,7 @@ class FakeContents:
 
     def _root(self, node: int, asked: Asked) -> Answer | None:
         aliases = [{"alias_name": alias, "collection_name": name} for alias, name in self.aliases.items()]
-        told: dict[str, Callable[[], Answer]] = {
+        responses: dict[str, Callable[[], Answer]] = {
             "/": lambda: Answer(200, {"title": "qdrant", "version": self.version}),
             "/cluster": lambda: ok(self._cluster(node)),
             "/collections": lambda: ok({"collections": [{"name": name} for name in self.collections]}),
@@ -128,7 +129,7 @@ class FakeContents:
             return self._point_aliases(asked.json["actions"])
         if asked.path.startswith("/cluster/peer/"):
             return self._remove(int(asked.path.rpartition("/")[2]), asked.query["force"] == ["true"])
-        return told[asked.path]() if asked.path in told else None
+        return responses[asked.path]() if asked.path in responses else None
 
     def _remove(self, peer: int, force: bool) -> Answer:
         if self.removals_refused:
@@ -165,7 +166,7 @@ class FakeContents:
     def _collection(self, node: int, asked: Asked) -> Answer:
         found = ROUTE.fullmatch(asked.path)
         assert found, asked.path
-        name, rest = self.aliases.get(found["name"], found["name"]), found["rest"] or ""
+        name, rest = self.aliases.get(unquote(found["name"]), unquote(found["name"])), found["rest"] or ""
         if asked.method == "PUT" and not rest:
             self._make(name, {k: v for k, v in asked.json.items() if not k.endswith("_config")})
             return ok(True)
@@ -200,20 +201,22 @@ class FakeContents:
                     remote.append({"shard_id": shard, "peer_id": PEERS[at], "state": state})
         return {"peer_id": PEERS[node], "local_shards": local, "remote_shards": remote, "shard_transfers": []}
 
-    def _seen(self, node: int, held: Held) -> Points:
+    def _observed(self, node: int, held: Held) -> Points:
         """What the node answers from: its own copy where it has one, else another's."""
         return {i: p for copies in held.copies for i, p in copies.get(node, next(iter(copies.values()))).items()}
 
     def _points(self, node: int, asked: Asked, held: Held, name: str) -> Answer:
-        seen, body = self._seen(node, held), asked.json
+        observed, body = self._observed(node, held), asked.json
         if asked.path.endswith("/count"):
-            return ok({"count": len(seen)})
+            return ok({"count": len(observed)})
         if asked.path.endswith("/scroll"):
-            ids = [i for i in sorted(seen, key=order) if body["offset"] is None or order(i) >= order(body["offset"])]
+            ids = [
+                i for i in sorted(observed, key=order) if body["offset"] is None or order(i) >= order(body["offset"])
+            ]
             page, rest = ids[: body["limit"]], ids[body["limit"] :]
-            return ok({"points": [seen[i] for i in page], "next_page_offset": rest[0] if rest else None})
+            return ok({"points": [observed[i] for i in page], "next_page_offset": rest[0] if rest else None})
         if asked.method == "POST" and asked.path.endswith("/points"):
-            return ok([seen[i] for i in body["ids"] if i in seen])
+            return ok([observed[i] for i in body["ids"] if i in observed])
         if self.refused:
             return refused(self.refused.pop(0), "Service internal error")
         self.before_write()
@@ -228,7 +231,7 @@ class FakeContents:
 
     def _snapshot(self, node: int, asked: Asked, held: Held, rest: str) -> Answer:
         if rest == "/snapshots":
-            self.snapshots["whole"] = json.dumps(list(self._seen(node, held).values()))
+            self.snapshots["whole"] = json.dumps(list(self._observed(node, held).values()))
             return ok({"name": "whole", "size": len(self.snapshots["whole"])})
         shard, last = int(rest.split("/")[2]), rest.rpartition("/")[2]
         if last == "upload":

@@ -6,6 +6,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from tests.unit.fake_points import FakePoints
 from tests.unit.served import Answer, Asked, Silence, served
@@ -60,7 +61,7 @@ class FakeCluster:
     """Three nodes with one memory; what is set here is what they answer from the next request on.
 
     `creating` decides what a request to create does: MADE, made but the answer CUT OFF or TOO LATE (500), NEVER made
-    (500), REFUSED (400), or RACED (409) by somebody else's, which fits unless `made_by_others` says differently.
+    (500), REFUSED (400), or RACED (409) by another client's, which fits unless `made_by_others` says differently.
     """
 
     collections: dict[str, Collection] = field(default_factory=dict)
@@ -77,6 +78,7 @@ class FakeCluster:
     looks_down: dict[int, int] = field(default_factory=dict)  # node -> looks at its shards that it leaves unanswered
     believed: dict[int, Replicas] = field(default_factory=dict)  # node -> where it believes replicas to be
     ignorant: set[int] = field(default_factory=set)  # nodes that answer 404 for every collection
+    broken: dict[tuple[str, int], int] = field(default_factory=dict)  # collection and node -> status of its view
     looks_behind: dict[int, int] = field(default_factory=dict)  # node -> lists in which it still has what was dropped
     dropped: list[str] = field(default_factory=list)
     joined: int = 3  # the first so many nodes know each other; each of the rest knows only itself
@@ -85,6 +87,7 @@ class FakeCluster:
     looks: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(3), 0))  # node -> looks at /cluster
     changes: list[tuple[str, str, Any]] = field(default_factory=list)  # method, path and body of all but GET
     urls: list[str] = field(default_factory=list)
+    speed: float = 1  # of the fake clock that waits for it go by
 
     def add(self, name: str = NAME, *, physical: int | None = None, state: str = "Active", **params: Any) -> None:
         """A collection that was there before; `physical` replicas of each shard, whatever its parameters say."""
@@ -128,7 +131,9 @@ class FakeCluster:
     def _of_collection(self, node: int, asked: Asked) -> Answer:
         found = PATH.fullmatch(asked.path)
         assert found, asked.path
-        name = self.aliases.get(found["name"], found["name"])
+        name = self.aliases.get(unquote(found["name"]), unquote(found["name"]))
+        if status := self.broken.get((name, node)):
+            return error(status, "Service internal error")
         if found["part"] is None and asked.method in ("PUT", "DELETE"):
             return self._create(asked, name) if asked.method == "PUT" else self._drop(name)
         if name not in self.collections or node in self.ignorant:

@@ -17,7 +17,7 @@ def calls(stream: str, per_second: float = 20, milliseconds: float = 10) -> list
 
 def observed(**changed: Any) -> Observed:
     """A run in which everything went well, but for what is changed."""
-    seen = Observed(
+    good = Observed(
         name="kill",
         title="A node is killed",
         calls=[*calls("read"), *calls("search", 8), *calls("write", 5)],
@@ -28,7 +28,7 @@ def observed(**changed: Any) -> Observed:
         ended=ENDED,
         acknowledged=500,
     )
-    return replace(seen, **changed)
+    return replace(good, **changed)
 
 
 def with_a(stream: str, *, at: float, milliseconds: float = 10, answered: bool = True, times: int = 1) -> list[Call]:

@@ -49,6 +49,9 @@ def served(answer: Callable[[Asked], Answer]) -> Iterator[str]:
     """Base URL of a server that lives as long as the block."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # connections are kept, as real servers keep them
+        wbufsize = -1  # a response goes out as one piece
+
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
@@ -58,12 +61,15 @@ def served(answer: Callable[[Asked], Answer]) -> Iterator[str]:
                     Asked(method=self.command, path=url.path, query=parse_qs(url.query), headers=headers, body=body)
                 )
             except Silence:
+                self.close_connection = True
                 return
+            content = (given.body if isinstance(given.body, str) else json.dumps(given.body)).encode()
             self.send_response(given.status)
             for name, value in (given.headers or {}).items():
                 self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write((given.body if isinstance(given.body, str) else json.dumps(given.body)).encode())
+            self.wfile.write(content)
 
         def log_message(self, *_: Any) -> None:
             """Not read."""

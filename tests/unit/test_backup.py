@@ -180,13 +180,12 @@ def test_more_copies_than_nodes_are_refused(fake: FakeContents, folder: Path) ->
         plan_restore(fake.running, folder, None, into="beside")
 
 
-def test_points_that_did_not_come_back_are_missed_and_the_alias_stays(
-    fake: FakeContents, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_points_that_did_not_come_back_are_missed_and_the_alias_stays(fake: FakeContents, folder: Path) -> None:
     spoilt = json.loads((folder / MANIFEST).read_text())
     for shard in spoilt["collections"][0]["shards"]:
         shard["points"] = {"least": 900, "most": 900}
     (folder / MANIFEST).write_text(json.dumps(spoilt))
+    fake.time.speed = 30
     with pytest.raises(OperatorError, match=r"expected 300 points in docs-.* not 900.*aliases were not touched"):
         restored(fake, folder, replace=True)
     assert fake.aliases == {"docs_index": NAME}

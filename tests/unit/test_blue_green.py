@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from qdrant_admin import nodes
 from qdrant_admin.api import NodeUnreachable
 from qdrant_admin.collection import blue_green
 from qdrant_admin.collection.generations import draining_alias, successor
@@ -43,8 +42,10 @@ def target(cluster: FakeCluster, **changes: Any) -> Collection:
     return cluster.collections[successor(lifecycle(cluster, **(changes or {"shard_number": 3})).spec)]
 
 
-def reshard(cluster: FakeCluster, told: Callable[[str], None] = lambda _: None, **changes: Any) -> dict[str, Any]:
-    return lifecycle(cluster, told, shard_number=3, **changes).reconcile()
+def reshard(
+    cluster: FakeCluster, on_progress: Callable[[str], None] = lambda _: None, **changes: Any
+) -> dict[str, Any]:
+    return lifecycle(cluster, on_progress, shard_number=3, **changes).reconcile()
 
 
 def texts(found: Collection) -> dict[int, str]:
@@ -56,11 +57,11 @@ def served_name(cluster: FakeCluster) -> str:
 
 
 def test_the_alias_serves_a_collection_with_other_shards_and_every_point(cluster: FakeCluster) -> None:
-    seen = reshard(cluster, payload_indexes={"source": "keyword"})
-    assert (seen["shard_number"], seen["physical_replication_factor"]) == (3, 2)
+    observed = reshard(cluster, payload_indexes={"source": "keyword"})
+    assert (observed["shard_number"], observed["physical_replication_factor"]) == (3, 2)
     assert target(cluster).points.stored == source(cluster).points.stored
-    assert cluster.aliases == {ALIAS: seen["physical_name"]}
-    assert seen["previous"] == [NAME], "kept until it is confirmed"
+    assert cluster.aliases == {ALIAS: observed["physical_name"]}
+    assert observed["previous"] == [NAME], "kept until it is confirmed"
     assert target(cluster).indexes == {"source": "keyword"}
 
 
@@ -73,9 +74,9 @@ def test_the_same_again_changes_nothing(cluster: FakeCluster) -> None:
 
 def test_the_one_before_goes_when_that_is_confirmed(cluster: FakeCluster) -> None:
     reshard(cluster)
-    seen = reshard(cluster, keep_previous=False)
-    assert seen["previous"] == []
-    assert list(cluster.collections) == [seen["physical_name"]]
+    observed = reshard(cluster, keep_previous=False)
+    assert observed["previous"] == []
+    assert list(cluster.collections) == [observed["physical_name"]]
 
 
 def test_the_one_before_has_gone_only_when_the_last_node_has_dropped_it(cluster: FakeCluster) -> None:
@@ -201,9 +202,9 @@ def test_an_interrupted_run_is_gone_on_with(cluster: FakeCluster, stage: str) ->
         reshard(cluster, interrupt)
     if stage == "taking over":
         source(cluster).points.write(point(77))
-        seen = lifecycle(cluster, shard_number=3).observe()
-        assert seen is not None
-        assert seen["draining"], "a refresh shows that something is left to do"
+        observed = lifecycle(cluster, shard_number=3).observe()
+        assert observed is not None
+        assert observed["draining"], "a refresh shows that something is left to do"
     assert reshard(cluster)["physical_replication_factor"] == 2
     assert texts(target(cluster)) == texts(source(cluster))
     assert MARK not in cluster.aliases
@@ -221,10 +222,8 @@ def hooked(cluster: FakeCluster, on_call: Callable[[str], None]) -> None:
     cluster._create = make  # type: ignore[method-assign]
 
 
-def test_an_interrupted_copy_is_continued_and_what_is_there_is_not_written_again(
-    cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(nodes, "PAUSE_SECONDS", 30)  # of the fake clock: few attempts
+def test_an_interrupted_copy_is_continued_and_what_is_there_is_not_written_again(cluster: FakeCluster) -> None:
+    cluster.speed = 60
 
     def fail_after_a_page(call: str) -> None:
         if call == "PUT" and target(cluster).points.stored:
@@ -299,8 +298,8 @@ def ingest(cluster: FakeCluster) -> Iterator[str]:
 
 def test_another_vector_size_is_embedded_anew(cluster: FakeCluster, ingest: str) -> None:
     wish: dict[str, Any] = {"vector_size": 8, "ingest_url": ingest, "ingest_token": "t0ken"}
-    seen = lifecycle(cluster, **wish).reconcile()
-    assert seen["vector_size"] == 8
+    observed = lifecycle(cluster, **wish).reconcile()
+    assert observed["vector_size"] == 8
     found = target(cluster, vector_size=8)
     assert texts(found) == texts(source(cluster))
     assert {len(each["vector"]) for each in found.points.stored.values()} == {8}

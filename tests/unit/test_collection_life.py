@@ -36,8 +36,8 @@ def asked(cluster: FakeCluster) -> list[tuple[str, str]]:
 
 def test_a_collection_is_made_once_as_declared_served_by_its_alias_and_adopted_ever_after(cluster: FakeCluster) -> None:
     assert up(cluster)["adopted"] is False
-    seen = up(cluster)
-    assert (seen["adopted"], seen["physical_name"], seen["physical_replication_factor"]) == (True, NAME, 2)
+    observed = up(cluster)
+    assert (observed["adopted"], observed["physical_name"], observed["physical_replication_factor"]) == (True, NAME, 2)
     body = {
         "vectors": {"size": 4, "distance": "Cosine"},
         "shard_number": 2,
@@ -134,8 +134,8 @@ def test_a_collection_made_while_peers_were_missing_gets_its_copies(cluster: Fak
 
 def test_an_adopted_collection_is_repaired(cluster: FakeCluster) -> None:
     cluster.add(physical=1)
-    seen = up(cluster)
-    assert (seen["adopted"], seen["physical_replication_factor"]) == (True, 2)
+    observed = up(cluster)
+    assert (observed["adopted"], observed["physical_replication_factor"]) == (True, 2)
 
 
 def test_copies_that_nobody_declared_are_dropped(cluster: FakeCluster) -> None:
@@ -174,9 +174,9 @@ def test_what_is_observed_is_the_worst_shard_and_not_the_parameters(cluster: Fak
     cluster.add()
     cluster.collections[NAME].replicas[1] = {12: "Active", 13: "Dead"}
     cluster.down = {0}
-    seen = lifecycle(cluster).observe()
-    assert seen is not None
-    assert (seen["replication_factor"], seen["physical_replication_factor"]) == (2, 1)
+    observed = lifecycle(cluster).observe()
+    assert observed is not None
+    assert (observed["replication_factor"], observed["physical_replication_factor"]) == (2, 1)
 
 
 def test_a_cluster_that_does_not_answer_is_told_from_a_collection_that_is_gone(cluster: FakeCluster) -> None:
@@ -205,9 +205,9 @@ def test_what_can_be_changed_in_place_is_changed_once_and_seen(
 ) -> None:
     up(cluster)
     cluster.changes.clear()
-    seen = up(cluster, **change)
+    observed = up(cluster, **change)
     assert cluster.changes == [("PATCH", f"/collections/{NAME}", body)]
-    assert {key: seen[key] for key in change} == change
+    assert {key: observed[key] for key in change} == change
     up(cluster, **change)
     assert len(cluster.changes) == 1
 
@@ -228,15 +228,15 @@ def test_quantization_that_is_given_up_is_switched_off(cluster: FakeCluster) -> 
 @pytest.mark.parametrize(("before", "after"), [(2, 3), (3, 2), (3, 1)])
 def test_another_factor_is_what_stands_on_the_peers_afterwards(cluster: FakeCluster, before: int, after: int) -> None:
     up(cluster, replication_factor=before)
-    seen = up(cluster, replication_factor=after)
-    assert (seen["replication_factor"], seen["physical_replication_factor"]) == (after, after)
+    observed = up(cluster, replication_factor=after)
+    assert (observed["replication_factor"], observed["physical_replication_factor"]) == (after, after)
 
 
 def test_indexes_are_made_changed_and_given_up(cluster: FakeCluster) -> None:
     up(cluster, payload_indexes={"source": "keyword", "year": "keyword"})
     cluster.changes.clear()
-    seen = up(cluster, payload_indexes={"year": "integer"}, forget=frozenset({"source"}))
-    assert seen["payload_indexes"] == {"year": "integer"}
+    observed = up(cluster, payload_indexes={"year": "integer"}, forget=frozenset({"source"}))
+    assert observed["payload_indexes"] == {"year": "integer"}
     assert asked(cluster) == [("DELETE", "/index/source"), ("DELETE", "/index/year"), ("PUT", "/index")]
 
 
@@ -251,9 +251,9 @@ def test_an_index_with_settings_is_compared_by_them(cluster: FakeCluster) -> Non
     text = {"type": "text", "tokenizer": "word"}
     assert up(cluster, payload_indexes={"text": text})["payload_indexes"] == {"text": text}
     cluster.collections[NAME].indexes["text"]["tokenizer"] = "prefix"
-    seen = lifecycle(cluster, payload_indexes={"text": text}).observe()
-    assert seen is not None
-    assert seen["payload_indexes"] != {"text": text}
+    observed = lifecycle(cluster, payload_indexes={"text": text}).observe()
+    assert observed is not None
+    assert observed["payload_indexes"] != {"text": text}
 
 
 def test_drift_is_seen_of_everything_declared(cluster: FakeCluster) -> None:
@@ -264,13 +264,13 @@ def test_drift_is_seen_of_everything_declared(cluster: FakeCluster) -> None:
     found.indexes.clear()
     cluster.aliases.clear()
     del found.replicas[0][11]
-    seen = lifecycle(cluster, **wish).observe()
-    assert seen is not None
-    drifted = {key for key in seen if key in declared(cluster) and seen[key] != (declared(cluster) | wish)[key]}
+    observed = lifecycle(cluster, **wish).observe()
+    assert observed is not None
+    drifted = {key for key in observed if key in declared(cluster) and observed[key] != (declared(cluster) | wish)[key]}
     assert drifted == {"hnsw", "payload_indexes", "write_consistency_factor", "alias"}
-    assert seen["physical_replication_factor"] == 1
+    assert observed["physical_replication_factor"] == 1
     up(cluster, **wish)
-    assert lifecycle(cluster, **wish).observe() == seen | wish | {
+    assert lifecycle(cluster, **wish).observe() == observed | wish | {
         "write_consistency_factor": 1,
         "alias": ALIAS,
         "physical_replication_factor": 2,

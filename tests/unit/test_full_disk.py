@@ -42,7 +42,7 @@ def stand_in(beside: Path, name: str, script: str) -> None:
 
 
 def run(volume: Path, *scripts: str) -> subprocess.CompletedProcess[str]:
-    """Run them one after the other, each as the engine's helper does, where mounts are seen by nobody else."""
+    """Run them one after the other, each as the engine's helper does, where no other process sees the mounts."""
     one_by_one = "\n".join(f'sh -euc {shlex.quote(script)} "$0" 8' for script in scripts)
     return subprocess.run(
         [*unshare("--mount"), "sh", "-euc", one_by_one, str(volume)],

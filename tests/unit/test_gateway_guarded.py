@@ -152,7 +152,7 @@ def test_the_secret_is_not_among_the_outputs() -> None:
 
 def test_an_open_service_is_an_error_that_says_what_to_do() -> None:
     with kong(repeat(OPEN)) as (url, _), pytest.raises(TimeoutError) as refusal:
-        await_refused(gate(url), FakeTime().clock)
+        await_refused(gate(url), FakeTime(speed=100).clock)
     for words in ("'rag-service'", url, "found 404", "/plugins", "same command again"):
         assert words in str(refusal.value)
 

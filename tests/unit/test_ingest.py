@@ -27,7 +27,7 @@ class FakeIngest:
     refused: dict[str, str] = field(default_factory=dict)  # source -> why it is skipped
     silences: int = 0  # requests that are cut off before it answers again
     jobs: list[list[str]] = field(default_factory=list)  # the sources of each job
-    seen: set[int] = field(default_factory=set)
+    observed: set[int] = field(default_factory=set)
 
     def answer(self, asked: Asked) -> Answer:
         if self.silences:
@@ -39,8 +39,8 @@ class FakeIngest:
             self.jobs.append([document["source"] for document in asked.json["documents"]])
             return Answer(202, {"job": str(len(self.jobs) - 1)})
         job = int(asked.path.rpartition("/")[2])
-        if job not in self.seen:
-            self.seen.add(job)
+        if job not in self.observed:
+            self.observed.add(job)
             return Answer(200, {"state": "queued"})
         skipped = [
             {"source": source, "reason": self.refused[source]} for source in self.jobs[job] if source in self.refused

@@ -18,6 +18,7 @@ OPERATOR = {"kubernetesMonitoringOperator": True, "kubernetesMonitoringNamespace
 GOOD = ClusterInspection(
     namespace_exists=True,
     machines=3,
+    zones=3,
     storage_classes={"fast": "ebs.csi.aws.com", "shared": "nfs.csi.k8s.io"},
     default_storage_class="fast",
 )
@@ -55,6 +56,8 @@ def test_a_cluster_that_has_everything_lacks_nothing() -> None:
             "expected 3 that accept pods, so that no two nodes of Qdrant share one, found 2",
         ),
         ({"qdrantNodes": 5}, GOOD, "expected 5 that accept pods"),
+        ({}, replace(GOOD, zones=0), "machines with the label topology.kubernetes.io/zone"),
+        ({}, replace(GOOD, retaining_classes=frozenset({"fast"})), "fast retains the disk for snapshots"),
         ({}, replace(GOOD, missing_secrets={"kubernetesPullSecret": "pull"}), "Secret pull"),
         (OPERATOR, GOOD, "the kinds ServiceMonitor and PrometheusRule"),
     ],
@@ -74,10 +77,18 @@ def test_rights_are_checked_for_what_this_stack_creates_and_reads_and_for_nothin
     assert rights(prod()) == RIGHTS
     assert ("create", "monitoring.coreos.com", "servicemonitors") in rights(prod(**OPERATOR))
     assert ("get", "", "secrets") in rights(prod(kubernetesSecretName="ours"))
+    assert ("get", "", "secrets") in rights(prod(kubernetesEdge="loadbalancer", kubernetesEdgeTlsSecret="rag-tls"))
 
 
 def test_fewer_machines_are_enough_where_nodes_may_share_one() -> None:
     assert shortcomings(prod(kubernetesSpread="soft"), replace(GOOD, machines=1)) == []
+
+
+def test_zones_that_do_not_count_and_a_class_of_its_own_for_what_goes_are_good_enough() -> None:
+    for overrides in ({"kubernetesZoneKey": ""}, {"kubernetesSpread": "soft"}):
+        assert shortcomings(prod(**overrides), replace(GOOD, zones=0)) == []
+    retaining = replace(GOOD, retaining_classes=frozenset({"fast"}), storage_classes={"fast": "ebs", "gone": "ebs"})
+    assert shortcomings(prod(kubernetesWorkClass="gone"), retaining) == []
 
 
 def test_a_class_that_binds_at_once_is_good_enough_in_one_zone() -> None:

@@ -88,7 +88,7 @@ def test_a_peer_that_cannot_be_removed_is_reported_in_qdrants_words(
 ) -> None:
     fake.deaf, fake.removals_refused = {1}, [500] * 10_000
     with pytest.raises(TimeoutError, match=r"expected qdrant-1 to be removed .*leader is not established"):
-        members(fake, 0, 2).remove_peers({1}, force=True)
+        members(fake, 0, 2, time=FakeTime(speed=30)).remove_peers({1}, force=True)
 
 
 def test_no_peer_is_removed_while_the_others_have_no_leader(
@@ -96,7 +96,7 @@ def test_no_peer_is_removed_while_the_others_have_no_leader(
 ) -> None:
     fake.deaf, fake.leaderless_looks = {1}, 10_000
     with pytest.raises(TimeoutError, match="expected a leader of the nodes that stay"):
-        members(fake, 0, 2).remove_peers({1}, force=True)
+        members(fake, 0, 2, time=FakeTime(speed=30)).remove_peers({1}, force=True)
     assert fake.removals == []
 
 
@@ -110,7 +110,7 @@ def test_a_dead_leader_that_the_others_still_follow_is_waited_for(
     fake: FakeContents,
 ) -> None:
     with pytest.raises(TimeoutError, match="expected a leader of the nodes that stay"):
-        members(fake, 1, 2).await_leader()
+        members(fake, 1, 2, time=FakeTime(speed=30)).await_leader()
 
 
 class Pauses(FakeTime):

@@ -1,38 +1,22 @@
 """State that one version of Python wrote and another is to work with."""
 
 import json
-import subprocess
-import sys
 from functools import cache
 from typing import Any
 
 import pytest
-from pulumi.dynamic import ResourceProvider
+from pulumi.dynamic.dynamic import serialize_provider
 
 from ops.pickled_code import refuse_foreign_code
+from providers.collection import CollectionProvider
 from providers.wire import python_minor
-
-
-def inline() -> ResourceProvider:
-    """A provider as most programs have them: its code goes into the state."""
-
-    class Inline(ResourceProvider):
-        def delete(self, _id: str, _props: dict[str, Any]) -> None:
-            raise NotImplementedError
-
-    return Inline()
+from tests.unit.inline_provider import inline
 
 
 @cache
 def serialized() -> dict[str, str]:
-    """Each provider as the engine keeps it; in another process: where much was deployed, the SDK recurses too deep."""
-    program = (
-        f"import json\nfrom pulumi.dynamic.dynamic import serialize_provider\nfrom {__name__} import inline\n"
-        "from providers.collection import CollectionProvider\n"
-        "print(json.dumps({'code': serialize_provider(inline()), 'name': serialize_provider(CollectionProvider())}))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    return dict(json.loads(done.stdout))
+    """Each provider as the engine keeps it."""
+    return {"code": serialize_provider(inline()), "name": serialize_provider(CollectionProvider())}
 
 
 def recorded(provider: str, python: str | None, *, secret: bool = False) -> list[dict[str, Any]]:

@@ -20,7 +20,8 @@ from components.qdrant.cluster import key_file
 from components.qdrant.haproxy import STATISTICS, haproxy_config
 from components.yaml_text import yaml_text
 from platforms.kubernetes.files import literal
-from tests.unit.test_haproxy import free_port, haproxy, wait_until
+from tests.unit.served import free_port
+from tests.unit.test_haproxy import haproxy, wait_until
 
 __all__ = ["haproxy"]  # a fixture
 

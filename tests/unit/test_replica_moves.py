@@ -18,12 +18,12 @@ def cluster() -> Iterator[FakeCluster]:
         yield cluster
 
 
-def move(cluster: FakeCluster, factor: int = 2, leaving: frozenset[int] = frozenset()) -> int:
-    return move_replicas(nodes(cluster), NAME, PlacementSpec(factor=factor, leaving=leaving))
+def move(cluster: FakeCluster, factor: int = 2, leaving: frozenset[int] = frozenset(), speed: float = 1) -> int:
+    return move_replicas(nodes(cluster, speed), NAME, PlacementSpec(factor=factor, leaving=leaving))
 
 
-def nodes(cluster: FakeCluster) -> Nodes:
-    return Nodes.at(cluster.urls, KEY, FakeTime().clock)
+def nodes(cluster: FakeCluster, speed: float = 1) -> Nodes:
+    return Nodes.at(cluster.urls, KEY, FakeTime(speed).clock)
 
 
 def placed(cluster: FakeCluster) -> dict[int, dict[int, str]]:
@@ -95,7 +95,7 @@ def test_a_transfer_that_never_ends_is_aborted_and_reported(cluster: FakeCluster
     cluster.add(physical=1)
     cluster.transfer = ENDLESS
     with pytest.raises(MovesStopped, match=r"nothing has moved.*shard 0 is being copied .*aborted"):
-        move(cluster)
+        move(cluster, speed=30)
     assert asked(cluster) == ["replicate_shard", "abort_transfer"]
     assert cluster.collections[NAME].transfers == []
 
@@ -111,7 +111,7 @@ def test_a_transfer_that_fails_every_time_is_reported(cluster: FakeCluster) -> N
     cluster.add(physical=1)
     cluster.transfer = FAILED
     with pytest.raises(MovesStopped, match=r"copy shard 0 .* its copy did not become Active, 3 times"):
-        move(cluster)
+        move(cluster, speed=30)
 
 
 def test_a_recovering_copy_is_waited_for_and_a_stuck_one_is_made_anew(cluster: FakeCluster) -> None:
@@ -120,7 +120,7 @@ def test_a_recovering_copy_is_waited_for_and_a_stuck_one_is_made_anew(cluster: F
     cluster.looks_until_active = 9
     assert move(cluster) == 0
     placed(cluster)[0][PEERS[1]] = "Dead"
-    assert move(cluster) == 2
+    assert move(cluster, speed=30) == 2
     assert copies(cluster) == [2, 2]
 
 
@@ -129,7 +129,7 @@ def test_a_node_that_does_not_answer_is_named_and_its_copies_are_kept(cluster: F
     before = {shard: dict(on) for shard, on in placed(cluster).items()}
     cluster.down = {2}
     with pytest.raises(MovesStopped, match=cluster.urls[2]):
-        move(cluster)
+        move(cluster, speed=30)
     assert placed(cluster) == before
 
 
@@ -137,14 +137,14 @@ def test_a_copy_that_one_node_takes_for_the_last_active_one_is_never_dropped(clu
     cluster.add(physical=2)
     cluster.believed[2] = {0: {PEERS[0]: "Active", PEERS[1]: "Dead"}}
     with pytest.raises(MovesStopped, match="do not agree"):
-        move(cluster, 1)
+        move(cluster, 1, speed=30)
     assert asked(cluster) == []
 
 
 def test_more_copies_than_peers_are_an_error(cluster: FakeCluster) -> None:
     cluster.add(physical=3)
     with pytest.raises(MovesStopped, match="4 copies need as many peers, and only 3"):
-        move(cluster, 4)
+        move(cluster, 4, speed=30)
 
 
 def test_the_next_run_resumes_an_interrupted_one(cluster: FakeCluster) -> None:

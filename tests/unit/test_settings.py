@@ -175,6 +175,60 @@ def test_a_prometheus_that_scrapes_is_let_in() -> None:
     assert Settings.from_file(DEV, told | {"kubernetesMonitoringNamespace": "monitoring"})
 
 
+INGRESS: dict[str, object] = {
+    "kubernetesEdge": "ingress",
+    "kubernetesEdgeHost": "rag.example.com",
+    "kubernetesEdgeTlsSecret": "rag-tls",
+    "gatewayTrustedProxies": ["10.244.0.0/16"],
+}
+BALANCER: dict[str, object] = {"kubernetesEdge": "loadbalancer", "kubernetesEdgeTlsSecret": "rag-tls"}
+
+
+def test_a_whole_edge_is_right() -> None:
+    for edge in (INGRESS, INGRESS | {"kubernetesEdgeTlsIssuer": "letsencrypt"}, BALANCER):
+        assert Settings.from_file(DEV, edge)
+
+
+@pytest.mark.parametrize(
+    ("edge", "mistake"),
+    [
+        (
+            BALANCER | {"kubernetesEdgeTlsSecret": ""},
+            "expected kubernetesEdgeTlsSecret with kubernetesEdge loadbalancer",
+        ),
+        (
+            BALANCER | {"kubernetesEdgeTlsIssuer": "le"},
+            "expected no kubernetesEdgeTlsIssuer with kubernetesEdge loadbal",
+        ),
+        (
+            BALANCER | {"kubernetesEdgeNamespace": "ingress"},
+            "expected no kubernetesEdgeNamespace with kubernetesEdge lo",
+        ),
+        (
+            BALANCER | {"kubernetesEdgeIngressClass": "nginx"},
+            "expected no kubernetesEdgeIngressClass with kubernetesEdge",
+        ),
+        ({"kubernetesEdgeHost": "rag.example.com"}, "expected no kubernetesEdgeHost with kubernetesEdge none"),
+        (INGRESS | {"kubernetesEdgeTlsSecret": ""}, "expected kubernetesEdgeTlsSecret with kubernetesEdge ingress"),
+        (INGRESS | {"kubernetesEdgeHost": ""}, "expected kubernetesEdgeHost with an ingress"),
+        (INGRESS | {"gatewayTrustedProxies": []}, "gatewayTrustedProxies: expected the addresses of the ingress contr"),
+    ],
+)
+def test_an_edge_that_would_not_be_what_it_says_is_refused(edge: dict[str, object], mistake: str) -> None:
+    assert mistake in mistakes(**edge)
+
+
+def test_the_url_of_a_webhook_may_be_encrypted(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text((DEV.parent / "Pulumi.yaml").read_text())
+    file = tmp_path / DEV.name
+    secret = "  rag-platform:observabilityAlertWebhook: {secure: v1:abc}\n"
+    file.write_text(DEV.read_text() + secret)
+    assert Settings.from_file(file, {}).observability.alert_webhook.startswith("https://")
+    file.write_text(DEV.read_text() + secret.replace("AlertWebhook", "PrometheusUrl"))
+    with pytest.raises(pulumi.RunError, match="observabilityPrometheusUrl"):
+        Settings.from_file(file, {})
+
+
 def test_alerts_are_not_sent_from_where_no_rule_is_judged() -> None:
     elsewhere: dict[str, object] = {"observabilityPrometheusUrl": "http://prometheus.example:9090"}
     assert "found none: without it no Alertmanager runs" in mistakes(observabilityAlertWatchdogUrl="http://switch")

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,9 +59,15 @@ WALLS = [
 ]
 
 
+@cache
+def nodes_of(source: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(source)))
+
+
+@cache
 def touched(source: str) -> set[str]:
     """The full name of everything that a module imports, reads as an attribute, or calls (with `()` behind it)."""
-    nodes = list(ast.walk(ast.parse(source)))
+    nodes = nodes_of(source)
     meant: dict[str, str] = {}  # a name as the module uses it -> what it stands for
     found: set[str] = set()
     for node in nodes:
@@ -112,7 +119,7 @@ def upward(path: str, source: str) -> list[str]:
 
 
 def imported_rooms(source: str) -> set[str]:
-    nodes = [*ast.walk(ast.parse(source))]
+    nodes = nodes_of(source)
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
     return {name.partition(".")[0] for name in names}

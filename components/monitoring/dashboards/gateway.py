@@ -48,7 +48,7 @@ def _traffic() -> list[Any]:
             nothing="none refused",
         ),
         graph(
-            "Who answers 5xx",
+            "Sources of 5xx",
             "kong: no target, or a time-out; service: the RAG service itself.",
             "reqps",
             {"{{source}} {{code}}": f"sum by (source, code) (rate({failed}{RATE}))"},
@@ -62,7 +62,7 @@ def _volume() -> list[Any]:
     return [
         graph(
             "Requests by consumer",
-            "A refused token belongs to nobody.",
+            "A refused token belongs to no consumer.",
             "reqps",
             {"consumer {{consumer}}": f"sum by (consumer) (rate(kong_http_requests_total{{{ROUTE}}}{RATE}))"},
             nothing="no traffic",
@@ -106,7 +106,7 @@ def _behind() -> list[Any]:
     health = (
         statetimeline.Panel()
         .title("Targets")
-        .description("As Kong's health checks see them; told only after a worker has logged a request.")
+        .description("As Kong's health checks see them; reported only after a worker has logged a request.")
         .with_target(
             query(
                 'max by (upstream, target) (kong_upstream_target_health{state=~"healthy|healthchecks_off"})',

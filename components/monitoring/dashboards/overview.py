@@ -1,4 +1,4 @@
-"""RAG Services Overview: is it up, is it fast, is it whole, on one screen; below it each hop by itself."""
+"""RAG Services Overview: is it up, is it fast, is every replica Active, on one screen; below it each hop by itself."""
 
 from grafana_foundation_sdk.builders import stat, statetimeline, table, timeseries
 from grafana_foundation_sdk.builders.common import StackingConfig

@@ -41,7 +41,7 @@ def impacts(**words: tuple[int, str]) -> list[dashboard.ValueMapping]:
 
 
 def runbook(alert: str) -> DashboardLink:
-    """Return a panel's link to the runbook section of the alert it is looked at for."""
+    """Return a panel's link to the runbook section of the alert that it explains."""
     link = DashboardLink(f"Runbook: {alert}").type(dashboard.DashboardLinkType.LINK)
     return link.url(runbook_url(alert)).target_blank(True)
 

@@ -119,10 +119,10 @@ def _consensus(promises: Promises) -> list[Any]:
 def _replicas(promises: Promises) -> list[Any]:
     return [
         graph(
-            "Active copies, shards not whole",
+            "Active copies, degraded shards",
             "The shard with the fewest Active copies, and how many shards have a copy that is not Active.",
             "none",
-            {"fewest Active": "qdrant:active_replicas:min", "shards not whole": "qdrant:dead_replicas:max"},
+            {"fewest Active": "qdrant:active_replicas:min", "degraded shards": "qdrant:dead_replicas:max"},
             alert="QdrantReplicaDead",
             nothing="no collection",
         ),
