@@ -47,6 +47,11 @@ def _camel(prefix: str) -> Callable[[str], str]:
     return key
 
 
+# URLs that may be credentials: given in plain text or as secrets; an encrypted one cannot be read from a stack file.
+CREDENTIAL_URLS = frozenset({"observabilityAlertWebhook", "observabilityAlertWatchdogUrl"})
+ENCRYPTED_URL = "https://encrypted.invalid"
+
+
 class ImageSettings(FrozenSettings):
     """What runs: each image by its pinned reference, `name:tag` or `name:tag@sha256:…`."""
 
@@ -173,7 +178,9 @@ class Settings(BaseModel):
         values = {key: entry["default"] for key, entry in declared.items() if "default" in entry}
         values |= read_stack_file(stack_file).get("config") or {}
         encrypted = {_bare(key) for key, value in values.items() if _is_encrypted(value)}
-        return cls.from_config({_bare(key): value for key, value in values.items()} | dict(overrides), encrypted)
+        given = {_bare(key): value for key, value in values.items()}
+        given |= dict.fromkeys(CREDENTIAL_URLS & encrypted, ENCRYPTED_URL)
+        return cls.from_config(given | dict(overrides), encrypted)
 
     def conflicts(self) -> list[str]:
         """Cross-section validation."""

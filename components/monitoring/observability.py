@@ -33,7 +33,8 @@ class ObservabilitySettings(FrozenSettings):
     grafana: bool
     prometheus_port: PortNumber
     grafana_port: PortNumber
-    alert_webhook: str = Field(pattern=r"^(https?://[^\s@]+)?$", description="without a password: the file is readable")
+    alert_webhook: str = Field(pattern=r"^(https?://[^\s@]+)?$", description="its path may be a credential")
+    alert_watchdog_url: str = Field(pattern=r"^(https?://[^\s@]+)?$", description="of a dead man's switch")
     alertmanager_port: PortNumber
     traces_url: str = Field(
         pattern=r"^(https?://[^\s@]+[^\s@/])?$", description="of an OTLP collector, without /v1/traces"
@@ -45,6 +46,11 @@ class ObservabilitySettings(FrozenSettings):
             raise ValueError(
                 "expected no observabilityAlertWebhook beside observabilityPrometheusUrl, found both: that Prometheus "
                 "sends alerts to its own Alertmanager; set one of them"
+            )
+        if self.alert_watchdog_url and not self.alert_webhook:
+            raise ValueError(
+                "expected observabilityAlertWebhook beside observabilityAlertWatchdogUrl, found none: without it no "
+                "Alertmanager runs; set it too"
             )
         return self
 
@@ -72,7 +78,7 @@ class ObservabilityStack(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ObservabilityStackArgs, opts: ResourceOptions | None = None) -> None:
         wanted = workloads(args)
-        inputs = policy_inputs(args.settings, wanted)
+        inputs = policy_inputs(args.settings, wanted) | without_credentials(args.settings)
         super().__init__("rag:components:ObservabilityStack", name, inputs, opts)
         child = ResourceOptions(parent=self)
         run = {name: args.platform.run(name, workload, child) for name, workload in wanted.items()}
@@ -82,6 +88,12 @@ class ObservabilityStack(pulumi.ComponentResource):
         self.grafana_url = self.grafana.public_url(GRAFANA) if self.grafana else ""
         args.platform.publish_monitoring(monitoring_targets(args), child)
         self.register_outputs({"prometheus": prometheus_url(args)})
+
+
+def without_credentials(settings: ObservabilitySettings) -> dict[str, str]:
+    """Whether each URL that may be a credential is set, in its place: a component's inputs stand in plain state."""
+    urls = {"alert_webhook": settings.alert_webhook, "alert_watchdog_url": settings.alert_watchdog_url}
+    return {key: "set" if url else "" for key, url in urls.items()}
 
 
 def workloads(args: ObservabilityStackArgs) -> dict[str, Workload]:
@@ -165,12 +177,14 @@ def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Worklo
 
     It keeps no data on purpose: a volume is protected, and what a setting turns on a setting must turn off again.
     """
+    config = alertmanager.alertmanager_config(webhook=settings.alert_webhook, watchdog_url=settings.alert_watchdog_url)
+    ports = {*port_of(settings.alert_webhook), *port_of(settings.alert_watchdog_url)}
     return Workload(
         image=image,
         args=(f"--config.file={alertmanager.CONFIG_FILE}", "--storage.path=/alertmanager", "--cluster.listen-address="),
         ports=(Port(number=alertmanager.PORT, published=settings.alertmanager_port),),
-        files={alertmanager.CONFIG_FILE: alertmanager.alertmanager_config(webhook=settings.alert_webhook)},
-        reaches_out=port_of(settings.alert_webhook),
+        secret_files={alertmanager.CONFIG_FILE: pulumi.Output.secret(config)},
+        reaches_out=tuple(sorted(ports)),
         user=65534,
         readiness=HttpProbe(port=alertmanager.PORT, path="/-/ready"),
         liveness=HttpProbe(port=alertmanager.PORT, path="/-/healthy"),

@@ -130,6 +130,9 @@ def node_workload(args: QdrantClusterArgs) -> Workload:
             "QDRANT__CLUSTER__CONNECTION_TIMEOUT_MS": "250",
             "QDRANT__LOG_LEVEL": settings.log_level,
             "QDRANT__SERVICE__ENABLE_CORS": "false",
+            # Updates are refused before a full disk stops the node; optimizations go on.
+            "QDRANT__STORAGE__QUOTAS__ENABLED": "true",
+            "QDRANT__STORAGE__QUOTAS__MAX_DISK_USAGE_PERCENT": str(disk_quota_percent(settings.storage_gib)),
             "QDRANT__SERVICE__HTTP_KEEP_ALIVE_TIMEOUT_SEC": "75",  # longer than the balancer holds one idle
             "QDRANT__TELEMETRY_DISABLED": "true",
             "QDRANT_INIT_FILE_PATH": "/qdrant/marks/initialized",  # else beside the binary
@@ -155,6 +158,11 @@ def node_workload(args: QdrantClusterArgs) -> Workload:
         spread="must",
         resources=Resources(memory_mib=settings.memory_mib, cpus=settings.cpus),
     )
+
+
+def disk_quota_percent(storage_gib: int) -> int:
+    """How full the disk may be: a tenth of it stays free for optimizations, at least 1 GiB, at most half."""
+    return 100 - min(50, max(10, round(100 / storage_gib)))
 
 
 def key_file(api_key: str, read_only_api_key: str) -> str:

@@ -97,7 +97,10 @@ def test_alerts_and_traces_go_where_two_settings_say() -> None:
     asked = run_program(
         "dev", observabilityAlertWebhook="http://pager:8080/", observabilityTracesUrl="http://collector:4318"
     )
-    assert asked.one("alertmanager-0", CONTAINER).inputs["uploads"][0]["file"] == "/etc/alertmanager/alertmanager.yml"
+    [config] = asked.one("alertmanager-0", CONTAINER).inputs["uploads"]
+    assert config["file"] == "/etc/alertmanager/alertmanager.yml"
+    assert "http://pager:8080/" in config["content"]
+    assert "http://pager:8080/" not in str(asked.one("observability", "rag:components:ObservabilityStack").inputs)
     assert "alertmanager-0" not in {request.name for request in asked.of(VOLUME)}  # else it could not be turned off
     for name, env in (("rag-service-0", "TRACES_URL="), ("kong-0", "KONG_TRACING_SAMPLING_RATE=")):
         assert [each for each in asked.one(name, CONTAINER).inputs["envs"] if each.startswith(env)]

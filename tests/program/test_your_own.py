@@ -189,11 +189,13 @@ def test_traces_and_alerts_leave_by_the_ports_they_go_to(prod: Engine) -> None:
         "prod",
         observabilityTracesUrl="http://collector.example.com:4318",
         observabilityAlertWebhook="https://pager.example.com/alerts",
+        observabilityAlertWatchdogUrl="https://switch.example.com:8443/ping",
     )
     for name in ("kong", "rag-service", "rag-llamaindex-query", "rag-ingest"):
         assert egress_ports(engine, name) == {4318}
         assert egress_ports(prod, name) == set()
-    assert egress_ports(engine, "alertmanager") == {443}
+    assert egress_ports(engine, "alertmanager") == {443, 8443}
+    assert "pager.example.com" not in str([request.inputs for request in engine.of(":ConfigMap")])
 
 
 def test_valkey_has_an_exporter_whose_password_is_a_marked_file(prod: Engine) -> None:

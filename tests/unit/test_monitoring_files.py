@@ -152,17 +152,24 @@ def test_alertmanager_accepts_its_configuration(amtool: str, alertmanager: Path)
 
 
 def test_a_configuration_that_is_wrong_is_refused(amtool: str, alertmanager: Path) -> None:
-    alertmanager.write_text(alertmanager.read_text().replace("receiver: nobody", "receiver: somebody", 1))
+    alertmanager.write_text(alertmanager.read_text().replace("receiver: unsent", "receiver: misspelt", 1))
     with pytest.raises(AssertionError, match="undefined receiver"):
         run(amtool, "check-config", alertmanager)
 
 
-@pytest.mark.parametrize(("severity", "receiver"), [("page", "page"), ("ticket", "ticket"), ("none", "nobody")])
+@pytest.mark.parametrize(("severity", "receiver"), [("page", "page"), ("ticket", "ticket"), ("none", "unsent")])
 def test_the_severity_decides_the_receiver(amtool: str, alertmanager: Path, severity: str, receiver: str) -> None:
     told = run(
         amtool, "config", "routes", "test", f"--config.file={alertmanager}", f"severity={severity}", "alertname=X"
     )
     assert told.strip() == receiver
+
+
+def test_the_watchdog_goes_to_its_own_url_and_no_other_alert_does(amtool: str, alertmanager: Path) -> None:
+    alertmanager.write_text(alertmanager_config(webhook=WEBHOOK, watchdog_url="http://switch.example/ping"))
+    test = (amtool, "config", "routes", "test", f"--config.file={alertmanager}", "severity=none")
+    assert run(*test, "alertname=Watchdog").strip() == "watchdog"
+    assert run(*test, "alertname=Other").strip() == "unsent"
 
 
 def test_what_is_kept_quiet_are_alerts_that_exist_and_never_a_worse_one() -> None:

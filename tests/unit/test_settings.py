@@ -218,8 +218,20 @@ def test_an_edge_that_would_not_be_what_it_says_is_refused(edge: dict[str, objec
     assert mistake in mistakes(**edge)
 
 
+def test_the_url_of_a_webhook_may_be_encrypted(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text((DEV.parent / "Pulumi.yaml").read_text())
+    file = tmp_path / DEV.name
+    secret = "  rag-platform:observabilityAlertWebhook: {secure: v1:abc}\n"
+    file.write_text(DEV.read_text() + secret)
+    assert Settings.from_file(file, {}).observability.alert_webhook.startswith("https://")
+    file.write_text(DEV.read_text() + secret.replace("AlertWebhook", "PrometheusUrl"))
+    with pytest.raises(pulumi.RunError, match="observabilityPrometheusUrl"):
+        Settings.from_file(file, {})
+
+
 def test_alerts_are_not_sent_from_where_no_rule_is_judged() -> None:
     elsewhere: dict[str, object] = {"observabilityPrometheusUrl": "http://prometheus.example:9090"}
+    assert "found none: without it no Alertmanager runs" in mistakes(observabilityAlertWatchdogUrl="http://switch")
     assert "sends alerts to its own Alertmanager" in mistakes(**elsewhere, observabilityAlertWebhook="http://pager")
     assert Settings.from_file(DEV, elsewhere)
 

@@ -1,7 +1,7 @@
 """Does a Qdrant node do its work, and has it room to? Answers, indexing, memory, files, versions, snapshots."""
 
 from components.monitoring.promises import Promises
-from components.monitoring.rules.rule import Alert, Recording, Rules
+from components.monitoring.rules.rule import Alert, Recording, Rules, events
 
 
 def qdrant_work_rules(promises: Promises) -> Rules:
@@ -88,12 +88,12 @@ def _care() -> Rules:
             summary="The nodes of Qdrant run different versions",
             description="{{ $value }} versions have run side by side for an hour.",
         ),
-        # Only for a stack that makes snapshots at all: one in the last week, none in the last 26 hours.
+        # Also for a stack that has never made one: its collections are 26 hours old, and no counter rose meanwhile.
         Alert(
             name="QdrantSnapshotOverdue",
-            expr="sum(increase(snapshot_created_total[7d])) > 0 unless sum(increase(snapshot_created_total[26h])) > 0",
+            expr=f"max(collections_total offset 26h) > 0 unless ({events('snapshot_created_total', '26h')})",
             wait="15m",
-            summary="The daily snapshots of Qdrant have stopped",
-            description="{{ $value | humanize }} were made this week, none in the last 26 hours.",
+            summary="Qdrant has no snapshot of the last 26 hours",
+            description="{{ $value }} collections, and no snapshot of any of them in 26 hours.",
         ),
     )

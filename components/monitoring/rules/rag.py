@@ -1,7 +1,7 @@
 """Does the RAG service answer, in time, and what has it stopped calling?"""
 
 from components.monitoring.promises import Promises
-from components.monitoring.rules.rule import Alert, Recording, Rules, metrics_missing
+from components.monitoring.rules.rule import Alert, Recording, Rules, events, metrics_missing
 
 SERVING = "rag-service|llamaindex-query"
 
@@ -52,7 +52,7 @@ def _failures() -> Rules:
         ),
         Alert(
             name="RagIngestFails",
-            expr='sum(increase(rag_ingest_jobs_total{state="failed"}[15m])) > 0',
+            expr=events('rag_ingest_jobs_total{state="failed"}', "15m"),
             wait="0s",
             summary="An indexing job has failed",
             description="{{ $value | humanize }} jobs failed in a quarter of an hour; what they had written stays.",

@@ -58,6 +58,15 @@ def target_down(name: str, *, job: str, summary: str, label: str = "instance") -
     )
 
 
+def events(counter: str, window: str, by: str = "") -> str:
+    """Return how often a counter rose within the window, the first rise of a series included.
+
+    A series that begins with its first event has no increase: its first value is the number of its events.
+    """
+    of = f"sum by ({by})" if by else "sum"
+    return f"{of}(increase({counter}[{window}])) > 0 or {of}({counter} unless {counter} offset {window}) > 0"
+
+
 def metrics_missing(subject: str, *, job: str, metric: str) -> Alert:
     """Return the alert for a target whose scrapes succeed without the metric: the alerts made of it are silent.
 

@@ -26,7 +26,8 @@ def scraping_rules(promises: Promises) -> Rules:
             name="PrometheusJobMissing",
             expr=" or ".join(f'absent(up{{job="{job}"}})' for job in (*EXPECTED, *promises.service_jobs)),
             wait="5m",
-            summary="Prometheus does not even try to scrape a part of the stack",
+            severity="page",  # replicas that are found by DNS and never started have no `up` that could be 0
+            summary="A part of the stack has no target: it never started, or Prometheus does not scrape it",
             description="The job {{ $labels.job }} has no target at all (absent is {{ $value }}).",
         ),
         *_own_services(promises.own_jobs),

@@ -79,7 +79,8 @@ def slos(promises: Promises) -> tuple[Slo, ...]:
         ),
         Slo(
             name="latency",
-            broken=f"{forwarded} - {in_time} or vector(0)",
+            # Kong has no bucket before its first observation: where every response is slow, `in_time` is no series.
+            broken=f"{forwarded} - ({in_time} or vector(0)) or vector(0)",
             valid=f"{forwarded} or vector(0)",
             objective=quick.objective,
             window_days=quick.window_days,

@@ -79,11 +79,19 @@ QDRANT_WORK = (
         at="80m",
         step="1m",
     ),
-    Fault(  # a stack that never made a snapshot has none that is overdue
+    Fault(  # the counter begins with the first snapshot
         alert="QdrantSnapshotOverdue",
-        series=qdrant("snapshot_created_total", "0 1x200", id="docs"),
-        says="1 were made this week, none in the last 26 hours.",
-        nearly=qdrant("snapshot_created_total", "0x200", id="docs"),
+        series=qdrant("collections_total", "2x200"),
+        says="2 collections, and no snapshot of any of them in 26 hours.",
+        nearly=qdrant("collections_total", "2x200") | qdrant("snapshot_created_total", "_x60 1x140", id="docs"),
+        at="30h",
+        step="15m",
+    ),
+    Fault(  # they have stopped; a stack without collections has nothing to lose
+        alert="QdrantSnapshotOverdue",
+        series=qdrant("collections_total", "2x200") | qdrant("snapshot_created_total", "0 1x200", id="docs"),
+        says="2 collections, and no snapshot of any of them in 26 hours.",
+        nearly=qdrant("collections_total", "0x200"),
         at="30h",
         step="15m",
     ),

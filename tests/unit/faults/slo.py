@@ -44,6 +44,13 @@ SLO = (
         at="80m",
         step="1m",
     ),
+    Fault(  # every response is slow: Kong has no bucket for those in time
+        alert="LatencyBudgetBurnsFast",
+        series=kong("kong_upstream_latency_ms_count", "0+20x60", service="rag-service"),
+        says="100% of the requests break the promise that 99.00% that reach the service are answered within 400 ms.",
+        labels=LATENCY,
+        nearly=answered(in_time=20, late=0),
+    ),
     Fault(  # as Prometheus 3 writes the bound
         alert="LatencyBudgetBurnsFast",
         series=answered(in_time=80, late=20, bound="400.0"),
