@@ -1,8 +1,10 @@
 """The walls between the rooms, each with a module that would breach it; and the sandbox no bigger than it is."""
 
 import ast
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -93,9 +95,11 @@ def breaches(source: str, beyond: tuple[str, ...]) -> list[str]:
 
 def files_of(root: Path, *patterns: str) -> Iterator[Path]:
     """Files of the repository, by patterns; what is made or installed beside them is none of it."""
-    for pattern in patterns:
-        for path in root.glob(pattern):
-            if path.is_file() and not ELSEWHERE & set(path.relative_to(root).parts):
+    wanted = [pattern.replace("**/", "*") for pattern in patterns]
+    for folder, folders, files in os.walk(root):
+        folders[:] = set(folders) - ELSEWHERE  # a virtual environment has more files than all the rest
+        for path in (Path(folder, file) for file in files):
+            if any(fnmatchcase(path.relative_to(root).as_posix(), pattern) for pattern in wanted):
                 yield path
 
 
