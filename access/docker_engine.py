@@ -69,7 +69,7 @@ def run_to_end(job: Mapping[str, Any]) -> None:
     )
     try:
         if job["files"]:
-            container.putarchive("/", archive(job["files"]))
+            container.put_archive("/", archive(job["files"]))
         await_end(container, f"{job['name']} ({' '.join(job['command'])})")
     finally:
         container.remove(force=True)  # one that stayed would hold its volume

@@ -8,6 +8,7 @@ import requests
 
 from access.kubernetes.tunnel import local
 
+TOO_MANY = 429
 CONSENSUS_SECONDS = 30  # how long a change that all nodes must agree on may take
 
 
@@ -17,6 +18,11 @@ class QdrantError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(f"HTTP {status}: {message}")
         self.status = status
+
+    @property
+    def permanent(self) -> bool:
+        """Whether another try gets the same answer: any 4xx but 429, which a rate limit gives for a while."""
+        return self.status < 500 and self.status != TOO_MANY
 
 
 class NodeUnreachable(Exception):
@@ -95,6 +101,12 @@ class QdrantApi:
         """All of the actions or none of them, atomically."""
         at = f"/collections/aliases?timeout={CONSENSUS_SECONDS}"
         self.call("POST", at, {"actions": actions}, 2 * CONSENSUS_SECONDS)
+
+    def create_shard_key(self, name: str, key: str | int, shards: int, factor: int) -> None:
+        """Create the shards of a key, in a collection with custom sharding; they get the next numbers."""
+        self._move(
+            name, {"create_sharding_key": {"shard_key": key, "shards_number": shards, "replication_factor": factor}}
+        )
 
     def replicate_shard(self, name: str, shard: int, from_peer: int, to_peer: int) -> None:
         """Start copying a shard to a peer that has none of it; only a later view shows whether it ended."""

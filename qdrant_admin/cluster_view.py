@@ -88,6 +88,11 @@ def replicas(view: Mapping[str, Any]) -> dict[int, dict[int, str]]:
     return found
 
 
+def shard_keys(view: Mapping[str, Any]) -> dict[int, str | int | None]:
+    """Shard -> its key, None without custom sharding."""
+    return {each["shard_id"]: each.get("shard_key") for each in (*view["local_shards"], *view["remote_shards"])}
+
+
 def active_peers(view: Mapping[str, Any], shard: int) -> set[int]:
     """The peers that hold an Active replica of the shard."""
     return {peer for peer, state in replicas(view).get(shard, {}).items() if state == "Active"}

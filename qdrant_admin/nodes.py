@@ -12,7 +12,7 @@ PAUSE_SECONDS, RETRY_SECONDS = 0.5, 60.0
 
 
 class Nodes:
-    """Asks one node after another; a 4xx is the answer of all of them, any other error is asked of the next one.
+    """Asks one node after another; a 4xx but 429 is the answer of all of them; else the next one is asked.
 
     `clock` is what waits by these nodes go by.
     """
@@ -38,7 +38,7 @@ class Nodes:
             try:
                 return self.first(ask)
             except (NodeUnreachable, QdrantError) as error:
-                if isinstance(error, QdrantError) and error.status < 500:
+                if isinstance(error, QdrantError) and error.permanent:
                     raise
                 failures.append(error)
                 raise NotYet(str(error)) from error
@@ -58,7 +58,7 @@ class Nodes:
             except NodeUnreachable as error:
                 failures.append(error)
             except QdrantError as error:
-                if error.status < 500:
+                if error.permanent:
                     raise
                 failures.append(error)
         if len(failures) == len(self._nodes):

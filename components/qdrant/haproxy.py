@@ -10,12 +10,12 @@ SERVER_PREFIX = "qdrant-"
 OPERATOR = "operator"
 RETRIES = 3
 
-# Only these may be asked twice whatever happened: they read. They also get the short time-out.
+# Only these may be asked twice whatever happened: they read. They also get the short time-out, unless the client names
+# one of its own. A count, a scroll or a facet reads as much as there is: it has the long one, and is no query here.
 QUERIES = """
-    search search/batch search/groups search/matrix/pairs search/matrix/offsets
+    search search/batch search/groups
     query query/batch query/groups
     recommend recommend/batch recommend/groups discover discover/batch
-    scroll count facet
 """.split()  # noqa: SIM905  reads better than a column of quotes
 TEMPLATE = Environment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True).from_string(  # noqa: S701  not HTML
     Path(__file__).with_name("haproxy.cfg.j2").read_text()

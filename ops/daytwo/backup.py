@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from shutil import disk_usage
 
 import orjson
 from rich.console import Console
@@ -16,7 +17,9 @@ from ops.daytwo import progress_bars
 from ops.daytwo.manifest import MANIFEST, CollectionCopy, File, Manifest, Range, ShardCopy
 from ops.daytwo.running import Running, plainly, spread
 from ops.stack import OperatorError
-from qdrant_admin.api import NodeUnreachable, QdrantError
+from qdrant_admin.api import NodeUnreachable, QdrantError, path
+from qdrant_admin.cluster_view import shard_keys
+from qdrant_admin.collection.config import uncarried
 from qdrant_admin.points.client import Point, Points
 from qdrant_admin.points.equality import fault
 
@@ -43,7 +46,29 @@ def plan_backup(running: Running, wanted: Sequence[str]) -> Plan:
         known = sorted(running.living()[0].collections())
         if unknown := sorted(set(wanted) - set(known)):
             raise OperatorError(f"expected one of the collections {', '.join(known)}, found {', '.join(unknown)}")
-        return Plan(sources={name: spread(running.holders(name)) for name in (wanted or known)})
+        chosen = list(wanted or known)
+        if reasons := [reason for name in chosen for reason in _uncarried(running, name)]:
+            raise OperatorError(
+                "\n".join(
+                    ["a backup could not carry all of this; none was taken:", *reasons, "name others: COLLECTION="]
+                )
+            )
+        return Plan(sources={name: spread(running.holders(name)) for name in chosen})
+
+
+def _uncarried(running: Running, name: str) -> list[str]:
+    """What of a collection a restore could not make again, each with the reason."""
+    node = running.living()[0]
+    try:
+        found, view = node.collection(name), node.collection_cluster(name)
+    except QdrantError as error:
+        return [f"{name}: expected a collection that can be read, found {error}"]
+    if found is None:
+        return [f"{name}: expected a collection, found that it was deleted meanwhile"]
+    reasons = uncarried(found["config"], shard_keys(view))
+    if view.get("resharding_operations"):
+        reasons.append("expected shards that stay as they are, found resharding under way; wait until it has ended")
+    return [f"{name}: {reason}" for reason in reasons]
 
 
 def back_up(running: Running, plan: Plan, folder: Path, console: Console) -> Manifest:
@@ -72,10 +97,15 @@ class _Taker:
         found = node.collection(name)
         if found is None:
             raise OperatorError(f"expected collection {name}, found that it was deleted meanwhile; take another backup")
-        (self._folder / name).mkdir(exist_ok=True)
+        keys = shard_keys(node.collection_cluster(name))
+        if keys.keys() != shards.keys() or (reasons := uncarried(found["config"], keys)):
+            raise OperatorError(
+                f"expected {name} as it was planned, found other shards: {reasons or sorted(keys)}; take another backup"
+            )
+        (self._folder / _folder_name(name)).mkdir(exist_ok=True)
         points = node.points(name)
         before, early = points.count(), list(islice(points, SAMPLED))
-        copies = [self._shard(name, shard, url) for shard, url in shards.items()]
+        copies = [self._shard(name, shard, keys[shard], url) for shard, url in shards.items()]
         return CollectionCopy(
             name=name,
             config=found["config"],
@@ -86,15 +116,20 @@ class _Taker:
             sample=self._sample(points, early),
         )
 
-    def _shard(self, name: str, shard: int, url: str) -> ShardCopy:
+    def _shard(self, name: str, shard: int, key: str | int | None, url: str) -> ShardCopy:
         """Created on the node, downloaded, compared with the node's checksum, and removed there in any case."""
-        node, path = self._running.snapshots(url), self._folder / name / f"shard-{shard}.snapshot"
+        node, file = self._running.snapshots(url), self._folder / _folder_name(name) / f"shard-{shard}.snapshot"
         before = _points_of(node.collection_cluster(name), shard)
         task = self._bar.add_task(f"{name}, shard {shard}", total=None)
         made = node.create_shard_snapshot(name, shard)
         try:
             self._bar.update(task, total=made["size"])
-            found = node.download(name, shard, made["name"], path, lambda size: self._bar.advance(task, size))
+            if (free := disk_usage(self._folder).free) < made["size"]:
+                raise OperatorError(
+                    f"shard {shard} of {name}: expected {made['size']} bytes free for its snapshot in {self._folder}, "
+                    f"found {free}; free some, or name another folder"
+                )
+            found = node.download(name, shard, made["name"], file, lambda size: self._bar.advance(task, size))
         finally:
             with suppress(QdrantError, NodeUnreachable):  # what matters is the error that led here
                 node.delete_shard_snapshot(name, shard, made["name"])
@@ -104,14 +139,19 @@ class _Taker:
                 "it was damaged on its way: take another backup"
             )
         after = _points_of(node.collection_cluster(name), shard)
-        return ShardCopy(shard=shard, points=Range.of(before, after), snapshot=File.of(self._folder, path))
+        return ShardCopy(shard=shard, key=key, points=Range.of(before, after), snapshot=File.of(self._folder, file))
 
     def _sample(self, points: Points, early: list[Point]) -> File:
         """The first points in the order of ids, across shards, that did not change while the backup was taken."""
         late = points.retrieve([point["id"] for point in early])
-        path = self._folder / points.name / "sample.json"
-        path.write_bytes(orjson.dumps([point for point in early if not fault(point, late.get(point["id"]))]))
-        return File.of(self._folder, path)
+        file = self._folder / _folder_name(points.name) / "sample.json"
+        file.write_bytes(orjson.dumps([point for point in early if not fault(point, late.get(point["id"]))]))
+        return File.of(self._folder, file)
+
+
+def _folder_name(name: str) -> str:
+    """Any name, as one folder."""
+    return path(name).strip("/")
 
 
 def _points_of(view: dict[str, object], shard: int) -> int:

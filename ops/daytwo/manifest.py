@@ -12,6 +12,8 @@ from qdrant_admin.snapshots import sha256_of
 
 MANIFEST = "manifest.json"
 SHA256 = r"^[0-9a-f]{64}$"
+INSIDE = r"^[^/.][^/]*(/[^/.][^/]*)*$"  # a path that cannot lead out of the backup's folder
+ShardKey = str | int
 
 
 class Kept(BaseModel):
@@ -23,7 +25,7 @@ class Kept(BaseModel):
 class File(Kept):
     """A file of the backup, by its path below the backup's folder."""
 
-    path: str
+    path: str = Field(pattern=INSIDE)
     size_bytes: int = Field(ge=0)
     sha256: str = Field(pattern=SHA256)
 
@@ -63,6 +65,7 @@ class ShardCopy(Kept):
     """One shard: its snapshot, and how many points the copy had that it was taken of."""
 
     shard: int = Field(ge=0)
+    key: ShardKey | None = None  # with custom sharding
     points: Range
     snapshot: File
 
@@ -81,6 +84,10 @@ class CollectionCopy(Kept):
     @property
     def files(self) -> list[File]:
         return [*(shard.snapshot for shard in self.shards), self.sample]
+
+    @property
+    def shard_keys(self) -> dict[int, ShardKey | None]:
+        return {shard.shard: shard.key for shard in self.shards}
 
 
 class Manifest(Kept):

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 
 import orjson
@@ -15,8 +17,16 @@ from ops.daytwo.manifest import CollectionCopy, Manifest, ShardCopy, digest_of
 from ops.daytwo.running import Running, await_true, plainly, spread
 from ops.paths import STATE
 from ops.stack import OperatorError
-from qdrant_admin.cluster_view import replicas
-from qdrant_admin.collection.config import index_schemas, later_params, recreation_body
+from qdrant_admin.api import NodeUnreachable, QdrantError, path
+from qdrant_admin.cluster_view import replicas, shard_keys
+from qdrant_admin.collection.config import (
+    index_schemas,
+    is_custom,
+    later_params,
+    recreation_body,
+    shards_of_keys,
+    uncarried,
+)
 from qdrant_admin.placement.moves import move_replicas
 from qdrant_admin.points.equality import fault
 
@@ -38,7 +48,7 @@ class Restoration:
     @property
     def begun(self) -> Path:
         """A file that exists while a restoration is unfinished; holds the digest of its backup."""
-        return STATE / "restoring" / self.target
+        return STATE / "restoring" / path(self.target).strip("/")
 
 
 def plan_restore(
@@ -52,6 +62,7 @@ def plan_restore(
             f"expected one collection to restore into {into}, found {len(copies)}; name one: COLLECTION="
         )
     broken = [reason for copy in copies for file in copy.files if (reason := file.broken(folder))]
+    broken += [f"{copy.name}: {reason}" for copy in copies for reason in uncarried(copy.config, copy.shard_keys)]
     if broken:
         raise OperatorError("\n".join(["the backup is damaged; nothing was touched:", *broken]))
     with plainly("planning the restoration"):
@@ -59,6 +70,7 @@ def plan_restore(
         planned = [_planned(running, copy, folder, into, replace) for copy in copies]
         for restoration in planned:
             _reject_incompatible(running, restoration)
+        _reject_duplicates(planned)
     return planned
 
 
@@ -92,6 +104,11 @@ def _reject_incompatible(running: Running, wanted: Restoration) -> None:
             f"expected {factor} nodes that answer for {factor} copies of each shard of {wanted.copy.name}, found "
             f"{len(running.url_of_peer())}; start the others first, see make status"
         )
+    if taken := sorted(set(wanted.aliases) & {*node.collections(), wanted.target}):
+        raise OperatorError(
+            f"expected the aliases of {wanted.copy.name} to be free, found a collection called {taken[0]}; nothing was "
+            "touched. INTO=name restores beside it, without aliases"
+        )
     if wanted.target in node.aliases():
         raise OperatorError(f"expected {wanted.target} to be free, found an alias of that name; name another: INTO=")
     ours = wanted.begun.exists() and wanted.begun.read_text() == wanted.digest
@@ -102,16 +119,50 @@ def _reject_incompatible(running: Running, wanted: Restoration) -> None:
         )
 
 
+def _reject_duplicates(planned: list[Restoration]) -> None:
+    for first, second in combinations(planned, 2):
+        if first.target == second.target:
+            raise OperatorError(
+                f"expected a name for each collection, found {first.target} for {first.copy.name} and "
+                f"{second.copy.name}; restore them one by one: COLLECTION=. Nothing was touched"
+            )
+
+
 def restore(running: Running, wanted: Restoration, console: Console) -> str:
-    """Restore one collection; returns what was verified. What an interrupted run left is created anew."""
+    """Restore one collection; returns what was verified. What an interrupted run left is created anew.
+
+    A failure leaves no collection of that name; one that was there before the plan is never touched.
+    """
     with plainly(f"restoring {wanted.target}"):
-        _create(running, wanted)
-        _fill(running, wanted, console)
-        move_replicas(running.peers(), wanted.target, running.placement_spec(wanted.target), on_progress=console.print)
-        verified = _verify(running, wanted)
-        running.living()[0].point_aliases(wanted.aliases)
+        try:
+            return _restored(running, wanted, console)
+        except Exception:
+            _remove(running, wanted)
+            raise
+
+
+def _restored(running: Running, wanted: Restoration, console: Console) -> str:
+    if running.living()[0].collection(wanted.target) is not None and not wanted.begun.exists():
+        raise OperatorError(
+            f"expected no collection {wanted.target}, found one that was made meanwhile; it was not touched"
+        )
+    _create(running, wanted)
+    _fill(running, wanted, console)
+    move_replicas(running.peers(), wanted.target, running.placement_spec(wanted.target), on_progress=console.print)
+    verified = _verify(running, wanted)
+    running.living()[0].point_aliases(wanted.aliases)
     wanted.begun.unlink()
     return verified
+
+
+def _remove(running: Running, wanted: Restoration) -> None:
+    """What this restoration has made; where no node answers, the next run removes it."""
+    if not wanted.begun.exists():
+        return
+    with suppress(QdrantError, NodeUnreachable, OperatorError):
+        if wanted.target not in running.living()[0].aliases().values():
+            running.living()[0].delete_collection(wanted.target, 60)
+            wanted.begun.unlink()
 
 
 def _create(running: Running, wanted: Restoration) -> None:
@@ -122,6 +173,9 @@ def _create(running: Running, wanted: Restoration) -> None:
     if node.collection(wanted.target) is not None:
         node.delete_collection(wanted.target, 60)
     node.create_collection(wanted.target, recreation_body(config), 60)
+    factor = config["params"]["replication_factor"]
+    for key, shards in shards_of_keys(wanted.copy.shard_keys).items() if is_custom(config) else ():
+        node.create_shard_key(wanted.target, key, len(shards), factor)
     if later := later_params(config):
         node.update_collection(wanted.target, {"params": later}, 60)
     for field, schema in index_schemas(wanted.copy.payload_schema).items():
@@ -130,20 +184,34 @@ def _create(running: Running, wanted: Restoration) -> None:
 
 def _fill(running: Running, wanted: Restoration, console: Console) -> None:
     """Upload each shard to one of its holders, to all nodes at once; Qdrant copies it to the other replicas."""
+    numbers = _numbers(running, wanted)
     holders = spread(running.holders(wanted.target))
     with progress_bars.of_bytes(console) as bar, ThreadPoolExecutor(max_workers=len(running.node_urls)) as pool:
 
         def send(shard: ShardCopy) -> None:
             task = bar.add_task(f"{wanted.target}, shard {shard.shard}", total=shard.snapshot.size_bytes)
-            node, path = running.snapshots(holders[shard.shard]), wanted.folder / shard.snapshot.path
-            node.upload(wanted.target, shard.shard, path, shard.snapshot.sha256, partial(bar.advance, task))
+            number = numbers[shard.shard]
+            node, file = running.snapshots(holders[number]), wanted.folder / shard.snapshot.path
+            node.upload(wanted.target, number, file, shard.snapshot.sha256, partial(bar.advance, task))
 
         list(pool.map(send, wanted.copy.shards))
 
 
+def _numbers(running: Running, wanted: Restoration) -> dict[int, int]:
+    """Shard of the backup -> shard of the target: those of the same key, in their order."""
+    there = shards_of_keys(shard_keys(running.living()[0].collection_cluster(wanted.target)))
+    here = shards_of_keys(wanted.copy.shard_keys)
+    if {key: len(shards) for key, shards in here.items()} != {key: len(shards) for key, shards in there.items()}:
+        raise OperatorError(
+            f"expected the shards {here} in {wanted.target}, by their keys, found {there}; run the same command again"
+        )
+    return {old: new for key, shards in here.items() for old, new in zip(shards, there[key], strict=True)}
+
+
 def _verify(running: Running, wanted: Restoration) -> str:
     """Counts of every replica of every shard, the exact count, and the sample as each node has it."""
-    copy, expected = wanted.copy, {shard.shard: shard.points for shard in wanted.copy.shards}
+    copy, numbers = wanted.copy, _numbers(running, wanted)
+    expected = {numbers[shard.shard]: shard.points for shard in copy.shards}
 
     def wrong() -> list[str]:
         found = [

@@ -40,6 +40,51 @@ def later_params(config: Config) -> dict[str, Any]:
     return {key: config["params"][key] for key in AFTERWARDS if config["params"].get(key) is not None}
 
 
+def uncarried(config: Config, shard_keys: Mapping[int, Any]) -> list[str]:
+    """Why a collection with this configuration, and these shards (id -> its key), cannot be created again as it is."""
+    names = {*REPORTED.values(), *UNDECLARED, "params"}
+    known = {*AT_CREATION, *AFTERWARDS}
+    unknown = [key for key, value in config.items() if value is not None and key not in names]
+    unknown += [f"params.{key}" for key, value in config["params"].items() if value is not None and key not in known]
+    reasons = [f"{', '.join(unknown)}: expected known settings only"] if unknown else []
+    if is_custom(config):
+        if keyless := sorted(shard for shard, key in shard_keys.items() if key is None):
+            reasons.append(f"sharding_method custom: expected the key of every shard, found none of {keyless}")
+        elif moved := sorted(map(str, _moved_keys(shard_keys))):
+            reasons.append(
+                f"shard keys {', '.join(moved)}: expected shards that get the same numbers again, by which Qdrant "
+                f"finds a point, found gaps or a mixed order in {sorted(shard_keys)}; move their points to new keys"
+            )
+    elif sorted(shard_keys) != list(range(config["params"]["shard_number"])):
+        reasons.append(
+            f"shards: expected {config['params']['shard_number']}, numbered from 0, found {sorted(shard_keys)}"
+        )
+    return reasons
+
+
+def is_custom(config: Config) -> bool:
+    """Whether its shards are made by keys."""
+    return str(config["params"].get("sharding_method")).lower() == "custom"
+
+
+def shards_of_keys(shard_keys: Mapping[int, Any]) -> dict[Any, list[int]]:
+    """Key -> its shards, in the order in which creating them numbers the shards alike."""
+    found: dict[Any, list[int]] = {}
+    for shard, key in sorted(shard_keys.items()):
+        found.setdefault(key, []).append(shard)
+    return found
+
+
+def _moved_keys(shard_keys: Mapping[int, Any]) -> list[Any]:
+    """Keys of several shards that would get other numbers; of a single shard the number does not matter."""
+    moved, following = [], 1  # Qdrant's first number with custom sharding
+    for key, shards in shards_of_keys(shard_keys).items():
+        if len(shards) > 1 and shards != list(range(following, following + len(shards))):
+            moved.append(key)
+        following += len(shards)
+    return moved
+
+
 def index_schemas(payload_schema: Mapping[str, Any]) -> dict[str, Any]:
     """Field -> the schema that creates its payload index again."""
     return {field: schema.get("params") or schema["data_type"] for field, schema in sorted(payload_schema.items())}

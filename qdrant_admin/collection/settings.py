@@ -93,6 +93,16 @@ class StrictMode(Section):
     filter_max_conditions: int | None = Field(None, ge=1)
     condition_max_size: int | None = Field(None, ge=1)
 
+    @field_validator("search_allow_exact")
+    @classmethod
+    def counts_exactly(cls, allowed: bool | None) -> bool | None:
+        if allowed is False:
+            raise ValueError(
+                "expected true: backup, verify, migrate and blue/green count points exactly, which false refuses; "
+                "found false. Leave it out"
+            )
+        return allowed
+
 
 class CollectionSettings(BaseModel):
     """The collection that the stack serves."""

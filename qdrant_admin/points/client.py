@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import orjson
@@ -64,13 +64,16 @@ class Points:
 
     def scan(self, *, with_vector: bool = True) -> Iterator[Point]:
         """Every point with its payload, in the order of ids; the next page is fetched while one is read."""
-        page_of = self._page_of_shards if with_vector and self._shards() > 1 else partial(self._page, with_vector)
+        config = self._config()
+        shards = int(config.get("params", {}).get("shard_number", 1))
+        page_of = self._page_of_shards if with_vector and shards > 1 else partial(self._page, with_vector)
+        most = _strict_limit(config, "max_query_limit")
         with ThreadPoolExecutor(max_workers=1) as ahead:
-            coming = ahead.submit(page_of, None, FIRST_PAGE)
+            coming = ahead.submit(page_of, None, min(FIRST_PAGE, most))
             while True:
                 size, page = coming.result()
                 if (offset := page["next_page_offset"]) is not None:
-                    coming = ahead.submit(page_of, offset, page_limit(size, len(page["points"])))
+                    coming = ahead.submit(page_of, offset, min(page_limit(size, len(page["points"])), most))
                 yield from page["points"]
                 if offset is None:
                     return
@@ -87,15 +90,21 @@ class Points:
 
     def upsert(self, points: Sequence[Point]) -> None:
         """Write points; returns when every living replica has acknowledged them."""
-        self._write("PUT", "?wait=true", {"points": [{**each, "vector": each.get("vector") or {}} for each in points]})
+        whole = [{**each, "vector": each.get("vector") or {}} for each in points]
+        for start in range(0, len(whole), self._upsert_most):
+            self._write("PUT", "?wait=true", {"points": whole[start : start + self._upsert_most]})
 
     def delete(self, ids: Sequence[Id]) -> None:
         """Delete points by id; returns when every living replica has acknowledged it."""
         self._write("POST", "/delete?wait=true", {"points": list(ids)})
 
-    def _shards(self) -> int:
+    @cached_property
+    def _upsert_most(self) -> int:
+        return _strict_limit(self._config(), "upsert_max_batchsize")
+
+    def _config(self) -> dict[str, Any]:
         found = self.nodes.with_retries(lambda node: node.collection(self.name), self._retry_seconds)
-        return int(found["config"]["params"]["shard_number"]) if found else 1
+        return dict(found["config"]) if found else {}
 
     def _page(self, with_vector: bool, offset: Id | None, limit: int) -> tuple[int, dict[str, Any]]:
         body = {"limit": limit, "offset": offset, "with_vector": with_vector, "with_payload": True}
@@ -120,6 +129,12 @@ class Points:
     def _repeated(self, nodes: Nodes, method: str, call: str, body: Any) -> bytes:
         at = self._path + call
         return nodes.with_retries(lambda node: node.exchange(method, at, body, BULK_SECONDS), self._retry_seconds)
+
+
+def _strict_limit(config: Mapping[str, Any], key: str) -> int:
+    """How many points a call may have in the collection's strict mode."""
+    strict = config.get("strict_mode_config") or {}
+    return int(strict.get(key) or MOST) if strict.get("enabled") else MOST
 
 
 def order(point_id: Id) -> tuple[bool, Id]:

@@ -35,6 +35,15 @@ class Held:
     copies: list[dict[int, Points]]
     states: list[dict[int, str]]
     schema: dict[str, Any] = field(default_factory=dict)
+    keys: dict[int, Any] = field(default_factory=dict)  # shard -> its key, with custom sharding
+    resharding: list[Any] = field(default_factory=list)
+
+    def add_key(self, key: Any, shards: int, nodes: list[int]) -> None:
+        """The next shards, numbered from 1 as Qdrant does."""
+        for _ in range(shards):
+            self.keys[len(self.copies)] = key
+            self.copies.append({node: {} for node in nodes})
+            self.states.append(dict.fromkeys(nodes, "Active"))
 
 
 @dataclass
@@ -50,6 +59,7 @@ class FakeContents:
     deaf: set[int] = field(default_factory=set)  # nodes that do not answer
     damaged: bool = False  # a snapshot changes on its way to the client
     refused: list[int] = field(default_factory=list)  # statuses of the next writes of points
+    strict: dict[str, Any] = field(default_factory=dict)  # limits of a strict mode
     before_write: Callable[[], None] = lambda: None
     asked: list[tuple[str, str]] = field(default_factory=list)  # method and path of all but reads
     encodings: set[str] = field(default_factory=set)  # that callers take their answers in: Qdrant uses what it may
@@ -74,9 +84,14 @@ class FakeContents:
         return self.write(name, [point(i) for i in range(points)])
 
     def _make(self, name: str, params: dict[str, Any]) -> Held:
-        where = [
-            [(s + c) % self.nodes for c in range(params["replication_factor"])] for s in range(params["shard_number"])
-        ]
+        where: list[list[int]] = (
+            [[]]
+            if params.get("sharding_method") == "custom"
+            else [
+                [(s + c) % self.nodes for c in range(params["replication_factor"])]
+                for s in range(params["shard_number"])
+            ]
+        )
         copies: list[dict[int, Points]] = [{node: {} for node in nodes} for nodes in where]
         states = [dict.fromkeys(nodes, "Active") for nodes in where]
         config = {"params": params, "hnsw_config": {"m": 16}, "optimizer_config": {"flush_interval_sec": 5}}
@@ -182,6 +197,9 @@ class FakeContents:
         match asked.method, rest:
             case "GET", "/cluster":
                 return ok(self._whereabouts(node, held))
+            case "POST", "/cluster":
+                made = asked.json["create_sharding_key"]
+                held.add_key(made["shard_key"], made["shards_number"], list(range(made["replication_factor"])))
             case "PUT", "/index":
                 held.schema[asked.json["field_name"]] = {"data_type": asked.json["field_schema"], "points": 0}
             case "DELETE", "":
@@ -193,20 +211,28 @@ class FakeContents:
     def _whereabouts(self, node: int, held: Held) -> dict[str, Any]:
         local, remote = [], []
         for shard, states in enumerate(held.states):
+            key = {"shard_key": held.keys[shard]} if shard in held.keys else {}
             for at, state in states.items():
                 if at == node:
                     points = len(held.copies[shard][node])
-                    local.append({"shard_id": shard, "points_count": points, "state": state})
+                    local.append({"shard_id": shard, "points_count": points, "state": state} | key)
                 else:
-                    remote.append({"shard_id": shard, "peer_id": PEERS[at], "state": state})
-        return {"peer_id": PEERS[node], "local_shards": local, "remote_shards": remote, "shard_transfers": []}
+                    remote.append({"shard_id": shard, "peer_id": PEERS[at], "state": state} | key)
+        shards = {"local_shards": local, "remote_shards": remote, "resharding_operations": held.resharding}
+        return {"peer_id": PEERS[node], "shard_transfers": []} | shards
 
     def _observed(self, node: int, held: Held) -> Points:
         """What the node answers from: its own copy where it has one, else another's."""
-        return {i: p for copies in held.copies for i, p in copies.get(node, next(iter(copies.values()))).items()}
+        there = [copies.get(node) or next(iter(copies.values())) for copies in held.copies if copies]
+        return {i: p for copies in there for i, p in copies.items()}
 
     def _points(self, node: int, asked: Asked, held: Held, name: str) -> Answer:
         observed, body = self._observed(node, held), asked.json
+        asks, limits = len(body.get("points") or []), self.strict
+        if body.get("limit", 0) > limits.get("max_query_limit", 9999) or asks > limits.get(
+            "upsert_max_batchsize", 9999
+        ):
+            return refused(400, "Limit exceeded")
         if asked.path.endswith("/count"):
             return ok({"count": len(observed)})
         if asked.path.endswith("/scroll"):

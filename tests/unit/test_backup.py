@@ -1,18 +1,22 @@
 """A backup is whole or none, and a restoration touches nothing before all of it has been checked."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from rich.console import Console
 
+from ops.daytwo import backup as taking
 from ops.daytwo import restore as restoring
 from ops.daytwo.backup import back_up, plan_backup, summary
 from ops.daytwo.manifest import MANIFEST, Manifest
 from ops.daytwo.restore import plan_restore, restore
 from ops.stack import OperatorError
-from tests.unit.fake_contents import KEY, FakeContents, contents
+from qdrant_admin.api import QdrantError
+from tests.unit.fake_contents import KEY, FakeContents, Held, contents, point
 
 NAME = "docs"
 QUIET = Console(quiet=True)
@@ -219,3 +223,146 @@ def test_an_interrupted_restoration_starts_clean(
     assert "300 points" in restored(fake, folder, into="beside")
     with pytest.raises(OperatorError, match="expected no collection beside"):
         plan_restore(fake.running, folder, None, into="beside")
+
+
+CUSTOM = "by_tenant"
+
+
+@pytest.fixture
+def custom(fake: FakeContents) -> Held:
+    """Custom sharding: tenant a in two shards, tenant 7 in one."""
+    held = fake.add(CUSTOM, sharding_method="custom", shards=1)
+    held.add_key("a", 2, [0, 1])
+    held.add_key(7, 1, [1, 2])
+    for shard in (1, 2, 3):
+        for copy in held.copies[shard].values():
+            copy |= {shard * 100 + each: point(shard * 100 + each) for each in range(10)}
+    return held
+
+
+def backed_up(fake: FakeContents, to: Path, *names: str) -> Path:
+    back_up(fake.running, plan_backup(fake.running, names), to, QUIET)
+    return to
+
+
+def test_shard_keys_come_back_with_their_points(fake: FakeContents, custom: Held, tmp_path: Path) -> None:
+    folder = backed_up(fake, tmp_path / "custom", CUSTOM)
+    del fake.collections[CUSTOM]
+    assert "30 points in 3 shards" in restored(fake, folder)
+    back = fake.collections[CUSTOM]
+    assert back.keys == {1: "a", 2: "a", 3: 7}
+    assert [len(next(iter(copies.values()))) for copies in back.copies[1:]] == [10, 10, 10]
+    assert back.config["params"]["sharding_method"] == "custom"
+
+
+def test_a_key_of_one_shard_comes_back_under_another_number(fake: FakeContents, custom: Held, tmp_path: Path) -> None:
+    custom.keys, custom.copies[1:3], custom.states[1:3] = {3: 7}, [{}, {}], [{}, {}]
+    folder = backed_up(fake, tmp_path / "custom", CUSTOM)
+    del fake.collections[CUSTOM]
+    restored(fake, folder)
+    assert fake.collections[CUSTOM].keys == {1: 7}
+    assert set(next(iter(fake.collections[CUSTOM].copies[1].values()))) == set(range(300, 310))
+
+
+def _gap(fake: FakeContents, held: Held) -> None:
+    held.keys, held.copies[1], held.states[1] = {2: "a", 3: "a"}, {}, {}
+
+
+def _keyless(fake: FakeContents, held: Held) -> None:
+    held.keys = {}
+
+
+def _resharding(fake: FakeContents, held: Held) -> None:
+    held.resharding = [{"shard_id": 3, "direction": "up"}]
+
+
+def _unknown(fake: FakeContents, held: Held) -> None:
+    held.config["params"]["of_a_later_version"] = 1
+
+
+def _fewer(fake: FakeContents, held: Held) -> None:
+    fake.collections[NAME].config["params"]["shard_number"] = 3
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_gap, "by_tenant: shard keys a: expected shards that get the same numbers again"),
+        (_keyless, "by_tenant: sharding_method custom: expected the key of every shard"),
+        (_resharding, "by_tenant: .*found resharding under way"),
+        (_unknown, "by_tenant: params.of_a_later_version: expected known settings"),
+        (_fewer, "docs: shards: expected 3, numbered from 0"),
+    ],
+)
+def test_what_a_backup_cannot_carry_is_refused_before_it_is_taken(
+    fake: FakeContents, custom: Held, spoil: Callable[[FakeContents, Held], None], reason: str
+) -> None:
+    spoil(fake, custom)
+    with pytest.raises(OperatorError, match=rf"none was taken:\n(.*\n)*{reason}"):
+        plan_backup(fake.running, [])
+    assert fake.snapshots == {}
+
+
+def spoilt(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    manifest = json.loads((folder / MANIFEST).read_text())
+    change(manifest)
+    (folder / MANIFEST).write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda found: found["collections"][0]["shards"].pop(), "docs: shards: expected 2, numbered from 0, found .0."),
+        (lambda found: found["collections"][0]["config"]["params"].update(sharding_method="custom"), "key of every"),
+        (lambda found: found["collections"][0]["sample"].update(path="../sample.json"), "expected a whole manifest"),
+        (lambda found: found["collections"].append(found["collections"][0] | {"name": "docs-01234567"}), "one by one"),
+    ],
+)
+def test_a_manifest_that_lacks_something_is_refused_before_anything_is_touched(
+    fake: FakeContents, folder: Path, change: Callable[[dict[str, Any]], object], reason: str
+) -> None:
+    spoilt(folder, change)
+    with pytest.raises(OperatorError, match=reason):
+        plan_restore(fake.running, folder, None, replace=True)
+    assert fake.asked == []
+
+
+def test_an_alias_that_is_a_collections_name_by_now_is_refused_before_anything_is_touched(
+    fake: FakeContents, folder: Path
+) -> None:
+    fake.aliases.clear()
+    del fake.collections[NAME]
+    fake.add("docs_index", 3)
+    with pytest.raises(OperatorError, match="found a collection called docs_index; nothing was touched"):
+        plan_restore(fake.running, folder, None)
+    assert fake.asked == []
+
+
+def test_a_restoration_that_fails_leaves_no_collection(
+    fake: FakeContents, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise QdrantError(400, "checksum mismatch")
+
+    monkeypatch.setattr(restoring, "_fill", fails)
+    with pytest.raises(OperatorError, match="checksum mismatch"):
+        restored(fake, folder, into="beside")
+    assert set(fake.collections) == {NAME}
+    assert fake.aliases == {"docs_index": NAME}
+
+
+def test_a_collection_that_was_made_after_the_plan_is_not_touched(fake: FakeContents, folder: Path) -> None:
+    [planned] = plan_restore(fake.running, folder, None, into="beside")
+    fake.add("beside", 5)
+    with pytest.raises(OperatorError, match="made meanwhile"):
+        restore(fake.running, planned, QUIET)
+    assert "beside" in fake.collections
+
+
+def test_a_snapshot_that_the_disk_has_no_room_for_is_not_downloaded(
+    fake: FakeContents, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(taking, "disk_usage", lambda _: SimpleNamespace(free=1))
+    with pytest.raises(OperatorError, match="bytes free for its snapshot"):
+        backed_up(fake, tmp_path / "full")
+    assert fake.snapshots == {}

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import ClassVar
 
 import pytest
 
 from access.haproxy import BalancerApi, BalancerUnreachable
-from components.qdrant.haproxy import GRPC, HTTP, QUERIES, STATISTICS, haproxy_config
+from components.qdrant.haproxy import GRPC, HTTP, QUERIES, RETRIES, STATISTICS, haproxy_config
 from tests.unit.served import free_port
 
 
@@ -27,6 +28,7 @@ def haproxy() -> str:
     return found
 
 
+SLOW_SECONDS = 1.5  # longer than the queries' time-out here
 NODES = ["qdrant-0", "qdrant-1", "qdrant-2"]
 
 
@@ -56,8 +58,13 @@ class Node(BaseHTTPRequestHandler):
     """A node that is ready, and says who it is."""
 
     protocol_version = "HTTP/1.1"
+    slow: ClassVar[list[str]] = []  # paths of the slow calls that any node got
 
     def do_GET(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        if "/slow/" in self.path:
+            Node.slow.append(self.path)
+            time.sleep(SLOW_SECONDS)
         body = str(self.connection.getsockname()[1]).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -130,6 +137,28 @@ def test_a_drained_server_gets_nothing_and_a_readmitted_one_does(balancer: tuple
     assert set(api.states("qdrant-0").values()) == {"MAINT"}
     api.readmit("qdrant-0")
     wait_until(lambda: len(answering(url)) == 2)
+
+
+@pytest.mark.parametrize(
+    "call", ["count", "scroll", "facet", "search/matrix/pairs", "query?timeout=30", "search?timeout=30", "?timeout=30"]
+)
+def test_a_slow_read_is_waited_for_and_sent_once(balancer: tuple[BalancerApi, str], call: str) -> None:
+    import requests
+
+    Node.slow.clear()
+    answer = requests.post(f"{balancer[1]}/collections/slow/points/{call}", json={}, timeout=30)
+    assert (answer.status_code, len(Node.slow)) == (200, 1)
+    assert set(balancer[0].states("qdrant-0").values()) == {"UP"}
+
+
+def test_a_search_without_a_time_out_of_its_own_is_sent_to_another_node_after_the_short_one(
+    balancer: tuple[BalancerApi, str],
+) -> None:
+    import requests
+
+    Node.slow.clear()
+    answer = requests.post(f"{balancer[1]}/collections/slow/points/search", json={}, timeout=30)
+    assert (answer.status_code, len(Node.slow)) == (504, 1 + RETRIES)
 
 
 def test_a_wrong_password_is_an_error(balancer: tuple[BalancerApi, str]) -> None:

@@ -14,6 +14,7 @@ from ops.daytwo import migrate as moving
 from ops.daytwo.migrate import Migration, migrate, plan_migration, roll_back
 from ops.daytwo.reindex import Keys, at, documents
 from ops.stack import OperatorError
+from qdrant_admin.api import QdrantError
 from qdrant_admin.collection.settings import CollectionSettings
 from qdrant_admin.points.client import PAGE_BYTES, NodePoints, page_limit
 from qdrant_admin.points.synchronisation import Copied, Route, synchronise
@@ -307,3 +308,33 @@ def test_a_key_may_be_a_path_and_a_key_with_a_dot_is_itself() -> None:
 def test_a_payload_without_text_is_named() -> None:
     with pytest.raises(OperatorError, match="expected text under the key text in the payload of point 1, found body"):
         documents([{"id": 1, "payload": {"body": "x"}}], Keys())
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_points_are_read_and_written_in_the_portions_that_strict_mode_allows(enabled: bool) -> None:
+    with contents() as fake:
+        strict = {"enabled": enabled, "max_query_limit": 7, "upsert_max_batchsize": 5}
+        fake.add("docs", 40).config["strict_mode_config"] = strict
+        fake.strict = strict if enabled else {}
+        points = fake.running.points("docs")
+        assert len(list(points)) == 40
+        points.upsert([point(each) for each in range(100, 112)])
+        assert points.count() == 52
+        assert len([path for method, path in fake.asked if method == "PUT"]) == (3 if enabled else 1)
+
+
+def test_a_rate_limit_is_waited_for_and_a_refusal_is_not_repeated() -> None:
+    with contents() as fake:
+        fake.add("docs")
+        fake.refused = [429, 429]
+        fake.running.points("docs").upsert([point(1)])
+        fake.refused, fake.asked = [422, 422], []
+        with pytest.raises(QdrantError, match="HTTP 422"):
+            fake.running.points("docs").upsert([point(1)])
+        assert len(fake.asked) == 1
+
+
+def test_a_strict_mode_that_refuses_our_exact_counts_is_refused_by_its_key() -> None:
+    with pytest.raises(ValueError, match=r"search_allow_exact(.|\n)*count points exactly"):
+        CollectionSettings(**(DECLARED | {"strict_mode": {"search_allow_exact": False}}))
+    assert CollectionSettings(**(DECLARED | {"strict_mode": {"max_query_limit": 1, "search_allow_exact": True}}))
