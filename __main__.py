@@ -15,8 +15,9 @@ from components.qdrant import haproxy
 from components.qdrant.cluster import REST, QdrantCluster, QdrantClusterArgs, QdrantKeys
 from components.services.rag import API, INGEST, PORTS, QUERY, RagService, RagServiceArgs, rag_image
 from platforms.connect import connect
+from platforms.stack_file import PROJECT
 from providers.collection import ReplicatedCollection
-from settings import PROJECT, Settings
+from settings import Settings
 
 settings = Settings.from_stack()
 platform = connect(settings.stack, settings.kubernetes)

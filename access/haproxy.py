@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import requests
 
+from access.direct import direct_session
 from access.kubernetes.tunnel import local
 from access.polling import PollTimeout, poll, require
 
@@ -19,7 +20,7 @@ class BalancerApi:
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self._url = url
-        self._session = requests.Session()
+        self._session = direct_session()
         self._session.auth = (user, password)
 
     def drain(self, server: str, timeout_seconds: float = 5) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 import jwt
 import requests
 
+from access.direct import direct_request
 from access.kubernetes.tunnel import local
 from ops.stack import OperatorError
 
@@ -19,7 +20,8 @@ def mint_token(key: str, secret: str, valid_seconds: int = 3600) -> str:
 def search(url: str, token: str, query: str, limit: int = 5) -> list[dict[str, Any]]:
     """Ranked passages for a query, through the gateway; OperatorError with its words when it refuses."""
     try:
-        answer = requests.post(
+        answer = direct_request(
+            "POST",
             f"{local(url)}/api/v1/rag/search",
             json={"query": query, "limit": limit},
             headers={"Authorization": f"Bearer {token}"},

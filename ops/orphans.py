@@ -7,6 +7,7 @@ from typing import Any
 import docker
 import requests
 
+from access.direct import direct_request
 from access.docker_engine import of_stack
 
 # Dependents first: Kong refuses to delete a service that a route or plugin still names.
@@ -42,13 +43,13 @@ def remove_orphan_entities(admin_url: str, recorded: Iterable[dict[str, Any]]) -
 def _remove_unknown(admin_url: str, path: str, known: Container[str]) -> list[str]:
     orphans = [entity for entity in _entities(admin_url, path) if entity["id"] not in known]
     for orphan in orphans:
-        requests.delete(f"{admin_url}/{path}/{orphan['id']}", timeout=5).raise_for_status()
+        direct_request("DELETE", f"{admin_url}/{path}/{orphan['id']}", timeout=5).raise_for_status()
     return [f"{path.rpartition('/')[2]}/{_name(orphan)}" for orphan in orphans]
 
 
 def _entities(admin_url: str, path: str) -> list[dict[str, Any]]:
     try:
-        found: list[dict[str, Any]] = requests.get(f"{admin_url}/{path}?size=1000", timeout=5).json()["data"]
+        found: list[dict[str, Any]] = direct_request("GET", f"{admin_url}/{path}?size=1000", timeout=5).json()["data"]
     except (requests.RequestException, ValueError, KeyError):
         return []
     return found

@@ -6,6 +6,7 @@ from typing import Any
 import requests
 from rich.table import Table
 
+from access.direct import direct_request
 from access.haproxy import BalancerUnreachable
 from access.kong import observe_route
 from access.kubernetes.tunnel import local
@@ -106,7 +107,7 @@ def _part(part: Part | None) -> str:
 
 def _state(url: str, path: str) -> str:
     try:
-        status = requests.get(local(url) + path, timeout=5).status_code
+        status = direct_request("GET", local(url) + path, timeout=5).status_code
     except requests.RequestException as error:
         return f"no answer ({type(error).__name__})"
     return "well" if status == 200 else f"answers {status}"

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from ipaddress import ip_network
 from itertools import product
 
-MOVED_TAGS = ("", "latest", "stable", "edge", "nightly")
+from policies.versions import ImageReference
 
 
 def keeps_a_majority(nodes: int, fewest: int = 3) -> bool:
@@ -39,7 +39,7 @@ def brings_back(interval_seconds: float, successes: int) -> bool:
 
 def has_moving_tag(reference: str) -> bool:
     """The image's tag is missing, or is one that is moved on purpose, with a digest or without."""
-    return reference.partition("@")[0].rpartition("/")[2].partition(":")[2] in MOVED_TAGS
+    return ImageReference.parse(reference).moves
 
 
 def header_variants(header: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import orjson
 import requests
 
+from access.direct import direct_session
 from access.kubernetes.tunnel import local
 
 CONSENSUS_SECONDS = 30  # how long a change that all nodes must agree on may take
@@ -29,7 +30,7 @@ class QdrantApi:
     def __init__(self, url: str, api_key: str, timeout_seconds: float = 10) -> None:
         self.url = url
         self._timeout = timeout_seconds
-        self._session = requests.Session()
+        self._session = direct_session()
         self._session.headers["api-key"] = api_key
         self._session.headers["accept-encoding"] = "identity"  # else it compresses each page, dearer than all the rest
 
