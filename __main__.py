@@ -18,8 +18,9 @@ from components.services.references import platform_references, secret_names
 from components.services.routing import gateway_of
 from components.services.services import Services, ServicesArgs
 from platforms.connect import connect
+from platforms.stack_file import PROJECT
 from providers.collection import ReplicatedCollection
-from settings import PROJECT, SERVICE_SECRETS, Settings
+from settings import SERVICE_SECRETS, Settings
 
 settings = Settings.from_stack()
 platform = connect(settings.stack, settings.kubernetes)

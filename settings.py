@@ -1,14 +1,12 @@
 """Stack file -> frozen, checked settings."""
 
 import json
-import re
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import pulumi
-import yaml
 from pulumi.runtime import config as runtime_config
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -22,13 +20,22 @@ from components.services.references import secret_names
 from platforms.connect import StackSettings
 from platforms.kubernetes.settings import KubernetesSettings
 from platforms.settings import FrozenSettings
+from platforms.stack_file import PROJECT, is_encrypted, read_stack_file
 from policies.invariants import has_moving_tag, replicas_fit
+from policies.versions import ImageReference
 from qdrant_admin.collection.settings import CollectionSettings
 from slo.promises import Promises
 
-PROJECT = "rag-platform"
 SERVICE_SECRETS = "serviceSecrets"  # an object: name -> secret
-OLDEST_QDRANT = (1, 19, 1)
+# Field of an image -> product and oldest version; Qdrant's nodes do not join safely without the fixes of 1.19.1.
+OLDEST = {
+    "qdrant": ("Qdrant", (1, 19, 1)),
+    "kong": ("Kong", (3, 9, 0)),
+    "postgres": ("PostgreSQL", (15, 0)),
+    "haproxy": ("HAProxy", (3, 2, 0)),
+}
+LONGEST = 300  # characters of a value in a message
+ENGINE = "pulumi:"  # keys of the engine itself, such as pulumi:tags
 # Secrets are never part of Settings: they are optional keys of the stack file, made once where they are not given.
 SECRET_KEYS = frozenset(
     {
@@ -77,14 +84,15 @@ class ImageSettings(FrozenSettings):
             raise ValueError(f"expected an image pinned by tag or digest, such as haproxy:3.2.21; found {reference!r}")
         return reference
 
-    @field_validator("qdrant")
+    @field_validator(*OLDEST)
     @classmethod
-    def knows_how_to_join(cls, reference: str) -> str:
-        version = re.search(r"qdrant/qdrant:v(\d+)\.(\d+)\.(\d+)", reference)
-        if version and tuple(map(int, version.groups())) < OLDEST_QDRANT:
+    def is_new_enough(cls, reference: str, info: ValidationInfo) -> str:
+        image, field = ImageReference.parse(reference), str(info.field_name)
+        product, oldest = OLDEST[field]
+        if image.name == field and image.version and not image.reaches(oldest):
             raise ValueError(
-                f"expected Qdrant {'.'.join(map(str, OLDEST_QDRANT))} or later, without whose fixes nodes do not join "
-                f"safely (docs/decisions/0001-versions-and-pins.md); found {reference!r}"
+                f"expected {product} {'.'.join(map(str, oldest))} or later, by all numbers of its version "
+                f"(docs/decisions/0001-versions-and-pins.md); found {reference!r}"
             )
         return reference
 
@@ -153,7 +161,8 @@ class Settings(BaseModel):
             try:
                 sections[prefix or "stack"] = model.model_validate(given)
             except ValidationError as error:
-                mistakes += [_mistake(prefix, detail) for detail in error.errors()]
+                hidden = [key for key in keys if key in encrypted]
+                mistakes += [_mistake(prefix, detail, hidden) for detail in error.errors(include_url=False)]
         if not mistakes:
             given = _parsed(config.get(SERVICE_SECRETS)) or {}
             settings = cls.model_construct(**sections, service_secrets=tuple(given))
@@ -173,13 +182,23 @@ class Settings(BaseModel):
 
     @classmethod
     def from_file(cls, stack_file: Path, overrides: Mapping[str, Any]) -> Self:
-        """The settings of a stack file, with the defaults of Pulumi.yaml beside it; needs no engine."""
-        declared = yaml.load((stack_file.parent / "Pulumi.yaml").read_text(), yaml.CSafeLoader)["config"]
-        values = {key: entry["default"] for key, entry in declared.items() if "default" in entry}
+        """The settings of a stack file, with the defaults of Pulumi.yaml beside it; needs no engine.
+
+        `overrides` (key -> value) win. Values that only the engine can decrypt are taken from them: see sealed_keys.
+        """
+        declared = read_stack_file(stack_file.parent / "Pulumi.yaml").get("config") or {}
+        values = {key: entry["default"] for key, entry in declared.items() if "default" in _mapping(entry)}
         values |= read_stack_file(stack_file).get("config") or {}
-        encrypted = {_bare(key) for key, value in values.items() if _is_encrypted(value)}
-        given = {_bare(key): value for key, value in values.items()}
+        given = {_bare(key): value for key, value in values.items() if not key.startswith(ENGINE)}
+        encrypted = {key for key, value in given.items() if is_encrypted(value)}
+        if not all(map(is_encrypted, _mapping(given.get(SERVICE_SECRETS)).values())):
+            encrypted.discard(SERVICE_SECRETS)
         given |= dict.fromkeys(CREDENTIAL_URLS & encrypted, ENCRYPTED_URL)
+        if sealed := sorted(encrypted - SECRET_KEYS - CREDENTIAL_URLS - overrides.keys()):
+            raise pulumi.RunError(
+                f"{', '.join(sealed)}: expected plain text, found a secret that only the engine decrypts; set it "
+                "without --secret, or use a command that runs the engine"
+            )
         return cls.from_config(given | dict(overrides), encrypted)
 
     def conflicts(self) -> list[str]:
@@ -265,55 +284,55 @@ def section_keys(prefix: str) -> dict[str, str]:
     return {_camel(prefix)(field): field for field in SECTIONS[prefix].model_fields}
 
 
-def read_stack_file(stack_file: Path) -> dict[str, Any]:
-    """The contents of a stack file, not checked yet; RunError with the line when it is no YAML."""
-    try:
-        found = yaml.safe_load(stack_file.read_text()) or {}
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise pulumi.RunError(f"expected YAML in {stack_file.name}{line}, found a mistake: {error.problem}") from error
-    if not isinstance(found, dict) or not isinstance(found.get("config") or {}, dict):
-        raise pulumi.RunError(f"expected `config:` and keys below it in {stack_file.name}, found something else")
-    return found
-
-
 @cache
 def known_keys() -> frozenset[str]:
     """Every key a stack file may have."""
     return frozenset(key for prefix in SECTIONS for key in section_keys(prefix)) | SECRET_KEYS
 
 
-def _is_encrypted(value: Any) -> bool:
-    """Whether a value of a stack file, or each value within it, is encrypted."""
-    return isinstance(value, dict) and bool(value) and ("secure" in value or all(map(_is_encrypted, value.values())))
+def sealed_keys(stack_file: Path) -> list[str]:
+    """Keys of settings that the file holds encrypted: the engine must decrypt them before they can be checked."""
+    config = read_stack_file(stack_file).get("config") or {}
+    ours = {_bare(key): value for key, value in config.items() if key.startswith(f"{PROJECT}:")}
+    return [key for key, value in ours.items() if key not in SECRET_KEYS and is_encrypted(value)]
 
 
 def _bare(key: str) -> str:
-    """The key without our project; one without a project begins with a colon, so that it is unknown like another's."""
-    return key.removeprefix(f"{PROJECT}:") if ":" in key else f":{key}"
+    return key.removeprefix(f"{PROJECT}:")
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _unknown(key: str) -> str:
     import difflib
 
-    if key.startswith(":"):
-        return f"{key[1:]}: expected the project before the key; write {PROJECT}{key}"
     near = difflib.get_close_matches(key, known_keys(), n=1)
     return f"{key}: no such key" + (f"; did you mean {near[0]}?" if near else "; see Pulumi.yaml for all keys")
 
 
-def _mistake(prefix: str, detail: Any) -> str:
+def _mistake(prefix: str, detail: Any, hidden: Collection[str]) -> str:
+    """A mistake by its key; a value that was given as a secret is not part of it."""
     field, *inner = [str(part) for part in detail["loc"]] or [""]
-    key = ".".join([_camel(prefix)(field) if field else (prefix or "stack"), *inner])
-    found = "" if detail["type"] in ("missing", "value_error") else f", found {detail['input']!r}"
-    return f"{key}: {detail['msg'].removeprefix('Value error, ')}{found}"
+    own = _camel(prefix)(field) if field else (prefix or "stack")
+    key = ".".join([own, *inner])
+    if own in hidden or (hidden and not field):
+        return f"{key}: expected another value (Pulumi.yaml says which); the one found is a secret, and not shown"
+    found = "" if detail["type"] in ("missing", "value_error") else f", found {_shown(detail['input'])}"
+    return f"{key}: {detail['msg'].removeprefix('Value error, ')[:LONGEST]}{found}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _parsed(value: Any) -> Any:
     """The engine gives lists and objects as JSON text; text that is no JSON is left to the section's check."""
     try:
         return json.loads(value) if isinstance(value, str) and value[:1] in ("[", "{") else value
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 import requests
 from requests.auth import HTTPBasicAuth
 
+from access.direct import direct_session
 from access.kubernetes.tunnel import local
 from access.polling import PollTimeout, poll, require
 
@@ -20,7 +21,7 @@ class BalancerApi:
 
     def __init__(self, url: str, user: str, password: str) -> None:
         self._url = url
-        self._session = requests.Session()
+        self._session = direct_session()
         # As UTF-8: of text, requests would send Latin-1, and fail for all that it lacks.
         self._session.auth = HTTPBasicAuth(user.encode(), password.encode())
 

@@ -1,6 +1,7 @@
 """How a command line ends: what the operator can mend is said in plain words, without a traceback."""
 
 import sys
+from typing import NoReturn
 
 import pulumi
 import typer
@@ -17,5 +18,14 @@ def run(app: typer.Typer) -> None:
     try:
         app()
     except (OperatorError, pulumi.RunError, NoCluster, PollTimeout) as error:
-        Console(stderr=True).print(f"[red]{escape(str(error))}[/red]", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _end(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        found = f"{error.strerror}: {error.filename}"
+        _end(f"expected a path that can be read or written, found {found}; name another one, or change its mode")
+
+
+def _end(reason: str) -> NoReturn:
+    Console(stderr=True).print(f"[red]{escape(reason)}[/red]", highlight=False, soft_wrap=True)
+    sys.exit(1)

@@ -8,13 +8,14 @@ import typer
 
 from components.gateway import declarative
 from components.services.routing import gateway_of
-from ops.paths import ROOT
+from ops.parts import Parts
+from ops.stack import OperatorError, StackFiles
 from settings import Settings
 
 
 def gateway_yaml(stack: str) -> str:
     """The gateway that Pulumi.<stack>.yaml describes, in the form that `kong config parse` reads."""
-    settings = Settings.from_file(ROOT / f"Pulumi.{stack}.yaml", {})
+    settings = Settings.from_file(StackFiles(name=stack, parts=Parts()).stack_file, {})
     return declarative.render(gateway_of(settings.gateway, settings.services, settings.observability.traces_url))
 
 
@@ -22,9 +23,7 @@ def main(stack: Annotated[str, typer.Option(help="the stack file to read: Pulumi
     """Needs neither an engine nor a gateway."""
     try:
         print(gateway_yaml(stack), end="")
-    except FileNotFoundError as error:
-        sys.exit(f"expected a stack file {error.filename}, found none; try make gateway-yaml STACK=dev")
-    except pulumi.RunError as error:
+    except (OperatorError, pulumi.RunError) as error:
         sys.exit(str(error))
 
 

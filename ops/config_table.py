@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from ops.paths import ROOT
-from settings import PROJECT
+from platforms.stack_file import PROJECT
 
 
 def config_table() -> str:

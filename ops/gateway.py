@@ -6,6 +6,7 @@ from typing import Any
 import jwt
 import requests
 
+from access.direct import direct_request
 from access.kubernetes.tunnel import local
 from ops.stack import OperatorError
 
@@ -28,7 +29,8 @@ def check_validity(valid_seconds: int, most_hours: int) -> None:
 def search(url: str, token: str, query: str, limit: int = 5) -> list[dict[str, Any]]:
     """Ranked passages for a query, through the gateway; OperatorError with its words when it refuses."""
     try:
-        answer = requests.post(
+        answer = direct_request(
+            "POST",
             f"{local(url)}/api/v1/rag/search",
             json={"query": query, "limit": limit},
             headers={"Authorization": f"Bearer {token}"},

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
+from access.direct import direct_session
 from access.kubernetes.tunnel import local
 from access.polling import SYSTEM_CLOCK, Clock, poll, require
 from ops.corpus import Document, Unreadable
@@ -36,7 +37,7 @@ class IngestClient:
 
     def __init__(self, url: str, token: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self._url, self._clock = url, clock
-        self._session = requests.Session()
+        self._session = direct_session()
         self._session.headers["X-Service-Token"] = token
 
     def index(self, documents: Sequence[Document]) -> dict[str, Any]:

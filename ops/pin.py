@@ -7,7 +7,7 @@ from pathlib import Path
 from ops.registry import Reference, digest_of
 from ops.stack import OperatorError
 from ops.whole_file import write_whole
-from settings import PROJECT
+from platforms.stack_file import PROJECT
 
 LINE = re.compile(rf"""^(?P<key>\s*["']?{PROJECT}:image\w+["']?:\s*["']?)(?P<image>[^\s#@"']+)(?P<rest>.*)$""")
 

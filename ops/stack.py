@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import runpy
 import secrets
 import shutil
@@ -15,11 +16,13 @@ from typing import Any, Self
 import yaml
 from pulumi import automation
 
+from access.direct import bypass_proxy
 from access.polling import PollTimeout, poll, require_none
 from ops.parts import Parts
 from ops.paths import ROOT, STATE
 from ops.whole_file import write_whole
-from settings import PROJECT, Settings, read_stack_file
+from platforms.stack_file import PROJECT, read_stack_file
+from settings import Settings, sealed_keys
 
 ENGINE_SECONDS = 300  # longer than the engine may wait for a container that it is making
 
@@ -44,6 +47,12 @@ class StackFiles:
     @property
     def stack_file(self) -> Path:
         """The stack's file in the repository; OperatorError when there is none."""
+        for name in (self.name, self.source or self.name):
+            if not re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", name) or not name.strip("."):
+                raise OperatorError(
+                    f"expected a stack's name of letters, digits, dots, dashes and underscores, found {name!r}; "
+                    "try STACK=dev"
+                )
         path = ROOT / f"Pulumi.{self.source or self.name}.yaml"
         if not path.exists():
             raise OperatorError(f"expected a stack file {path.name}, found none; try STACK=dev")
@@ -61,8 +70,22 @@ class StackFiles:
 
     def settings(self) -> Settings:
         """The stack's checked settings, without the engine; the file must be right by itself, overrides or not."""
-        Settings.from_file(self.stack_file, {})
-        return Settings.from_file(self.stack_file, self.overrides)
+        decrypted = self._decrypted(sealed_keys(self.stack_file))
+        Settings.from_file(self.stack_file, decrypted)
+        return Settings.from_file(self.stack_file, decrypted | self.overrides)
+
+    def _decrypted(self, keys: Sequence[str]) -> dict[str, str]:
+        """The values of these keys, as the engine decrypts them; it is not asked when there are none."""
+        if not keys:
+            return {}
+        try:
+            found = open_stack(self).get_all_config()
+        except automation.CommandError as error:
+            raise OperatorError(
+                f"expected the engine to decrypt {', '.join(keys)}, found that it cannot; check the passphrase "
+                "(PULUMI_CONFIG_PASSPHRASE), or set them without --secret"
+            ) from error
+        return {key: found[f"{PROJECT}:{key}"].value for key in keys}
 
     def write(self) -> None:
         """Copy the project and stack files; a salt that the engine wrote into the copy earlier is kept."""
@@ -72,7 +95,7 @@ class StackFiles:
         self.folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "Pulumi.yaml", self.folder)
         copy = self.folder / f"Pulumi.{self.name}.yaml"
-        earlier = (yaml.safe_load(copy.read_text()) or {}) if copy.exists() else {}
+        earlier = read_stack_file(copy) if copy.exists() else {}
         if "encryptionsalt" in earlier:
             stack.setdefault("encryptionsalt", earlier["encryptionsalt"])
         text = yaml.safe_dump(stack, sort_keys=False)
@@ -193,6 +216,7 @@ def _passphrase_file() -> Path:
 
 def use_parts(parts: Parts) -> None:
     """Put the tools and the engine of this machine's parts in reach of everything that is started from here."""
+    bypass_proxy()
     if prefix := parts.env.get("PATH_PREFIX"):
         os.environ["PATH"] = f"{prefix}{os.pathsep}{os.environ['PATH']}"
     for name in parts.env.keys() & {"DOCKER_HOST", "KUBECONFIG"}:

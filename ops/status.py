@@ -7,6 +7,7 @@ from typing import Any
 import requests
 from rich.table import Table
 
+from access.direct import direct_request
 from access.haproxy import BalancerUnreachable
 from access.kong import AdminApi, observe_route
 from access.kubernetes.tunnel import local
@@ -112,7 +113,7 @@ def _part(part: Part | None) -> str:
 
 def _state(url: str, path: str, headers: Mapping[str, str]) -> str:
     try:
-        status = requests.get(local(url) + path, headers=headers, timeout=5).status_code
+        status = direct_request("GET", local(url) + path, headers=headers, timeout=5).status_code
     except requests.RequestException as error:
         return f"no answer ({type(error).__name__}); make up mends it"
     return "well" if status == 200 else f"answers {status}; make up mends it"

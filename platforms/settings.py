@@ -10,4 +10,5 @@ PortNumber = Annotated[int, Field(ge=1, le=65535)]
 class FrozenSettings(BaseModel):
     """Checked values of a stack file: they never change, and an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # The engine gives numbers as text: a name such as 2024 is one.
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)

@@ -1,6 +1,7 @@
 """Written exceptions: which rule, for which resource, why, and until when; an expired one excuses nothing."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -32,7 +33,7 @@ def entries(config: Mapping[str, str]) -> list[Any]:
     text = next((value for key, value in config.items() if key.rpartition(":")[2] == KEY), "[]")
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return [text]
     return found if isinstance(found, list) else [found]
 
@@ -40,11 +41,12 @@ def entries(config: Mapping[str, str]) -> list[Any]:
 def parsed(entry: Any) -> PolicyException | str:
     """The exception that an entry declares, or its mistake."""
     if not isinstance(entry, Mapping) or set(entry) != set(FIELDS):
-        found = ", ".join(entry) if isinstance(entry, Mapping) else repr(entry)
+        found = ", ".join(map(str, entry)) if isinstance(entry, Mapping) else repr(entry)
         return f"expected the keys {', '.join(FIELDS)}, found {found}"
     try:
-        expires = date.fromisoformat(str(entry["expires"]))
-    except ValueError:
+        # A day without quotes may arrive as the midnight it begins with.
+        expires = date.fromisoformat(re.sub(r"[T ]00:00:00.*$", "", str(entry["expires"])))
+    except (ValueError, RecursionError):
         return f"expected the last day as in 2027-06-30 under expires, found {entry['expires']!r}"
     texts = {field: str(entry[field]) for field in ("rule", "resource", "reason")}
     return PolicyException(expires=expires, **texts)

@@ -4,6 +4,8 @@ from collections.abc import Collection
 from ipaddress import ip_address, ip_network
 from itertools import product
 
+from policies.versions import ImageReference
+
 # Where a cloud hands its machine's credentials, or its configuration, to any process on the machine that asks.
 METADATA_ADDRESSES = (
     "169.254.169.254",  # AWS, Google, Azure, Oracle, DigitalOcean, OpenStack
@@ -11,7 +13,6 @@ METADATA_ADDRESSES = (
     *("100.100.100.200", "168.63.129.16", "192.0.0.192"),  # Alibaba, Azure's WireServer, Oracle's first
     *("fd00:ec2::254", "fd20:ce::254"),  # AWS, Google
 )
-MOVED_TAGS = ("", "latest", "stable", "edge", "nightly")
 
 
 def keeps_a_majority(nodes: int, fewest: int = 3) -> bool:
@@ -46,7 +47,7 @@ def brings_back(interval_seconds: float, successes: int) -> bool:
 
 def has_moving_tag(reference: str) -> bool:
     """The image's tag is missing, or is one that is moved on purpose, with a digest or without."""
-    return reference.partition("@")[0].rpartition("/")[2].partition(":")[2] in MOVED_TAGS
+    return ImageReference.parse(reference).moves
 
 
 def header_variants(header: str) -> tuple[str, ...]:

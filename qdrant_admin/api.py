@@ -6,6 +6,7 @@ from urllib.parse import quote
 import orjson
 import requests
 
+from access.direct import direct_session
 from access.kubernetes.tunnel import local
 
 TOO_MANY = 429
@@ -43,7 +44,7 @@ class QdrantApi:
     def __init__(self, url: str, api_key: str, timeout_seconds: float = 10) -> None:
         self.url = url
         self._timeout = timeout_seconds
-        self._session = requests.Session()
+        self._session = direct_session()
         self._session.headers["api-key"] = api_key
         self._session.headers["accept-encoding"] = "identity"  # else it compresses each page, dearer than all the rest
 

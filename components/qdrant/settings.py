@@ -9,7 +9,7 @@ from policies.invariants import keeps_a_majority
 class QdrantSettings(FrozenSettings):
     """Size and time-outs of the cluster; defaults stand in Pulumi.yaml."""
 
-    nodes: int
+    nodes: int = Field(le=99)
     balancers: int = Field(ge=1)
     storage_gib: int = Field(ge=1)
     snapshot_gib: int = Field(ge=1)

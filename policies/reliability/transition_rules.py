@@ -3,12 +3,10 @@
 `ops preview` and `ops up` read the old and the new inputs from the engine's own preview, and ask here.
 """
 
-import re
-
 from policies.declared import NODES, QDRANT, environment, workload
 from policies.rule import Subject, Violation, Violations, rule
+from policies.versions import ImageReference
 
-VERSION = re.compile(r"(?:^|/)qdrant:v?(?P<major>\d+)\.(?P<minor>\d+)\.\d+")
 PEER_TLS = "QDRANT__CLUSTER__P2P__ENABLE_TLS"
 
 
@@ -41,9 +39,9 @@ def peer_tls_stays_as_it_is(before: Subject, after: Subject) -> Violations:
 
 
 def _version(subject: Subject) -> tuple[int, int] | None:
-    """Major and minor; None for an image whose reference has none."""
-    found = VERSION.search(str(workload(subject, NODES).get("image", "")))
-    return (int(found["major"]), int(found["minor"])) if found else None
+    """Major and minor; None for an image whose reference has none: a digest alone, or a hash."""
+    version = ImageReference.parse(str(workload(subject, NODES).get("image", ""))).version
+    return (version[0], version[1]) if version and len(version) > 1 else None
 
 
 def _text(version: tuple[int, int]) -> str:

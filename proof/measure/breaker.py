@@ -5,8 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import requests
-
+from access.direct import direct_session
 from access.polling import SYSTEM_CLOCK, Clock, PollTimeout, poll, require
 from proof.measure.embedder import StoppableEmbedder
 from proof.report.judge import Verdict
@@ -52,7 +51,7 @@ class Searcher:
 
     def __init__(self, stack: ProofStack) -> None:
         self._url = f"{stack.outputs['gatewayUrl']}/api/v1/rag/search"
-        self._session = requests.Session()
+        self._session = direct_session()
         self._session.headers.update(stack.bearer())
         self._numbers = itertools.count(time.time_ns())
 

@@ -10,6 +10,7 @@ from typing import Any
 import docker
 import requests
 
+from access.direct import direct_request, direct_session
 from access.docker_engine import archive
 from access.polling import poll, require
 from components.qdrant.cluster import REST, START_SCRIPT
@@ -102,7 +103,7 @@ def url_of(container: Any) -> str:
 def _joined(containers: Sequence[Any]) -> None:
     """NotYet unless every node is a voter and knows as many peers as there are nodes."""
     for container in containers:
-        view = requests.get(f"{url_of(container)}/cluster", timeout=3).json()["result"]
+        view = direct_request("GET", f"{url_of(container)}/cluster", timeout=3).json()["result"]
         require(len(view["peers"]) == len(containers) and view["raft_info"]["is_voter"], f"{len(view['peers'])} peers")
 
 
@@ -110,7 +111,7 @@ def measure(containers: Sequence[Any], *, points: int, seconds: float) -> Measur
     """Fill it, read its memory, and query as fast as it answers: a capacity, and so a closed loop."""
     urls, copies = [url_of(container) for container in containers], min(COPIES, len(containers))
     body = {"vectors": {"size": DIMENSIONS, "distance": "Cosine"}, "shard_number": SHARDS, "replication_factor": copies}
-    requests.put(f"{urls[0]}/collections/{COLLECTION}?timeout=60", json=body, timeout=65).raise_for_status()
+    direct_request("PUT", f"{urls[0]}/collections/{COLLECTION}?timeout=60", json=body, timeout=65).raise_for_status()
     empty = sum(map(_memory_mib, containers))
     _fill(urls[0], points)
     full = sum(map(_memory_mib, containers))
@@ -135,7 +136,7 @@ def _memory_mib(container: Any) -> float:
 
 
 def _fill(url: str, points: int) -> None:
-    session = requests.Session()
+    session = direct_session()
     for start in range(0, points, BATCH):
         batch = [{"id": n, "vector": signs(n, DIMENSIONS)} for n in range(start, min(start + BATCH, points))]
         session.put(

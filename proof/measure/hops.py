@@ -7,6 +7,7 @@ from statistics import median
 
 import requests
 
+from access.direct import direct_session
 from proof.report.report import Figures, Measure, Section
 from proof.targets.proof_stack import ProofStack
 from proof.traffic.calls import percentile
@@ -49,7 +50,7 @@ def ways_of(stack: ProofStack) -> Mapping[str, Callable[[int], Timed]]:
     found, size = stack.outputs, stack.settings.collection.vector_size
     query = path("collections", found["collection"], "points", "query")
     gateway = f"{found['gatewayUrl']}/api/v1/rag/search"
-    session, key = requests.Session(), {"api-key": found["qdrantApiKey"]}
+    session, key = direct_session(), {"api-key": found["qdrantApiKey"]}
     token = stack.bearer()
 
     def qdrant(url: str) -> Callable[[int], Timed]:

@@ -11,13 +11,13 @@ from access.docker_engine import of_stack
 from ops.paths import STATE
 from ops.preflight import connect_engine
 from ops.stack import OperatorError
+from platforms.stack_file import PROJECT
 from proof.targets.proof_stack import TOKEN_SECONDS, ProofStack
 from proof.targets.target import Replica, slot
 from proof.traffic.endpoints import Endpoints, Pace, streams
 from proof.traffic.generator import Traffic
 from proof.traffic.ledger import Ledger
 from qdrant_admin.api import path
-from settings import PROJECT
 
 # Below the range that clients are given ports from. Two checkouts of one machine take different slots.
 FIRST_PORTS = {

@@ -6,6 +6,7 @@ from itertools import count
 
 import requests
 
+from access.direct import direct_request
 from access.kubernetes.tunnel import local
 from access.polling import SYSTEM_CLOCK, Clock, PollTimeout, poll, require_none
 from ops.corpus import Document
@@ -99,6 +100,6 @@ def failing_endpoints(stack: ProofStack, attempt: int) -> list[str]:
 
 def _answers(method: str, url: str, body: dict[str, object] | None, headers: dict[str, str]) -> bool:
     try:
-        return requests.request(method, url, json=body, headers=headers, timeout=5).status_code == 200
+        return direct_request(method, url, json=body, headers=headers, timeout=5).status_code == 200
     except requests.RequestException:
         return False

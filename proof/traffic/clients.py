@@ -12,6 +12,7 @@ from typing import Any
 
 import requests
 
+from access.direct import direct_session
 from proof.traffic.generator import Answer
 from proof.traffic.ledger import Acknowledgements
 from proof.traffic.vectors import fingerprint, signs
@@ -29,11 +30,10 @@ class Connection:
     """One kept-alive connection with its headers."""
 
     headers: Mapping[str, str]
-    session: requests.Session = field(default_factory=requests.Session)
+    session: requests.Session = field(default_factory=direct_session)
 
     def __post_init__(self) -> None:
         self.session.headers.update(self.headers)
-        self.session.trust_env = False  # what is on this machine is behind no proxy
 
     def call(self, method: str, url: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
         try:

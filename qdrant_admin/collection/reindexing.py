@@ -4,6 +4,7 @@ from typing import Any
 
 import requests
 
+from access.direct import direct_session
 from access.kubernetes.tunnel import local
 from qdrant_admin.api import path
 from qdrant_admin.points.client import Point
@@ -18,7 +19,7 @@ class ReindexClient:
     def __init__(self, url: str, token: str, embedder: str) -> None:
         self._url = url
         self._embedder = embedder
-        self._session = requests.Session()
+        self._session = direct_session()
         self._session.headers["X-Service-Token"] = token
 
     def vector_size(self) -> int:

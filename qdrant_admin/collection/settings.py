@@ -11,7 +11,7 @@ NAME = r"^[A-Za-z0-9_-]{1,200}$"
 class Section(BaseModel):
     """Settings of which each may be left as it is, by not naming it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     def named(self) -> dict[str, Any]:
         """What is named, and nothing else."""
@@ -107,7 +107,7 @@ class StrictMode(Section):
 class CollectionSettings(BaseModel):
     """The collection that the stack serves."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     name: str = Field(pattern=NAME)
     alias: str = Field(pattern=NAME)

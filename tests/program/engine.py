@@ -18,7 +18,7 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
 from pulumi.runtime.proto import source_pb2
 
-from settings import PROJECT
+from platforms.stack_file import PROJECT
 
 ROOT = Path(__file__).resolve().parents[2]
 SIGNATURE = "4dabf18193072939515e22adb298388d"  # how the engine marks a special value on the wire

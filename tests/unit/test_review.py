@@ -130,7 +130,10 @@ def cluster(version: str) -> dict[str, Any]:
     return {"workloads": {"qdrant": {"image": f"qdrant/qdrant:v{version}"}}}
 
 
-@pytest.mark.parametrize(("old", "new", "passes"), [("1.18.0", "1.19.2", True), ("1.17.0", "1.19.2", False)])
+@pytest.mark.parametrize(
+    ("old", "new", "passes"),
+    [("1.18.0", "1.19.2", True), ("1.17.0", "1.19.2", False), ("1.17", "1.19", False), ("1.17-a", "1.19.2", False)],
+)
 def test_a_step_that_a_cluster_cannot_take_is_seen_in_old_and_new(old: str, new: str, passes: bool) -> None:
     event = step("update", CLUSTER, "qdrant", old=state(inputs=cluster(old)), new=state(inputs=cluster(new)))
     verdict = judge(plan_of([event]), allow_data_loss=True)

@@ -8,7 +8,8 @@ import pulumi
 import pytest
 import yaml
 
-from settings import PROJECT, SECTIONS, Settings, known_keys, read_stack_file, section_keys
+from platforms.stack_file import PROJECT, read_stack_file
+from settings import SECTIONS, Settings, known_keys, section_keys
 
 DEV = Path("Pulumi.dev.yaml")
 ROOMS = ("components", "platforms", "providers", "ops", "policies", "proof")
@@ -83,6 +84,24 @@ def test_all_mistakes_are_reported_at_once() -> None:
         ({"collectionReplicationFactor": 5}, "collectionReplicationFactor", "lower it, or add nodes"),
         ({"collectionWriteConsistencyFactor": 3}, "collection", "at most the replication factor"),
         ({"imageQdrant": "qdrant/qdrant:v1.7.4"}, "imageQdrant", "1.19.1 or later"),
+        *(
+            ({"imageQdrant": image}, "imageQdrant", "1.19.1 or later")
+            for image in (
+                *("qdrant/qdrant:v1", "qdrant/qdrant:v1.16", "qdrant/qdrant:v1.19", "mirror:5000/x/qdrant:v1.10.0"),
+                *(f"qdrant/qdrant:v1.18.2@sha256:{'0' * 64}", "qdrant/qdrant:1.19.0-unprivileged"),
+                *("qdrant/qdrant:v1.19.1-rc1", "ghcr.io/qdrant/qdrant:v1.9.9-gpu-nvidia"),
+            )
+        ),
+        *(
+            ({"imageQdrant": f"qdrant/qdrant:{tag}"}, "imageQdrant", "pinned")
+            for tag in ("latest", "master", "dev", "edge", "nightly", "latest-unprivileged", "gpu-nvidia-latest")
+        ),
+        ({"imageKong": "kong:3.8.1-ubuntu"}, "imageKong", "Kong 3.9.0 or later"),
+        ({"imageKong": "r.example:5000/kong:3.9"}, "imageKong", "Kong 3.9.0 or later"),
+        ({"imagePostgres": "postgres:14.9"}, "imagePostgres", "PostgreSQL 15.0 or later"),
+        ({"imagePostgres": "postgres:15"}, "imagePostgres", "PostgreSQL 15.0 or later"),
+        ({"imageHaproxy": "haproxy:2.8.9-alpine"}, "imageHaproxy", "HAProxy 3.2.0 or later"),
+        ({"imageHaproxy": "haproxy:lts"}, "imageHaproxy", "pinned"),
         ({"imageKong": "kong"}, "imageKong", "pinned"),
         ({"imageKong": "kong:latest"}, "imageKong", "pinned"),
         ({"imageKong": "registry:5000/kong"}, "imageKong", "pinned"),
@@ -96,6 +115,17 @@ def test_a_mistake_names_its_key_and_what_to_do(overrides: dict[str, object], ke
     text = mistakes(**overrides)
     assert key in text
     assert advice in text
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        *("qdrant/qdrant:v1.19.1", "mirror:5000/qdrant:v1.20.0-unprivileged", "qdrant/qdrant:v2.0.0-gpu-nvidia"),
+        *(f"qdrant/qdrant@sha256:{'0' * 64}", "sandbox/qdrant:0669a1b2", "qdrant/qdrant:v1.19.1.1"),
+    ],
+)
+def test_a_version_that_is_new_enough_or_built_here_is_accepted(image: str) -> None:
+    assert Settings.from_file(DEV, {"imageQdrant": image}).image.qdrant == image
 
 
 def test_a_digest_counts_as_pinned() -> None:
@@ -138,7 +168,10 @@ def test_a_list_that_is_none_is_a_mistake_and_not_a_crash() -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("  qdrantNodes: 3", "qdrantNodes: expected the project before the key; write rag-platform:qdrantNodes"),
+        ("  rag-platform:gatewayJwtKeys: [a]\n  rag-platform:gatewayJwtKeys: [b]", "gatewayJwtKeys a second time"),
+        ("  collectionName: a\n  rag-platform:collectionName: b", "rag-platform:collectionName: expected it once"),
+        ("  collectionName: {a: 1, b: 2, a: 3}", "the key a a second time"),
+        ("  3: x", "a key that is no text, '3'"),
         ("  docker:host: there", "docker:host: no such key"),
         ("  rag-platform:qdrantNodes: [3", "expected YAML in Pulumi.dev.yaml, line"),
         ("- a list", "expected YAML in Pulumi.dev.yaml, line"),
