@@ -112,6 +112,7 @@ test-k8s: k8s-up  ## the prod stack on that Kubernetes, or on the one that KUBEC
 	@$(PYTHON) -m pytest tests/live/test_8_kubernetes.py sandbox/tests/test_kubernetes.py
 
 .venv/ready: requirements.lock sandbox/requirements.lock
+	@python3 .ci/python_version.py
 	@test -x .venv/bin/pip || python3 -m venv .venv
 	@.venv/bin/pip install --quiet uv==0.13.9
 	@.venv/bin/uv pip sync --quiet --require-hashes $^
