@@ -7,7 +7,11 @@ PLAN = $(if $(DRY_RUN),--dry-run)
 LOSS = $(if $(ALLOW_DATA_LOSS),--allow-data-loss)
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
-.PHONY: up down status preview search token ingest qdrant-key admin-token gateway-yaml pin test check lock parts k8s-up k8s-down \
+.DEFAULT_GOAL := help
+help:  ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: help up down status preview search token ingest qdrant-key admin-token gateway-yaml pin test check lock parts k8s-up k8s-down \
 	test-k8s load chaos roll breaker hops capacity prove backup restore migrate replace-node scale verify
 
 up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand; YES=1 asks nothing
@@ -108,6 +112,7 @@ test-k8s: k8s-up  ## the prod stack on that Kubernetes, or on the one that KUBEC
 	@$(PYTHON) -m pytest tests/live/test_8_kubernetes.py sandbox/tests/test_kubernetes.py
 
 .venv/ready: requirements.lock sandbox/requirements.lock
+	@python3 .ci/python_version.py
 	@test -x .venv/bin/pip || python3 -m venv .venv
 	@.venv/bin/pip install --quiet uv==0.13.9
 	@.venv/bin/uv pip sync --quiet --require-hashes $^

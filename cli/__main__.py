@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from rich.markdown import Markdown
 from rich.markup import escape
-from rich.table import Table
 
 from access.polling import PollTimeout, poll, require
 from cli import confirm, daytwo
@@ -180,18 +179,18 @@ def _report(tally: Tally) -> None:
 
 def _show(found: dict[str, Any], parts: Parts, timeout_seconds: float = 0) -> bool:
     """Show what runs, as soon as all of it is well or the time is over; whether it is."""
-    tables: list[tuple[Table, bool]] = []
+    listings: list[status.Listing] = []
 
     def well() -> None:
-        tables[:] = [status.endpoint_table(found, parts), status.cluster_table(found)]
-        require(all(well for _, well in tables), "something that is not")
+        listings[:] = [status.endpoint_list(found, parts), status.cluster_list(found)]
+        require(all(well for _, well in listings), "something that is not")
 
     with suppress(PollTimeout):
         poll(well, timeout_seconds, expected="all of it well", interval_seconds=1)
-    for table, _ in tables:
-        console.print(table)
+    for lines, _ in listings:
+        console.print("\n".join(lines), soft_wrap=True)
     console.print(status.parts_note(parts))
-    return all(well for _, well in tables)
+    return all(well for _, well in listings)
 
 
 if __name__ == "__main__":

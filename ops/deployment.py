@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ops.diagnosis import diagnosis
+from ops.progress import every
 from ops.stack import OperatorError
 
 WORDS = {
@@ -39,6 +40,7 @@ class Progress:
         self.errors: list[str] = []
         self.changes: list[tuple[str, str]] = []  # (operation, resource name)
         self.events: list[EngineEvent] = []
+        self._under_way: dict[str, tuple[str, float]] = {}  # URN -> what is done to it, since when
 
     def event(self, event: EngineEvent) -> None:
         self.events.append(event)
@@ -51,12 +53,20 @@ class Progress:
 
     def _started(self, step: Any) -> None:
         if step.op in STEPS:
+            self._under_way[step.urn] = (f"{WORDS[step.op]} {step.urn.rpartition('::')[2]}", time.monotonic())
             self._line(f"[dim]{WORDS[step.op]:>8} … {_label(step)}[/dim]")
 
     def _done(self, step: Any) -> None:
+        self._under_way.pop(step.urn, None)
         if step.op in STEPS:
             self.changes.append((str(step.op.value), step.urn.rpartition("::")[2]))
             self._line(f"{WORDS[step.op]:>8}   {_label(step)}")
+
+    def under_way(self) -> str:
+        """What has begun and not ended, and for how long; empty when nothing has."""
+        now = time.monotonic()
+        steps = [f"{what} ({now - since:.0f} s)" for what, since in list(self._under_way.values())]
+        return f"{now - self._began:6.1f} s still under way: {', '.join(steps)}" if steps else ""
 
     def _diagnostic(self, severity: str, message: str) -> None:
         text = message.strip()
@@ -73,7 +83,8 @@ def run(console: Console, what: str, operation: Callable[..., Any], **options: A
     """Run `operation` (up, preview, destroy of a stack) with progress; OperatorError with a diagnosis."""
     progress = Progress(console)
     try:
-        return operation(on_event=progress.event, **options), progress
+        with every(console, progress.under_way):
+            return operation(on_event=progress.event, **options), progress
     except automation.CommandError as error:
         raise stopped(what, progress.errors, str(error)) from error
     except RuntimeError as error:

@@ -8,13 +8,14 @@ from typing import Any
 
 import requests
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from access.direct import direct_session
 from access.kubernetes.tunnel import local
 from access.polling import SYSTEM_CLOCK, Clock, poll, require
 from ops.corpus import Document, Unreadable
+from ops.progress import Bars
 from ops.stack import OperatorError
 from qdrant_admin.api import path
 
@@ -84,7 +85,7 @@ def index_all(client: IngestClient, found: Iterable[Document | Unreadable], cons
     began = time.monotonic()
     documents = list(_readable(found, tally))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+    with Bars(*columns, TimeRemainingColumn(), console=console) as bar:
         task = bar.add_task("documents indexed", total=len(documents))
         for batch in _batches(documents):
             progress = client.index(batch)

@@ -1,11 +1,12 @@
 """What runs, whether it is well, and whether it is the real thing."""
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import requests
-from rich.table import Table
+from rich.markup import escape
 
 from access.direct import direct_request
 from access.haproxy import BalancerUnreachable
@@ -15,6 +16,9 @@ from ops.balancer import balancers_of, servers_of
 from ops.parts import Part, Parts
 from qdrant_admin.api import QdrantApi
 from qdrant_admin.cluster_view import observe_nodes, physical_factor, unsettled
+
+LINE_WIDTH = 80
+STATE_WIDTH = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +49,12 @@ ENDPOINTS = (
 )  # fmt: skip
 
 
-def endpoint_table(outputs: dict[str, Any], parts: Parts) -> tuple[Table, bool]:
-    """A row for each endpoint, and whether all of them are well."""
-    table = Table("endpoint", "what it is", "part", "state", title="The stack on this machine")
-    well = True
+Listing = tuple[list[str], bool]  # lines to print as they are, and whether all that they name is well
+
+
+def endpoint_list(outputs: dict[str, Any], parts: Parts) -> Listing:
+    """Each endpoint with its state, its URL and the part behind it."""
+    lines, well = ["[bold]The stack[/bold]"], True
     for endpoint in ENDPOINTS:
         if not outputs.get(endpoint.output):
             continue  # this stack has none, as a Kong without a database has no Admin API
@@ -56,34 +62,52 @@ def endpoint_table(outputs: dict[str, Any], parts: Parts) -> tuple[Table, bool]:
         headers = AdminApi(url=url, token=outputs.get(endpoint.token, "")).headers
         state = _guard_state(url, endpoint.health) if endpoint.guarded else _state(url, endpoint.health, headers)
         well &= state == "well"
-        color = "green" if state == "well" else "red"
-        table.add_row(
-            f"{endpoint.name}\n[link]{outputs[endpoint.output]}[/link]",
-            endpoint.what,
-            _part(parts.of(endpoint.part)),
-            f"[{color}]{state}[/{color}]",
-        )
-    return table, well
+        lines += [*_entry(state, state == "well", f"{endpoint.name}  {url}"), *_detail(endpoint.what)]
+        lines += _detail(_part(parts.of(endpoint.part)))
+    return lines, well
 
 
-def cluster_table(outputs: dict[str, Any]) -> tuple[Table, bool]:
-    """A row for each node of Qdrant, the collection's physical replication, and whether all is settled."""
+def cluster_list(outputs: dict[str, Any]) -> Listing:
+    """Each node of Qdrant, the collection's physical replication, and whether all is settled."""
     urls, key = outputs["qdrantNodeUrls"], outputs["qdrantApiKey"]
     views = observe_nodes([QdrantApi(url, key, timeout_seconds=3) for url in urls])
-    table = Table("node", "role", "term", "commit", "peers", "traffic", title="The Qdrant cluster")
+    lines = ["[bold]The Qdrant cluster[/bold]"]
     traffic = _traffic(outputs)
     for view, state in zip(views, traffic, strict=True):
         raft = view.cluster["raft_info"] if view.cluster else None
-        cells = [raft["role"], str(raft["term"]), str(raft["commit"])] if raft else ["[red]silent[/red]", "", ""]
-        table.add_row(view.url, *cells, str(len(view.cluster["peers"])) if view.cluster else "", state)
+        lines += _entry(state, state.startswith("UP"), view.url)
+        peers = len(view.cluster["peers"]) if view.cluster else 0
+        lines += _detail(
+            f"{raft['role']}, term {raft['term']}, commit {raft['commit']}, {peers} peers" if raft else "silent"
+        )
     factor = physical_factor({view.url: view.collections.get(outputs["physicalCollection"]) for view in views})
     reasons = unsettled(views)
-    table.caption = f"collection {outputs['collection']}: {factor} Active replicas of every shard; " + (
+    caption = f"collection {outputs['collection']}: {factor} Active replicas of every shard; " + (
         "settled" if not reasons else f"not settled: {'; '.join(reasons[:3])}; wait, or make up"
     )
     in_traffic = all(state.startswith("UP") for state in traffic)
-    table.caption += "" if in_traffic else "; make up gives every node traffic again"
-    return table, not reasons and in_traffic
+    caption += "" if in_traffic else "; make up gives every node traffic again"
+    return [*lines, *_wrapped(caption, "")], not reasons and in_traffic
+
+
+def _entry(state: str, well: bool, what: str) -> list[str]:
+    """The first lines of an entry: its state, with a colour, and what it is about."""
+    color = "green" if well else "red"
+    if len(state) <= STATE_WIDTH:
+        return [f"[{color}]{state:<{STATE_WIDTH}}[/{color}] {escape(what)}"]
+    return [f"[{color}]{'not well':<{STATE_WIDTH}}[/{color}] {escape(what)}", *_detail(state)]
+
+
+def _detail(text: str) -> list[str]:
+    return _wrapped(text, " " * (STATE_WIDTH + 1))
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    """Lines of at most 80 columns; a URL, an image or a word is never cut, even where it is longer."""
+    wrapper = textwrap.TextWrapper(
+        LINE_WIDTH, initial_indent=indent, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return [escape(line) for line in wrapper.wrap(text)]
 
 
 def _traffic(outputs: dict[str, Any]) -> list[str]:
@@ -108,7 +132,7 @@ def parts_note(parts: Parts) -> str:
 def _part(part: Part | None) -> str:
     if part is None:
         return "real"
-    return f"{part.used}\n" + ("real" if part.real else f"[yellow]stand-in for {part.wanted}[/yellow]")
+    return f"{part.used}, " + ("real" if part.real else f"stand-in for {part.wanted}")
 
 
 def _state(url: str, path: str, headers: Mapping[str, str]) -> str:

@@ -4,19 +4,17 @@ import fcntl
 import os
 import shutil
 import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Column, Table
-
 from sandbox import debian, docker_engine, docker_images, parts, pulumi_cli, pulumi_plugins
 from sandbox.kubernetes import cluster as kubernetes
-from sandbox.progress import SetupError, report
+from sandbox.progress import SetupError, heartbeat, report
 
 ROOT = Path(__file__).parent.parent
 STATE = ROOT / ".state"
+INDENT = " " * 10
 
 
 def main() -> None:
@@ -35,7 +33,7 @@ def main() -> None:
 def up() -> None:
     """Find or make every part, Pulumi's and Docker's at the same time."""
     STATE.mkdir(exist_ok=True)
-    with (STATE / "sandbox.lock").open("w") as lock, ThreadPoolExecutor() as lanes:
+    with (STATE / "sandbox.lock").open("w") as lock, ThreadPoolExecutor() as lanes, heartbeat():
         fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would build everything twice
         pulumi_lane = lanes.submit(pulumi_parts)
         engine = docker_engine.ensure_engine()
@@ -59,13 +57,14 @@ def pulumi_parts() -> list[parts.Part]:
 
 def show(everything: list[parts.Part]) -> None:
     """Print which part is real and which is a stand-in."""
-    columns = (Column(name, overflow="fold") for name in ("part", "wanted", "used", "real or stand-in"))
-    table = Table(*columns, box=SIMPLE)
     for part in everything:
-        style = "yellow" if part.kind == "stand-in" else None
         used = Path(part.used).name if part.used.startswith("/") else part.used
-        table.add_row(part.part, part.wanted, used, ": ".join(filter(None, (part.kind, part.note))), style=style)
-    Console().print(table)
+        text = f"{used}, wanted {part.wanted}" if used != part.wanted else used
+        print(f"{part.kind:<9} {part.part}")
+        print(textwrap.fill(
+            f"{text}; {part.note}" if part.note else text, 80, initial_indent=INDENT, subsequent_indent=INDENT,
+            break_long_words=False, break_on_hyphens=False,
+        ))  # fmt: skip
 
 
 if __name__ == "__main__":

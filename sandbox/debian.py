@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from sandbox.progress import SetupError, report, run
+from sandbox.progress import SetupError, run, working
 
 PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])  # daemons live outside a plain user's PATH
 WAIT_FOR_OTHERS = ("-o", "DPkg::Lock::Timeout=600")  # a machine that has just started may install, too
@@ -17,10 +17,10 @@ def ensure(**packages: str) -> None:
         return
     if not _can_install():
         raise SetupError(f"Debian's {', '.join(missing)} must be here; found no root on Debian to add it. Install it.")
-    report(f"apt-get install {' '.join(missing)}")
-    run("sh", "-c", "apt-get update || true")  # one dead third-party source must not stop the rest
     install = ["install", "-y", "--no-install-recommends", *missing]
-    run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *WAIT_FOR_OTHERS, *install)
+    with working(f"apt-get install {' '.join(missing)}"):
+        run("sh", "-c", "apt-get update || true")  # one dead third-party source must not stop the rest
+        run("env", "DEBIAN_FRONTEND=noninteractive", "apt-get", *WAIT_FOR_OTHERS, *install)
 
 
 def offer(**packages: str) -> None:

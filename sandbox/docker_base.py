@@ -8,7 +8,7 @@ import docker
 
 from sandbox import debian
 from sandbox.docker_engine import prove_names
-from sandbox.progress import report, run
+from sandbox.progress import run, working
 
 REPORTED = (
     "haproxy",
@@ -32,8 +32,7 @@ def ensure(client: docker.DockerClient) -> None:
     if client.images.list(IMAGE):
         return
     debian.ensure(mmdebstrap="mmdebstrap")
-    report(f"bootstrapping Debian with {PACKAGES}")
-    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+    with working("bootstrapping Debian for the images"), tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         run("mmdebstrap", "--variant=minbase", "--aptopt=Acquire::Languages none", "--dpkgopt=force-unsafe-io",
             *(f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT), f"--include={PACKAGES}",
             f"--customize-hook={ASK} > {folder}/labels", '--customize-hook=rm -r "$1"/var/lib/postgresql/15',

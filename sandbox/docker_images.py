@@ -9,7 +9,7 @@ import yaml
 from sandbox.docker_engine import registry_answers
 from sandbox.docker_recipes import RECIPES, ensure
 from sandbox.parts import Found, Part, first
-from sandbox.progress import SetupError, report
+from sandbox.progress import SetupError, report, working
 
 
 def wanted_images(stack_file: Path) -> dict[str, str]:
@@ -43,9 +43,9 @@ def provide(engine: str, key: str, wanted: str) -> Part:
     def pulled() -> Found | None:
         if not registry_answers(engine):
             return None
-        report(f"pulling {wanted}")
         try:
-            client.images.pull(wanted)
+            with working(f"pulling {wanted}"):
+                client.images.pull(wanted)
         except docker.errors.DockerException as error:
             report(f"{wanted} could not be pulled: {error}")
         return present()

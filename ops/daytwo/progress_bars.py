@@ -5,7 +5,6 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     MofNCompleteColumn,
-    Progress,
     ProgressColumn,
     Task,
     TextColumn,
@@ -14,6 +13,8 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.text import Text
+
+from ops.progress import Bars, of_size
 
 WHAT = TextColumn("{task.description}")
 
@@ -26,17 +27,18 @@ class PointRate(ProgressColumn):
         return Text(f"{speed:,.0f} points/s" if speed else "", style="progress.data.speed")
 
 
-def of_bytes(console: Console) -> Progress:
+def of_bytes(console: Console) -> Bars:
     """How much of a file, or of all files, has gone over the wire."""
-    return Progress(WHAT, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn(), console=console)
+    columns = (WHAT, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    return Bars(*columns, console=console, amount=of_size)
 
 
-def of_points(console: Console) -> Progress:
+def of_points(console: Console) -> Bars:
     """How many points have been read or written."""
     columns = (WHAT, BarColumn(), MofNCompleteColumn(), PointRate(), TimeElapsedColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console)
+    return Bars(*columns, console=console)
 
 
-def of_steps(console: Console) -> Progress:
+def of_steps(console: Console) -> Bars:
     """How many steps of a plan are done."""
-    return Progress(WHAT, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console)
+    return Bars(WHAT, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console)

@@ -11,6 +11,7 @@ from rich.console import Console
 from ops.deployment import Progress, stopped
 from ops.diagnosis import diagnosis
 from ops.packs import policy_options
+from ops.progress import working
 from ops.review.gate import Verdict, judge
 from ops.review.markdown import report
 from ops.review.plan import Plan, plan_of
@@ -39,7 +40,7 @@ def review(
 
     `empty` are resources known to hold no data any more: nothing is lost with them.
     """
-    with console.status("previewing the changes and checking the policies"):
+    with working(console, "previewing the changes and checking the policies"):
         plan = _preview(files, stack, options)
     verdict = judge(plan, allow_data_loss=allow_data_loss, empty=empty)
     return Review(

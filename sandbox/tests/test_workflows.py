@@ -59,10 +59,24 @@ def test_a_mistake_would_be_seen(tmp_path: Path) -> None:
     ("before", "after", "check"),
     [
         ("@08c6903cd8c0fde910a37f88322edcfb5dd907a8", "@v5", unpinned),
-        ("pull-requests: write\n    steps:\n", "pull-requests: write\n    steps:\n      - uses: a/checkout@v1\n",
+        ("    steps:\n      - uses: actions/download",
+         "    steps:\n      - uses: a/checkout@v1\n      - uses: actions/download",
          writers_that_run_the_pull_request),
     ],
 )  # fmt: skip
 def test_a_careless_workflow_would_be_seen(before: str, after: str, check: Any) -> None:
     [preview] = [path for path in WORKFLOWS if path.name == "preview.yml"]
     assert check(preview.read_text().replace(before, after))
+
+
+def secrets_outside_an_environment(text: str) -> list[str]:
+    """Jobs that read secrets without an environment, whose reviewers would approve first."""
+    return [n for n, job in jobs(text).items() if "secrets." in str(job) and "environment" not in job]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_secrets_are_read_only_in_an_environment(path: Path) -> None:
+    text = path.read_text()
+    assert secrets_outside_an_environment(text) == []
+    if "secrets." in text:
+        assert secrets_outside_an_environment(text.replace("    environment:", "    # environment:"))
