@@ -150,6 +150,7 @@ for name, value in {
     "collection": settings.collection.alias,
     "physicalCollection": collection.physical_name,
     "ingestUrl": ingest_url,
+    "routes": {name: entry.routes[0].paths[0] for name, entry in settings.services.items() if entry.routes},
     "prometheusUrl": observability.prometheus_url,
     "grafanaUrl": observability.grafana_url,
     "grafanaPassword": grafana_password,

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from access.direct import direct_request
 from access.kubernetes.tunnel import local
 from access.polling import SYSTEM_CLOCK, Clock, poll, require
 
@@ -49,11 +50,11 @@ class AdminApi:
     def delete(self, path: str, entity: Mapping[str, Any]) -> None:
         """Delete one of that list; requests.HTTPError when Kong refuses."""
         url = f"{local(self.url)}/{path}/{entity['id']}"
-        requests.delete(url, headers=self.headers, timeout=5).raise_for_status()
+        direct_request("DELETE", url, headers=self.headers, timeout=5).raise_for_status()
 
     def _list(self, path: str) -> list[tuple[str, dict[str, Any]]] | None:
         try:
-            answer = requests.get(f"{local(self.url)}/{path}?size=1000", headers=self.headers, timeout=5)
+            answer = direct_request("GET", f"{local(self.url)}/{path}?size=1000", headers=self.headers, timeout=5)
             return [(path, entity) for entity in answer.json()["data"]]
         except (requests.RequestException, ValueError, KeyError):
             return None

@@ -32,11 +32,10 @@ class Endpoint:
     health: str
     guarded: bool = False
     token: str = ""  # the output that lets a call in
+    path: str = ""  # below the URL, that people call
 
 
 ENDPOINTS = (
-    Endpoint(name="gateway", output="gatewayUrl", part="kong", what="the RAG API, with a JWT",
-             health="/api/v1/rag/search", guarded=True),
     Endpoint(name="gateway admin", output="gatewayAdminUrl", part="kong", what="Kong's Admin API", health="/status",
              token="gatewayAdminToken"),  # noqa: S106  the name of an output
     Endpoint(name="Qdrant", output="qdrantUrl", part="qdrant", what="REST, balanced over all nodes", health="/healthz"),
@@ -49,20 +48,30 @@ ENDPOINTS = (
 )  # fmt: skip
 
 
+def _routes(outputs: Mapping[str, Any]) -> list[Endpoint]:
+    """Each service by the first path that leads to it; a stack of an earlier release knows the reference one only."""
+    paths: Mapping[str, str] = outputs.get("routes", {"rag-service": "/api/v1/rag"})
+    return [
+        Endpoint(name=name, output="gatewayUrl", part="kong", what="through the gateway, with a JWT",
+                 health=path, guarded=True, path=path)
+        for name, path in paths.items()
+    ]  # fmt: skip
+
+
 Listing = tuple[list[str], bool]  # lines to print as they are, and whether all that they name is well
 
 
 def endpoint_list(outputs: dict[str, Any], parts: Parts) -> Listing:
     """Each endpoint with its state, its URL and the part behind it."""
     lines, well = ["[bold]The stack[/bold]"], True
-    for endpoint in ENDPOINTS:
+    for endpoint in (*_routes(outputs), *ENDPOINTS):
         if not outputs.get(endpoint.output):
             continue  # this stack has none, as a Kong without a database has no Admin API
         url = str(outputs[endpoint.output])
         headers = AdminApi(url=url, token=outputs.get(endpoint.token, "")).headers
         state = _guard_state(url, endpoint.health) if endpoint.guarded else _state(url, endpoint.health, headers)
         well &= state == "well"
-        lines += [*_entry(state, state == "well", f"{endpoint.name}  {url}"), *_detail(endpoint.what)]
+        lines += [*_entry(state, state == "well", f"{endpoint.name}  {url}{endpoint.path}"), *_detail(endpoint.what)]
         lines += _detail(_part(parts.of(endpoint.part)))
     return lines, well
 

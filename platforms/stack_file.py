@@ -20,13 +20,16 @@ class StackFileLoader(yaml.SafeLoader):
         found: int = 0 if ":" in node.value else self.construct_yaml_int(node)
         return found if ":" not in node.value and abs(found) < 1 << 64 else str(node.value)
 
+    def text(self, node: yaml.ScalarNode) -> str:
+        return str(node.value)
+
     def fraction(self, node: yaml.ScalarNode) -> float | str:
         return str(node.value) if ":" in node.value else self.construct_yaml_float(node)
 
 
 StackFileLoader.add_constructor("tag:yaml.org,2002:int", StackFileLoader.number)
 StackFileLoader.add_constructor("tag:yaml.org,2002:float", StackFileLoader.fraction)
-StackFileLoader.add_constructor("tag:yaml.org,2002:timestamp", StackFileLoader.construct_yaml_str)
+StackFileLoader.add_constructor("tag:yaml.org,2002:timestamp", StackFileLoader.text)
 
 
 def read_stack_file(stack_file: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import requests
 
 from access.direct import bypass_proxy, direct_request, direct_session
 from access.haproxy import BalancerApi
+from access.kong import AdminApi
 from ops import gateway, orphans, status
 from ops.ingest import IngestClient
 from qdrant_admin.api import QdrantApi
@@ -70,7 +71,7 @@ def test_the_proxy_of_this_test_stops_a_client_that_trusts_it(url: str) -> None:
         lambda url: ReindexClient(url, "token", "minilm").vector_size(),
         lambda url: IngestClient(url, "token")._call("GET", "/"),
         lambda url: gateway.search(url, "token", "question"),
-        lambda url: orphans.remove_orphan_entities(url, []),
+        lambda url: orphans.remove_orphan_entities(AdminApi(url=url, token="t"), []),
     ],
 )
 def test_every_client_reaches_a_server_of_this_machine(url: str, call: Callable[[str], object]) -> None:
@@ -78,7 +79,7 @@ def test_every_client_reaches_a_server_of_this_machine(url: str, call: Callable[
 
 
 def test_the_state_of_an_endpoint_is_read_without_a_proxy(url: str) -> None:
-    assert status._state(url, "/") == "well"
+    assert status._state(url, "/", {}) == "well"
 
 
 def test_the_balancer_is_reached_without_a_proxy(url: str) -> None:

@@ -1,23 +1,20 @@
 """What `make status` finds broken names the command that mends it."""
 
-import io
+from typing import Any
 
 import pytest
-from rich.console import Console
 
 from ops.parts import Parts
-from ops.status import endpoint_table
+from ops.status import endpoint_list
 from tests.unit.served import Answer, Asked, served
 
 NO_ROUTE = Answer(404, {"message": "no Route matched with those values"})
 REFUSED = Answer(401, {"message": "Unauthorized"})
 
 
-def shown(**outputs: str) -> tuple[str, bool]:
-    table, well = endpoint_table(outputs, Parts())
-    text = io.StringIO()
-    Console(file=text, width=400).print(table)
-    return text.getvalue(), well
+def shown(**outputs: Any) -> tuple[str, bool]:
+    lines, well = endpoint_list(outputs, Parts())
+    return " ".join(line.strip() for line in lines), well
 
 
 def state(answer: Answer) -> tuple[str, bool]:
@@ -40,6 +37,17 @@ def test_a_gateway_that_refuses_calls_without_a_token_is_well() -> None:
 def test_a_gateway_that_does_not_refuse_names_what_mends_it(answer: Answer, command: str) -> None:
     text, well = state(answer)
     assert command in text
+    assert not well
+
+
+def test_each_service_is_asked_for_by_its_own_path() -> None:
+    def answer(asked: Asked) -> Answer:
+        return REFUSED if asked.path == "/api/v1/notes" else NO_ROUTE
+
+    with served(answer) as url:
+        assert shown(gatewayUrl=url, routes={"notes": "/api/v1/notes"})[1]
+        text, well = shown(gatewayUrl=url, routes={"notes": "/api/v1/notes", "gone": "/gone"})
+    assert f"gone  {url}/gone" in text
     assert not well
 
 
