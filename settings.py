@@ -31,8 +31,7 @@ SERVICE_SECRETS = "serviceSecrets"  # an object: name -> secret
 OLDEST = {
     "qdrant": ("Qdrant", (1, 19, 1)),
     "kong": ("Kong", (3, 9, 0)),
-    "postgres": ("PostgreSQL", (15, 0)),
-    "haproxy": ("HAProxy", (3, 2, 0)),
+    "postgres": ("PostgreSQL", (15,)),
 }
 LONGEST = 300  # characters of a value in a message
 ENGINE = "pulumi:"  # keys of the engine itself, such as pulumi:tags

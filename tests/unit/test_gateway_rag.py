@@ -21,6 +21,7 @@ from components.gateway.plugins import (
 from components.gateway.settings import GatewaySettings
 from components.services.entry import RouteEntry, ServiceEntry
 from components.services.routing import gateway_of
+from ops.stack import OperatorError
 from policies.invariants import header_variants
 
 CHOSEN: dict[str, Any] = {
@@ -238,5 +239,5 @@ def test_counting_in_a_database_that_is_not_there_is_refused() -> None:
 def test_the_stack_files_gateway_can_be_printed_without_an_engine() -> None:
     document = yaml.safe_load(gateway_yaml("dev"))
     assert document["services"][0]["routes"][0]["paths"] == ["/api/v1/rag"]
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OperatorError, match="expected a stack file Pulumi.no-such-stack.yaml, found none"):
         gateway_yaml("no-such-stack")

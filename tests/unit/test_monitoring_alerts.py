@@ -80,7 +80,7 @@ def rules_for(name: str) -> list[dict[str, object]]:
     return [rule.body() for rule in group if rule.name in needed]
 
 
-def tests_of(folder: Path, name: str, step: str, tests: list[dict[str, object]]) -> Path:
+def promtool_tests(folder: Path, name: str, step: str, tests: list[dict[str, object]]) -> Path:
     """The real rules that `name` needs, and a file beside them in which promtool finds their tests."""
     rules, file = folder / f"{name.replace(':', '-')}.yml", folder / f"{name.replace(':', '-')}-{step}.json"
     rules.write_text(json.dumps({"groups": [{"name": GROUP[name], "rules": rules_for(name)}]}))
@@ -111,7 +111,7 @@ def failures(promtool: str, tmp_path_factory: pytest.TempPathFactory) -> str:
             first = next(test for test in tests if "fires" in str(test["name"]))
             expected = {**first["alert_rule_test"][0], "eval_time": "0s"}  # type: ignore[index]
             tests.append(scenario(f"{WRONG}: {name}", {}, step, expected))
-    run = evaluate(promtool, [tests_of(folder, name, step, tests) for (name, step), tests in found.items()])
+    run = evaluate(promtool, [promtool_tests(folder, name, step, tests) for (name, step), tests in found.items()])
     assert [name for name, _ in found if name in ALERTS and f"name: {WRONG}: {name}," not in run] == [], run
     return run
 
@@ -171,6 +171,6 @@ def test_the_watchdog_always_fires_and_never_pages(promtool: str, tmp_path: Path
         nearly={},
         at="0s",
     )
-    file = tests_of(tmp_path, "Watchdog", "15s", [scenario("w", {}, "15s", fires(watchdog))])
+    file = promtool_tests(tmp_path, "Watchdog", "15s", [scenario("w", {}, "15s", fires(watchdog))])
     assert evaluate(promtool, [file]) == ""
     assert ALERTS["Watchdog"].severity == "none"

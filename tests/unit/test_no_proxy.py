@@ -15,11 +15,13 @@ from access.haproxy import BalancerApi
 from access.kong import AdminApi
 from ops import gateway, orphans, status
 from ops.ingest import IngestClient
+from proof.traffic import clients
 from qdrant_admin.api import QdrantApi
 from qdrant_admin.collection.reindexing import ReindexClient
 
 ROOMS = ("access", "cli", "components", "ops", "platforms", "policies", "proof", "providers", "qdrant_admin", "slo")
-OUTSIDE = {"ops/registry.py", "proof/measure/k6.py"}  # registries, which may be behind the proxy
+# Registries, which may be behind the proxy; and what runs by itself in a pod, with a test below.
+OUTSIDE = {"ops/registry.py", "proof/measure/k6.py", "proof/traffic/clients.py"}
 DIRECT = "access/direct.py"
 CALLS = {"get", "post", "put", "delete", "patch", "head", "options", "request", "Session", "session", "urlopen"}
 CALLS |= {"build_opener", "PoolManager", "ProxyManager", "Client", "AsyncClient", "QdrantClient", "AsyncQdrantClient"}
@@ -80,6 +82,10 @@ def test_every_client_reaches_a_server_of_this_machine(url: str, call: Callable[
 
 def test_the_state_of_an_endpoint_is_read_without_a_proxy(url: str) -> None:
     assert status._state(url, "/", {}) == "well"
+
+
+def test_the_proofs_clients_pass_no_proxy(url: str) -> None:
+    assert clients.direct_session().get(url, timeout=5).status_code == 200
 
 
 def test_the_balancer_is_reached_without_a_proxy(url: str) -> None:
