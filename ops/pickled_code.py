@@ -6,12 +6,25 @@ looked for before the engine is asked for anything.
 
 import base64
 import json
+import pickle
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from providers.wire import python_minor
 
 PROVIDER, CODE = "__provider", b"_create_code"  # how dill says that code follows, and not a name
+
+
+# As they are before the SDK serializes the first provider: each time it wraps them once more, and never undoes it. A
+# process that runs the program often would end in a RecursionError.
+_PICKLER: Any = pickle._Pickler
+_PLAIN = {name: getattr(_PICKLER, name) for name in ("_batch_setitems", "save_dict")}
+
+
+def unwrap_pickler() -> None:
+    """Take away what the SDK put around Python's pickler when it serialized providers in this process."""
+    for name, plain_method in _PLAIN.items():
+        setattr(_PICKLER, name, plain_method)
 
 
 def refuse_foreign_code(recorded: Iterable[dict[str, Any]]) -> str:

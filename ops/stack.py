@@ -20,6 +20,7 @@ from access.direct import bypass_proxy
 from access.polling import PollTimeout, poll, require_none
 from ops.parts import Parts
 from ops.paths import ROOT, STATE
+from ops.pickled_code import unwrap_pickler
 from ops.whole_file import write_whole
 from platforms.stack_file import PROJECT, read_stack_file
 from settings import Settings, sealed_keys
@@ -189,6 +190,7 @@ def outputs(stack: automation.Stack) -> dict[str, Any]:
 
 
 def _program() -> None:
+    unwrap_pickler()
     runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__")
 
 

@@ -18,6 +18,7 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mocks, set_mocks
 from pulumi.runtime.proto import source_pb2
 
+from ops.pickled_code import unwrap_pickler
 from platforms.stack_file import PROJECT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -137,6 +138,7 @@ def run_again(stack: str, **overrides: str) -> Engine:
 
 @cache
 def _run(stack: str, config: frozenset[tuple[str, str]]) -> Engine:
+    unwrap_pickler()
     engine = Engine()
     set_mocks(engine.mocks, project=PROJECT, stack=stack, monitor=engine)
     set_all_config(dict(config))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 
-from ops.pickled_code import refuse_foreign_code
+from ops.pickled_code import refuse_foreign_code, unwrap_pickler
 from providers.collection import CollectionProvider
 from providers.wire import python_minor
 from tests.unit.inline_provider import inline
@@ -42,3 +42,10 @@ def test_code_of_this_python_and_names_of_any_are_accepted() -> None:
     assert refuse_foreign_code(recorded("code", python_minor())) == ""
     assert refuse_foreign_code(recorded("name", "3.9")) == ""
     assert refuse_foreign_code([{"urn": "u", "type": "docker:index/container:Container", "inputs": {}}]) == ""
+
+
+def test_a_program_may_run_a_thousand_times_in_a_process() -> None:
+    """The SDK nests one call more around the pickler each time; without the remedy some hundreds are too many."""
+    for _ in range(1000):
+        unwrap_pickler()
+        serialize_provider(CollectionProvider())
