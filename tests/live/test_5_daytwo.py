@@ -171,7 +171,7 @@ def test_a_single_node_moves_in_while_it_is_written_to(
 
         monkeypatch.setattr("ops.daytwo.migrate.synchronise", synchronise_under_writes)
         writer = threading.Thread(target=write)
-        planned = plan_migration(running, source, "old", declared, target=f"{NAME}_new")
+        planned = plan_migration(running, source, "old", declared, target=f"{NAME}_new", read_by_the_service=False)
         writer.start()
         said = migrate(running, planned, stack.outputs["qdrantApiKey"], stack.console)
         assert written
