@@ -51,6 +51,7 @@ qdrant = QdrantCluster(
         keys=QdrantKeys(api_key=api_key, read_only_api_key=read_only_key, balancer_password=balancer_password),
     ),
 )
+entries = settings.services
 known = platform_references(
     balancer=qdrant.balancer,
     api_key=api_key,
@@ -58,9 +59,9 @@ known = platform_references(
     collection=settings.collection.alias,
     service_token=service_token,
     traces_url=settings.observability.traces_url,
-    secrets={name: credentials.member(SERVICE_SECRETS, name) for name in secret_names(settings.services)},
+    secrets={name: credentials.member(SERVICE_SECRETS, name) for name in secret_names(entries)},
 )
-services_args = ServicesArgs(platform=platform, entries=settings.services, known=known)
+services_args = ServicesArgs(platform=platform, entries=entries, known=known)
 ingest_url = services_args.public_url(INGEST)
 collection = ReplicatedCollection(
     "collection",
@@ -80,6 +81,7 @@ collection = ReplicatedCollection(
     ),
 )
 services = Services("services", services_args, ResourceOptions(depends_on=[collection]))
+service_jobs = tuple(services.scrape_jobs())
 gateway = KongGateway(
     "gateway",
     KongGatewayArgs(
@@ -89,7 +91,7 @@ gateway = KongGateway(
         postgres_image=settings.image.postgres,
         valkey_image=settings.image.valkey,
         postgres_password=postgres_password,
-        gateway=gateway_of(settings.gateway, settings.services, settings.observability.traces_url),
+        gateway=gateway_of(settings.gateway, entries, settings.observability.traces_url),
         traces_url=settings.observability.traces_url,
         backends=services.backends,
         backends_ready=services.ready,
@@ -120,14 +122,14 @@ observability = ObservabilityStack(
             ),
             qdrant.balancer.scrape_job("haproxy", haproxy.STATISTICS),
             gateway.kong.scrape_job("kong", STATUS),
-            *services.scrape_jobs(),
+            *service_jobs,
         ),
         promises=Promises(
             qdrant_nodes=settings.qdrant.nodes,
             qdrant_memory_mib=settings.qdrant.memory_mib,
             replication_factor=settings.collection.replication_factor,
             scrape_seconds=settings.observability.scrape_seconds,
-            service_jobs=tuple(job.name for job in services.scrape_jobs()),
+            service_jobs=tuple(job.name for job in service_jobs),
         ),
         grafana_password=grafana_password,
     ),
@@ -150,7 +152,7 @@ for name, value in {
     "collection": settings.collection.alias,
     "physicalCollection": collection.physical_name,
     "ingestUrl": ingest_url,
-    "routes": {name: entry.routes[0].paths[0] for name, entry in settings.services.items() if entry.routes},
+    "routes": {name: entry.routes[0].paths[0] for name, entry in entries.items() if entry.routes},
     "prometheusUrl": observability.prometheus_url,
     "grafanaUrl": observability.grafana_url,
     "grafanaPassword": grafana_password,

@@ -25,7 +25,7 @@ def docker_client(timeout_seconds: float = 60) -> docker.DockerClient:
 
     DockerException when none answers.
     """
-    # A client that is told no version asks the engine for it before it can be told to use no proxy.
+    # Without a version the client asks the engine for it at once, before the proxy can be switched off.
     asking = _direct(MINIMUM_DOCKER_API_VERSION, timeout_seconds)
     try:
         version = asking.api.version(api_version=False)["ApiVersion"]

@@ -14,11 +14,10 @@ from pulumi import ResourceOptions
 from access.docker_engine import LABEL, bound_processes
 from platforms.base import Rollout, Service, after
 from platforms.monitoring_targets import MonitoringTargets
-from platforms.workload import HttpProbe, ImageBuild, Workload
+from platforms.workload import THIS_MACHINE, HttpProbe, ImageBuild, Workload
 from providers.one_shot import OneShot
 
 LOOPBACK = "127.0.0.1"
-THIS_MACHINE = "host.docker.internal"
 # An exec costs the engine a tenth of a second of a core: health checks of fifteen replicas every two seconds took most
 # of one. After a success the health check waits before it runs again; the first one, and the one after a failure, run
 # soon. Docker has `start_interval` for that from 25 on. What is in /dev/shm is gone when the replica starts again.

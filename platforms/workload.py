@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 
 import pulumi
 
+THIS_MACHINE = "host.docker.internal"  # the operator's machine, as a container knows it; on Docker only
+
 
 @dataclass(frozen=True, kw_only=True)
 class Port:
@@ -28,6 +30,12 @@ class AllowedConnection:
 
     name: str
     port: int
+
+    @classmethod
+    def to(cls, address: str) -> "AllowedConnection":
+        """The connection to `host:port`."""
+        host, _, port = address.rpartition(":")
+        return cls(name=host, port=int(port))
 
     @property
     def address(self) -> str:

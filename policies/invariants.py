@@ -6,6 +6,7 @@ from itertools import product
 
 from policies.versions import ImageReference
 
+WITHOUT_TOKEN = "without-service-token"  # noqa: S105  the tag of a service that is not given it
 # Where a cloud hands its machine's credentials, or its configuration, to any process on the machine that asks.
 METADATA_ADDRESSES = (
     "169.254.169.254",  # AWS, Google, Azure, Oracle, DigitalOcean, OpenStack

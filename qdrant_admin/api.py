@@ -30,12 +30,17 @@ class NodeUnreachable(Exception):
     """Nothing answers at the node's address, or not in time."""
 
 
-def path(*segments: str | int) -> str:
-    """A path of segments that may hold any character; QdrantError for a name that no URL can carry."""
-    if dots := {".", ".."}.intersection(map(str, segments)):
+def segment(name: str | int) -> str:
+    """Any name as one segment of a path, of a URL or of a folder; QdrantError for one that no URL can carry."""
+    if name in (".", ".."):
         # An HTTP client takes them for "here" and "above", escaped or not, and would ask for something else.
-        raise QdrantError(400, f"expected a name that a URL can carry, found {dots.pop()!r}; nothing was asked")
-    return "".join(f"/{quote(str(segment), safe='')}" for segment in segments)
+        raise QdrantError(400, f"expected a name that a URL can carry, found {name!r}; nothing was asked")
+    return quote(str(name), safe="")
+
+
+def path(*names: str | int) -> str:
+    """A path whose segments may hold any character."""
+    return "".join(f"/{segment(name)}" for name in names)
 
 
 class QdrantApi:

@@ -6,6 +6,7 @@ from itertools import combinations
 from components.services.entry import RouteEntry, ServiceEntry
 from components.services.references import mistakes
 from components.services.services import folder_name
+from platforms.workload import THIS_MACHINE
 from policies.invariants import has_moving_tag
 
 # Names that the platform's own workloads have, on the network and in the namespace.
@@ -15,7 +16,6 @@ RESERVED = frozenset(
         *("prometheus", "grafana", "alertmanager", "postgres-exporter", "valkey-exporter", "collection"),
     }
 )
-THIS_MACHINE = "host.docker.internal"
 LOOPBACK = ("localhost", "127.")
 
 

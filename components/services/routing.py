@@ -6,11 +6,10 @@ from components.gateway import description, plugins
 from components.gateway.references import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret, reference
 from components.gateway.settings import GatewaySettings
 from components.services.entry import RouteEntry, ServiceEntry
-from policies.invariants import header_variants
+from policies.invariants import WITHOUT_TOKEN, header_variants
 
 SERVICE_HEADER = "X-Service-Token"
 TRACE_HEADER = "X-Trace-ID"
-WITHOUT_TOKEN = "without-service-token"  # noqa: S105  the tag of a service that is not given it
 CONSUMER = "rag-client"
 LIMIT_HEADERS = (
     *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),

@@ -63,8 +63,7 @@ class Services(pulumi.ComponentResource):
                 continue
             job = entry.job or name
             if entry.at:
-                host, _, port = entry.at[0].rpartition(":")
-                target = AllowedConnection(name=host, port=int(port))
+                target = AllowedConnection.to(entry.at[0])
                 yield ScrapeJob(name=job, target=target, addresses=entry.at, path=entry.metrics, outside=True)
             else:
                 yield self.running[name].scrape_job(job, entry.port, path=entry.metrics)
@@ -78,7 +77,7 @@ class Services(pulumi.ComponentResource):
             connections=tuple(
                 self.running[name].connection(entry.port) for name, entry in routed.items() if not entry.at
             ),
-            outside=tuple(int(address.rpartition(":")[2]) for entry in elsewhere for address in entry.at),
+            outside=tuple(AllowedConnection.to(address).port for entry in elsewhere for address in entry.at),
             networks=tuple(dict.fromkeys(network for entry in elsewhere for network in entry.networks)),
             tls=any(entry.tls for entry in elsewhere),
         )
@@ -88,16 +87,12 @@ def neighbours(entries: Mapping[str, ServiceEntry]) -> dict[str, Known]:
     """`service.<name>.url` and `.address` of every service, as another one reaches it."""
     found: dict[str, Known] = {}
     for name, entry in entries.items():
-        address = entry.at[0] if entry.at else f"{name}:{entry.port}"
-        host, _, port = address.rpartition(":")
-        use = (
-            {"reaches_out": (int(port),)}
-            if entry.at
-            else {"connections": (AllowedConnection(name=host, port=entry.port),)}
-        )
+        target = AllowedConnection.to(entry.at[0] if entry.at else f"{name}:{entry.port}")
         scheme = "https" if entry.tls else "http"
-        found[f"service.{name}.url"] = Known(value=f"{scheme}://{address}", **use)
-        found[f"service.{name}.address"] = Known(value=address, **use)
+        connections = () if entry.at else (target,)
+        reaches_out = (target.port,) if entry.at else ()
+        for part, value in (("url", f"{scheme}://{target.address}"), ("address", target.address)):
+            found[f"service.{name}.{part}"] = Known(value=value, connections=connections, reaches_out=reaches_out)
     return found
 
 
@@ -141,6 +136,5 @@ def folder_name(entry: ServiceEntry) -> str:
 
 
 def _connections(entry: ServiceEntry, used: list[Resolved]) -> tuple[AllowedConnection, ...]:
-    named = [address.rpartition(":") for address in entry.connects_to]
-    wanted = [AllowedConnection(name=name, port=int(port)) for name, _, port in named]
+    wanted = [AllowedConnection.to(address) for address in entry.connects_to]
     return tuple(dict.fromkeys([*(each for found in used for each in found.connections), *wanted]))

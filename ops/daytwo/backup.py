@@ -17,7 +17,7 @@ from ops.daytwo import progress_bars
 from ops.daytwo.manifest import MANIFEST, CollectionCopy, File, Manifest, Range, ShardCopy
 from ops.daytwo.running import Running, plainly, spread
 from ops.stack import OperatorError
-from qdrant_admin.api import NodeUnreachable, QdrantError, path
+from qdrant_admin.api import NodeUnreachable, QdrantError, segment
 from qdrant_admin.cluster_view import shard_keys
 from qdrant_admin.collection.config import uncarried
 from qdrant_admin.points.client import Point, Points
@@ -102,7 +102,7 @@ class _Taker:
             raise OperatorError(
                 f"expected {name} as it was planned, found other shards: {reasons or sorted(keys)}; take another backup"
             )
-        (self._folder / _folder_name(name)).mkdir(exist_ok=True)
+        (self._folder / segment(name)).mkdir(exist_ok=True)
         points = node.points(name)
         before, early = points.count(), list(islice(points, SAMPLED))
         copies = [self._shard(name, shard, keys[shard], url) for shard, url in shards.items()]
@@ -118,7 +118,7 @@ class _Taker:
 
     def _shard(self, name: str, shard: int, key: str | int | None, url: str) -> ShardCopy:
         """Created on the node, downloaded, compared with the node's checksum, and removed there in any case."""
-        node, file = self._running.snapshots(url), self._folder / _folder_name(name) / f"shard-{shard}.snapshot"
+        node, file = self._running.snapshots(url), self._folder / segment(name) / f"shard-{shard}.snapshot"
         before = _points_of(node.collection_cluster(name), shard)
         task = self._bar.add_task(f"{name}, shard {shard}", total=None)
         made = node.create_shard_snapshot(name, shard)
@@ -144,14 +144,9 @@ class _Taker:
     def _sample(self, points: Points, early: list[Point]) -> File:
         """The first points in the order of ids, across shards, that did not change while the backup was taken."""
         late = points.retrieve([point["id"] for point in early])
-        file = self._folder / _folder_name(points.name) / "sample.json"
+        file = self._folder / segment(points.name) / "sample.json"
         file.write_bytes(orjson.dumps([point for point in early if not fault(point, late.get(point["id"]))]))
         return File.of(self._folder, file)
-
-
-def _folder_name(name: str) -> str:
-    """Any name, as one folder."""
-    return path(name).strip("/")
 
 
 def _points_of(view: dict[str, object], shard: int) -> int:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -13,9 +13,9 @@ from ops.daytwo import progress_bars
 from ops.daytwo.journal import Journal
 from ops.daytwo.running import Running, plainly
 from ops.stack import OperatorError
-from qdrant_admin.collection.config import index_schemas, layout_of, recreation_body
+from qdrant_admin.collection.config import as_declared, incompatibilities, index_schemas, recreation_body
 from qdrant_admin.collection.settings import CollectionSettings
-from qdrant_admin.collection.spec import PLAIN_LAYOUT
+from qdrant_admin.collection.spec import CollectionSpec
 from qdrant_admin.nodes import Nodes
 from qdrant_admin.points.client import Id, NodePoints, Points
 from qdrant_admin.points.equality import TOLERANCE
@@ -68,7 +68,7 @@ def plan_migration(
                 f"expected a collection {name} on {source.url}, found {', '.join(source.collections()) or 'none'}; "
                 "name one with COLLECTION="
             )
-        _refuse_other_vectors(found["config"]["params"], declared)
+        _refuse_other_vectors(found, declared)
         if read_by_the_service:
             _refuse_unreadable(source.points(name))
         journal = _journal(running, source, name, declared.alias, target)
@@ -93,13 +93,11 @@ def target_name(declared: CollectionSettings, source: NodePoints, name: str) -> 
     return f"{declared.name}-{origin}"
 
 
-def _refuse_other_vectors(params: dict[str, Any], declared: CollectionSettings) -> None:
-    vectors = params.get("vectors") or {}
-    wanted: dict[str, Any] = {"size": declared.vector_size, "distance": declared.distance, **PLAIN_LAYOUT}
-    found: dict[str, Any] = layout_of(params)
-    if found["vectors"] == PLAIN_LAYOUT["vectors"]:
-        found = {"size": vectors.get("size"), "distance": vectors.get("distance"), **found}
-    if wrong := [f"{key}: expected {wanted[key]}, found {each}" for key, each in found.items() if each != wanted[key]]:
+def _refuse_other_vectors(found: dict[str, Any], declared: CollectionSettings) -> None:
+    """Fit is judged as at an adoption, but for the shards: the copy has those that are declared."""
+    shards = found["config"]["params"]["shard_number"]
+    spec = replace(CollectionSpec.from_props(declared.declared()), shard_number=shards)
+    if wrong := incompatibilities(spec, as_declared(spec, found)):
         raise OperatorError(
             f"expected vectors as the stack searches with, found others ({'; '.join(wrong)}): copies of them could not "
             "be searched. REINDEX=1 embeds the texts anew"

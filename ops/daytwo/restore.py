@@ -17,7 +17,7 @@ from ops.daytwo.manifest import CollectionCopy, Manifest, ShardCopy, digest_of
 from ops.daytwo.running import Running, await_true, plainly, spread
 from ops.paths import STATE
 from ops.stack import OperatorError
-from qdrant_admin.api import NodeUnreachable, QdrantError, path
+from qdrant_admin.api import NodeUnreachable, QdrantError, segment
 from qdrant_admin.cluster_view import replicas, shard_keys
 from qdrant_admin.collection.config import (
     index_schemas,
@@ -48,7 +48,7 @@ class Restoration:
     @property
     def begun(self) -> Path:
         """A file that exists while a restoration is unfinished; holds the digest of its backup."""
-        return STATE / "restoring" / path(self.target).strip("/")
+        return STATE / "restoring" / segment(self.target)
 
 
 def plan_restore(

@@ -94,5 +94,5 @@ def _code(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Prose on one line: no HTML, and nobody is notified."""
+    """Prose on one line: no HTML, and no mention that notifies a person."""
     return MENTION.sub("@\u200b", " ".join(text.split()).replace("<", "\\<"))

@@ -5,10 +5,8 @@ from typing import Any
 
 from policies.declared import KONG, items, mapping, mappings
 from policies.gateway.reading import description, every_plugin, plugins, services
-from policies.invariants import brings_back, header_variants, tokens_expire
+from policies.invariants import WITHOUT_TOKEN, brings_back, header_variants, tokens_expire
 from policies.rule import Setting, Subject, Violation, Violations, rule
-
-WITHOUT_TOKEN = "without-service-token"  # noqa: S105  the tag of a service that is not given it
 
 
 @rule(

@@ -66,7 +66,7 @@ UNITS = {"bytes": 1, "kilobytes": 2**10, "megabytes": 2**20}
 
 
 async def request_size_limiting(call: Call, plugin: Row, _: Node) -> None:
-    """Refuse a body above the limit, declared or counted; 417 for a client that waits to be told to send it."""
+    """Refuse a body above the limit, declared or counted; 417 for a client that waits for leave to send it."""
     config, headers = plugin["config"], call.request.headers
     declared = first(headers, "content-length")
     if not declared.isdigit() and config["require_content_length"] and first(headers, "transfer-encoding") != "chunked":

@@ -9,6 +9,18 @@ from qdrant_admin.progress import ProgressCallback
 from tests.unit.fake_qdrant import ALIAS, KEY, NAME, FakeCluster
 from tests.unit.fake_time import FakeTime
 
+# Parameters of a collection that keeps its vectors or shards otherwise than is declared, and how that is reported.
+OTHER_LAYOUTS: list[tuple[dict[str, Any], str]] = [
+    ({"vectors": {"text": {"size": 4, "distance": "Cosine"}}}, "vectors: expected one unnamed, found named text"),
+    ({"vectors": {"size": 4, "distance": "Cosine", "datatype": "uint8"}}, "datatype: expected float32, found uint8"),
+    (
+        {"vectors": {"size": 4, "distance": "Cosine", "multivector_config": {"comparator": "max_sim"}}},
+        "multivector: expected none, found max_sim",
+    ),
+    ({"sparse_vectors": {"bm25": {}}}, "sparse_vectors: expected none, found bm25"),
+    ({"sharding_method": "custom"}, "sharding_method: expected auto, found custom"),
+]
+
 
 def declared(cluster: FakeCluster, **changes: Any) -> dict[str, Any]:
     return {

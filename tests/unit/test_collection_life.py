@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from qdrant_admin.api import NodeUnreachable, QdrantError
-from tests.unit.declaring import declared, lifecycle
+from tests.unit.declaring import OTHER_LAYOUTS, declared, lifecycle
 from tests.unit.fake_qdrant import (
     ALIAS,
     CUT_OFF,
@@ -81,17 +81,7 @@ def test_nothing_is_made_before_enough_peers_vote(cluster: FakeCluster) -> None:
     [
         ({"vectors": {"size": 8, "distance": "Cosine"}}, "vector_size: expected 4, found 8"),
         ({"vectors": {"size": 4, "distance": "Dot"}}, "distance: expected Cosine, found Dot"),
-        ({"vectors": {"text": {"size": 4, "distance": "Cosine"}}}, "vectors: expected one unnamed, found named text"),
-        (
-            {"vectors": {"size": 4, "distance": "Cosine", "datatype": "uint8"}},
-            "datatype: expected float32, found uint8",
-        ),
-        (
-            {"vectors": {"size": 4, "distance": "Cosine", "multivector_config": {"comparator": "max_sim"}}},
-            "multivector: expected none, found max_sim",
-        ),
-        ({"sparse_vectors": {"bm25": {}}}, "sparse_vectors: expected none, found bm25"),
-        ({"sharding_method": "custom"}, "sharding_method: expected auto, found custom"),
+        *OTHER_LAYOUTS,
         ({"shard_number": 3}, "shard_number: expected 2, found 3"),
     ],
 )

@@ -18,6 +18,7 @@ from qdrant_admin.api import QdrantError
 from qdrant_admin.collection.settings import CollectionSettings
 from qdrant_admin.points.client import PAGE_BYTES, NodePoints, page_limit
 from qdrant_admin.points.synchronisation import Copied, Route, synchronise
+from tests.unit.declaring import OTHER_LAYOUTS
 from tests.unit.fake_contents import KEY, FakeContents, contents, point
 
 OLD, NEW, ALIAS = "old", "old_migrated", "docs_index"
@@ -205,19 +206,7 @@ def test_vectors_that_do_not_fit_are_refused_with_the_other_way(
 
 @pytest.mark.parametrize(
     ("params", "point"),
-    [
-        ({"vectors": {"text": {"size": 4, "distance": "Cosine"}}}, "vectors: expected one unnamed, found named text"),
-        (
-            {"vectors": {"size": 4, "distance": "Cosine", "datatype": "uint8"}},
-            "datatype: expected float32, found uint8",
-        ),
-        (
-            {"vectors": {"size": 4, "distance": "Cosine", "multivector_config": {"comparator": "max_sim"}}},
-            "multivector: expected none, found max_sim",
-        ),
-        ({"sparse_vectors": {"bm25": {}}}, "sparse_vectors: expected none, found bm25"),
-        ({"sharding_method": "custom"}, "sharding_method: expected auto, found custom"),
-    ],
+    OTHER_LAYOUTS,
 )
 def test_vectors_that_are_kept_otherwise_are_refused_by_each_difference(
     both: tuple[FakeContents, FakeContents], params: dict[str, Any], point: str

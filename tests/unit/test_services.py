@@ -10,10 +10,11 @@ from components.gateway.plugins import Cors, RateLimiting, RequestTransformer
 from components.services.checks import service_mistakes
 from components.services.entry import ServiceEntry
 from components.services.references import Known, secret_names
-from components.services.routing import WITHOUT_TOKEN, gateway_of
+from components.services.routing import gateway_of
 from components.services.services import neighbours, service_workload
 from ops.paths import ROOT
 from platforms.workload import AllowedConnection, HttpProbe, ImageBuild
+from policies.invariants import WITHOUT_TOKEN
 from settings import Settings
 from tests.unit.test_gateway_rag import settings
 
