@@ -11,7 +11,7 @@ from pulumi.runtime import config as runtime_config
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from components.gateway.settings import GatewaySettings
-from components.monitoring.observability import ObservabilitySettings
+from components.monitoring.settings import CREDENTIALS, ObservabilitySettings
 from components.qdrant.settings import QdrantSettings
 from components.services.checks import service_mistakes
 from components.services.entry import ServiceEntry, ServiceName
@@ -53,9 +53,10 @@ def _camel(prefix: str) -> Callable[[str], str]:
     return key
 
 
-# URLs that may be credentials: given in plain text or as secrets; an encrypted one cannot be read from a stack file.
-CREDENTIAL_URLS = frozenset({"observabilityAlertWebhook", "observabilityAlertWatchdogUrl"})
-ENCRYPTED_URL = "https://encrypted.invalid"
+# Settings that are credentials: given as secrets, but for a URL of plain http, which keeps none. An encrypted one
+# cannot be read from a stack file.
+CREDENTIAL_KEYS = frozenset(_camel("observability")(field) for field in CREDENTIALS)
+ENCRYPTED = "https://encrypted.invalid"  # fits each of them
 
 
 class ImageSettings(FrozenSettings):
@@ -147,7 +148,7 @@ class Settings(BaseModel):
         secrets = [key for key in sorted(SECRET_KEYS) if _parsed(config.get(key))]
         mistakes += [
             f"{key}: expected a secret, found plain text; set it with pulumi config set --secret {key}"
-            for key in secrets
+            for key in (*secrets, *_exposed(config))
             if key not in encrypted
         ]
         if held := config.get("kubernetesSecretName"):
@@ -192,8 +193,8 @@ class Settings(BaseModel):
         encrypted = {key for key, value in given.items() if is_encrypted(value)}
         if not all(map(is_encrypted, _mapping(given.get(SERVICE_SECRETS)).values())):
             encrypted.discard(SERVICE_SECRETS)
-        given |= dict.fromkeys(CREDENTIAL_URLS & encrypted, ENCRYPTED_URL)
-        if sealed := sorted(encrypted - SECRET_KEYS - CREDENTIAL_URLS - overrides.keys()):
+        given |= dict.fromkeys(CREDENTIAL_KEYS & encrypted, ENCRYPTED)
+        if sealed := sorted(encrypted - SECRET_KEYS - CREDENTIAL_KEYS - overrides.keys()):
             raise pulumi.RunError(
                 f"{', '.join(sealed)}: expected plain text, found a secret that only the engine decrypts; set it "
                 "without --secret, or use a command that runs the engine"
@@ -257,7 +258,7 @@ class Settings(BaseModel):
             if field.endswith("_port") and field != "node_port"
         }
         runs = {
-            "observabilityAlertmanagerPort": self.observability.alert_webhook,
+            "observabilityAlertmanagerPort": self.observability.sends_alerts,
             "observabilityPrometheusPort": not self.observability.prometheus_url,
             "observabilityGrafanaPort": self.observability.grafana,
             "ragIngestPort": self.rag.enabled and INGEST not in self.stack.services,
@@ -320,6 +321,12 @@ def _mistake(prefix: str, detail: Any, hidden: Collection[str]) -> str:
         return f"{key}: expected another value (Pulumi.yaml says which); the one found is a secret, and not shown"
     found = "" if detail["type"] in ("missing", "value_error") else f", found {_shown(detail['input'])}"
     return f"{key}: {detail['msg'].removeprefix('Value error, ')[:LONGEST]}{found}"
+
+
+def _exposed(config: Mapping[str, Any]) -> list[str]:
+    """The credentials among the settings; what travels in plain http is none."""
+    given = {key: str(config[key]) for key in sorted(CREDENTIAL_KEYS) if config.get(key)}
+    return [key for key, value in given.items() if not value.startswith("http://")]
 
 
 def _shown(value: Any) -> str:

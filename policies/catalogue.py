@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from policies.gateway import admin_rules, limit_rules, route_rules
-from policies.reliability import disruption_rules, node_rules, replication_rules, storage_rules
+from policies.reliability import alert_rules, disruption_rules, node_rules, replication_rules, storage_rules
 from policies.reliability.transition_rules import TRANSITIONS
 from policies.rule import Rule
 from policies.security import (
@@ -35,7 +35,7 @@ def rules_in(*modules: ModuleType) -> tuple[Rule, ...]:
 RELIABILITY = Pack(
     name="reliability",
     title="Data that is there, and stays",
-    rules=rules_in(replication_rules, node_rules, storage_rules, disruption_rules),
+    rules=rules_in(replication_rules, node_rules, storage_rules, disruption_rules, alert_rules),
 )
 GATEWAY = Pack(
     name="gateway",

@@ -1,11 +1,9 @@
 """Observability: Prometheus with its rules, Grafana with its dashboards, exporters, and Alertmanager if wanted."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import pulumi
 from pulumi import ResourceOptions
-from pydantic import Field, model_validator
 
 from components.monitoring import alertmanager, prometheus
 from components.monitoring.dashboards import dashboard_files
@@ -13,46 +11,14 @@ from components.monitoring.exporters import Exporter
 from components.monitoring.grafana import grafana_env, grafana_files
 from components.monitoring.promises import Promises
 from components.monitoring.rules import OF_PROMETHEUS, rule_groups
+from components.monitoring.settings import CREDENTIALS, ObservabilitySettings
 from platforms.base import Platform, Service
 from platforms.monitoring_targets import MonitoringTargets, ScrapeJob
 from platforms.policy_inputs import policy_inputs
-from platforms.settings import FrozenSettings, PortNumber
 from platforms.workload import AllowedConnection, HttpProbe, Port, Resources, Workload, port_of
 
 GRAFANA = 3000
 ADMIN_PASSWORD_FILE = "/run/secrets/grafana-admin-password"  # noqa: S105  a path
-
-
-class ObservabilitySettings(FrozenSettings):
-    """Pace, retention, and where alerts and traces go; defaults stand in Pulumi.yaml."""
-
-    scrape_seconds: int = Field(ge=1, le=60)
-    retention_days: int = Field(ge=1)
-    storage_gib: int = Field(ge=1)
-    prometheus_url: str = Field(pattern=r"^(https?://[^\s@]+[^\s@/])?$", description="of one of yours; empty: our own")
-    grafana: bool
-    prometheus_port: PortNumber
-    grafana_port: PortNumber
-    alert_webhook: str = Field(pattern=r"^(https?://[^\s@]+)?$", description="its path may be a credential")
-    alert_watchdog_url: str = Field(pattern=r"^(https?://[^\s@]+)?$", description="of a dead man's switch")
-    alertmanager_port: PortNumber
-    traces_url: str = Field(
-        pattern=r"^(https?://[^\s@]+[^\s@/])?$", description="of an OTLP collector, without /v1/traces"
-    )
-
-    @model_validator(mode="after")
-    def alerts_go_where_rules_are_judged(self) -> Self:
-        if self.prometheus_url and self.alert_webhook:
-            raise ValueError(
-                "expected no observabilityAlertWebhook beside observabilityPrometheusUrl, found both: that Prometheus "
-                "sends alerts to its own Alertmanager; set one of them"
-            )
-        if self.alert_watchdog_url and not self.alert_webhook:
-            raise ValueError(
-                "expected observabilityAlertWebhook beside observabilityAlertWatchdogUrl, found none: without it no "
-                "Alertmanager runs; set it too"
-            )
-        return self
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,15 +57,14 @@ class ObservabilityStack(pulumi.ComponentResource):
 
 
 def without_credentials(settings: ObservabilitySettings) -> dict[str, str]:
-    """Whether each URL that may be a credential is set, in its place: a component's inputs stand in plain state."""
-    urls = {"alert_webhook": settings.alert_webhook, "alert_watchdog_url": settings.alert_watchdog_url}
-    return {key: "set" if url else "" for key, url in urls.items()}
+    """Whether each credential is set, in its place: a component's inputs stand in plain state."""
+    return {name: "true" if getattr(settings, name) else "" for name in CREDENTIALS}
 
 
 def workloads(args: ObservabilityStackArgs) -> dict[str, Workload]:
     """Name -> what runs: without a Prometheus or a Grafana where the stack file names another."""
     found = {each.name: each.workload for each in args.exporters}
-    if args.settings.alert_webhook:
+    if args.settings.sends_alerts:
         found["alertmanager"] = alertmanager_workload(args.alertmanager_image, args.settings)
     if not args.settings.prometheus_url:
         found["prometheus"] = prometheus_workload(args)
@@ -132,7 +97,7 @@ def prometheus_url(args: ObservabilityStackArgs) -> str:
 def prometheus_workload(args: ObservabilityStackArgs) -> Workload:
     """Prometheus with its jobs and rules as files, and the tokens of its jobs as secret ones."""
     jobs = (*args.scrape_jobs, prometheus.ITSELF, *(each.job for each in args.exporters))
-    alerts = [AllowedConnection(name="alertmanager", port=alertmanager.PORT)] if args.settings.alert_webhook else []
+    alerts = [AllowedConnection(name="alertmanager", port=alertmanager.PORT)] if args.settings.sends_alerts else []
     return Workload(
         image=args.prometheus_image,
         args=(
@@ -177,14 +142,13 @@ def alertmanager_workload(image: str, settings: ObservabilitySettings) -> Worklo
 
     It keeps no data on purpose: a volume is protected, and what a setting turns on a setting must turn off again.
     """
-    config = alertmanager.alertmanager_config(webhook=settings.alert_webhook, watchdog_url=settings.alert_watchdog_url)
-    ports = {*port_of(settings.alert_webhook), *port_of(settings.alert_watchdog_url)}
+    config = alertmanager.alertmanager_config(settings)
     return Workload(
         image=image,
         args=(f"--config.file={alertmanager.CONFIG_FILE}", "--storage.path=/alertmanager", "--cluster.listen-address="),
         ports=(Port(number=alertmanager.PORT, published=settings.alertmanager_port),),
         secret_files={alertmanager.CONFIG_FILE: pulumi.Output.secret(config)},
-        reaches_out=tuple(sorted(ports)),
+        reaches_out=alertmanager.ports(settings),
         user=65534,
         readiness=HttpProbe(port=alertmanager.PORT, path="/-/ready"),
         liveness=HttpProbe(port=alertmanager.PORT, path="/-/healthy"),

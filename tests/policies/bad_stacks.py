@@ -43,6 +43,7 @@ RELIABILITY = [
         "kong",
         "maxUnavailable: 1",
     ),
+    Bad("alerts-reach-somebody", "ObservabilityStack::observability", "alert_webhook", "", "set one"),
 ]
 
 GATEWAY = [

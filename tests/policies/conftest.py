@@ -14,6 +14,7 @@ IMAGES = {
     "imageKong": "kong:3.9.3",
     "imagePrometheus": "prom/prometheus:v3.5.0",
     "imageGrafana": "grafana/grafana:12.1.0",
+    "imageAlertmanager": "prom/alertmanager:v0.28.1",
     "imagePostgresExporter": "quay.io/prometheuscommunity/postgres-exporter:v0.17.1",
 }
 
@@ -22,4 +23,5 @@ IMAGES = {
 def good() -> list[Subject]:
     """A stack that breaks no rule, with everything in it that a rule looks at."""
     images = {name: f"{reference}@sha256:{'c' * 64}" for name, reference in IMAGES.items()}
-    return [*subjects(run_program("dev", **images)), *manifests.GOOD]
+    receiver = {"observabilityAlertWebhook": "http://pager.example:8080/alerts"}
+    return [*subjects(run_program("dev", **images, **receiver)), *manifests.GOOD]

@@ -15,6 +15,8 @@ from tests.program.engine import Engine
 
 GONE = object()  # the value of a key that is taken away
 TODAY = date(2026, 11, 25)
+PRODUCTION = ("alerts-reach-somebody", "data-is-protected", "images-are-pinned-by-digest")
+IN_FORCE: dict[str, dict[str, Any]] = {name: {"in_force": True} for name in PRODUCTION}  # rules' settings in production
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,7 @@ import pytest
 from policies import catalogue
 from policies.rule import Rule, Subject
 from tests.policies.bad_stacks import BAD_STACKS
-from tests.policies.stacks import Bad, verdicts
-
-PROD = {name: {"in_force": True} for name in ("data-is-protected", "images-are-pinned-by-digest")}
+from tests.policies.stacks import IN_FORCE, Bad, verdicts
 
 
 def test_the_catalogue_is_long_enough() -> None:
@@ -17,12 +15,12 @@ def test_the_catalogue_is_long_enough() -> None:
 
 
 def test_no_good_stack_is_refused(good: list[Subject]) -> None:
-    assert verdicts(good, config=PROD) == {}
+    assert verdicts(good, config=IN_FORCE) == {}
 
 
 @pytest.mark.parametrize("bad", BAD_STACKS, ids=lambda bad: f"{bad.rule}: {bad.path} of {bad.resource}")
 def test_a_bad_stack_is_refused_by_one_rule_with_advice(good: list[Subject], bad: Bad) -> None:
-    refused = verdicts(bad.of(good), config=PROD)
+    refused = verdicts(bad.of(good), config=IN_FORCE)
     assert list(refused) == [bad.rule]
     assert any(bad.says in advice for advice in refused[bad.rule])
 
@@ -31,7 +29,7 @@ def test_a_bad_stack_is_refused_by_one_rule_with_advice(good: list[Subject], bad
 def test_a_rule_that_is_switched_off_lets_a_bad_stack_through(good: list[Subject], off: Rule) -> None:
     rules = [rule for rule in catalogue.RULES if rule is not off]
     [let_through, *_] = [bad for bad in BAD_STACKS if bad.rule == off.name]
-    assert verdicts(let_through.of(good), rules, PROD) == {}
+    assert verdicts(let_through.of(good), rules, IN_FORCE) == {}
 
 
 def test_every_rule_has_a_name_of_its_own() -> None:

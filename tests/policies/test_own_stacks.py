@@ -49,8 +49,9 @@ def test_the_program_obeys(own: tuple[str, Engine], rule: Rule) -> None:
     assert unforgiven(*own, rule) == []
 
 
-def test_each_exception_of_a_stack_is_needed(own: tuple[str, Engine]) -> None:
-    stack, engine = own
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_each_exception_of_a_stack_is_needed(stack: str) -> None:
+    engine = run_program(stack)
     config, chosen = stack_config(stack), json.loads((CONFIG / f"{stack}.json").read_text())
     for exception in granted(config):
         [rule] = [rule for rule in catalogue.RULES if rule.name == exception.rule]

@@ -12,6 +12,7 @@ BOX, DISK, IMAGE = (
     f"docker:index/{kind}" for kind in ("container:Container", "volume:Volume", "remoteImage:RemoteImage")
 )
 SET, CLAIM = "kubernetes:apps/v1:StatefulSet", "kubernetes:core/v1:PersistentVolumeClaim"
+OBSERVABILITY = "rag:components:ObservabilityStack"
 JOB, SERVICE = "kubernetes:batch/v1:CronJob", "kubernetes:core/v1:Service"
 FENCE = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 INGRESS, NAMESPACE = "kubernetes:networking.k8s.io/v1:Ingress", "kubernetes:core/v1:Namespace"
@@ -90,6 +91,11 @@ ROWS: list[Row] = [
     ("data-is-on-block-storage", BOX, {"volumes": [{"hostPath": "/etc/x", "readOnly": True}]}, {}, 0),
     ("data-is-on-block-storage", CLAIM, {"spec": {"storageClassName": "standard"}}, {}, 0),
     ("data-is-on-block-storage", SET, pods(volumes=[{"name": "d", "nfs": {}}]), {}, 1),
+    ("alerts-reach-somebody", OBSERVABILITY, {}, {}, 0),
+    ("alerts-reach-somebody", OBSERVABILITY, {}, ON, 1),
+    ("alerts-reach-somebody", OBSERVABILITY, {"alert_slack_url": "true"}, ON, 0),
+    ("alerts-reach-somebody", OBSERVABILITY, {"alert_mail_to": ["ops@example.com"]}, ON, 0),
+    ("alerts-reach-somebody", OBSERVABILITY, {"prometheus_url": "http://prometheus:9090"}, ON, 0),
     ("data-is-protected", DISK, {}, {}, 0),
     ("data-is-protected", DISK, {}, ON, 1),
     ("data-is-protected", SET, pods(), ON, 0),

@@ -11,7 +11,7 @@ from policies import catalogue
 from policies.rule import Subject
 from tests.policies.bad_stacks import BAD_STACKS
 from tests.policies.mini_stack import Preview, preview
-from tests.policies.stacks import Bad
+from tests.policies.stacks import IN_FORCE, Bad
 
 pytestmark = pytest.mark.engine
 PACKS = Path(__file__).resolve().parents[2] / "policies"
@@ -43,9 +43,8 @@ def all_bad(good: list[Subject]) -> list[Subject]:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    strict = {name: {"in_force": True} for name in ("data-is-protected", "images-are-pinned-by-digest")}
     path = tmp_path_factory.mktemp("config") / "strict.json"
-    path.write_text(json.dumps(strict))
+    path.write_text(json.dumps(IN_FORCE))
     return path
 
 

@@ -1,11 +1,14 @@
-"""The inputs of a ReplicatedCollection for the tests' cluster, with short time-outs, as props and typed."""
+"""What tests declare: a ReplicatedCollection of their cluster, as props and typed, and receivers of alerts."""
 
+from pathlib import Path
 from typing import Any
 
+from components.monitoring.settings import ObservabilitySettings
 from qdrant_admin.cluster_access import ClusterAccess
 from qdrant_admin.collection.lifecycle import Lifecycle
 from qdrant_admin.collection.spec import CollectionSpec
 from qdrant_admin.progress import ProgressCallback
+from settings import Settings
 from tests.unit.fake_qdrant import ALIAS, KEY, NAME, FakeCluster
 from tests.unit.fake_time import FakeTime
 
@@ -20,6 +23,11 @@ OTHER_LAYOUTS: list[tuple[dict[str, Any], str]] = [
     ({"sparse_vectors": {"bm25": {}}}, "sparse_vectors: expected none, found bm25"),
     ({"sharding_method": "custom"}, "sharding_method: expected auto, found custom"),
 ]
+
+
+def alerting(**receivers: Any) -> ObservabilitySettings:
+    """The monitoring of the dev stack, with these fields."""
+    return Settings.from_file(Path("Pulumi.dev.yaml"), {}).observability.model_copy(update=receivers)
 
 
 def declared(cluster: FakeCluster, **changes: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.monitoring.alertmanager import FOLLOWS, alertmanager_config
+from components.monitoring.alertmanager import FOLLOWS, alertmanager_config, ports
 from components.monitoring.exporters import KEPT_OF_POSTGRES
 from components.monitoring.grafana import DASHBOARDS_DIR, grafana_env, grafana_files
 from components.monitoring.prometheus import CONFIG_DIR, CONFIG_FILE, ITSELF, prometheus_files, token_files
@@ -19,6 +19,7 @@ from components.monitoring.rules.rule import Alert
 from components.monitoring.rules.scraping import WITHOUT_ALERT_OF_THEIR_OWN
 from platforms.monitoring_targets import ScrapeJob
 from platforms.workload import AllowedConnection
+from tests.unit.declaring import alerting
 from tests.unit.metric_catalogue import Catalogue
 
 
@@ -143,12 +144,49 @@ def test_grafana_opens_a_dashboard_that_exists_and_takes_its_password_from_a_fil
 def alertmanager(tmp_path: Path) -> Path:
     """Alertmanager's configuration, as a file."""
     file = tmp_path / "alertmanager.yml"
-    file.write_text(alertmanager_config(webhook=WEBHOOK))
+    file.write_text(alertmanager_config(alerting(alert_webhook=WEBHOOK)))
     return file
 
 
 def test_alertmanager_accepts_its_configuration(amtool: str, alertmanager: Path) -> None:
     assert "SUCCESS" in run(amtool, "check-config", alertmanager)
+
+
+EVERY_RECEIVER = {
+    "alert_webhook": WEBHOOK,
+    "alert_slack_url": "https://hooks.example/T0/B0/x",
+    "alert_pagerduty_key": "0123456789abcdef",
+    "alert_mail_to": ("ops@example.com", "night@example.com"),
+    "alert_mail_from": "rag@example.com",
+    "alert_mail_server": "mail.example.com:587",
+    "alert_mail_user": "rag",
+    "alert_mail_password": "pa: 'ss#",
+}
+
+
+def test_alertmanager_accepts_every_kind_of_receiver(amtool: str, alertmanager: Path) -> None:
+    told = alerting(**EVERY_RECEIVER)
+    alertmanager.write_text(alertmanager_config(told))
+    assert "SUCCESS" in run(amtool, "check-config", alertmanager)
+    pages, tickets = yaml.safe_load(alertmanager.read_text())["receivers"][1:]
+    kinds = {"name", "webhook_configs", "slack_configs", "pagerduty_configs", "email_configs"}
+    assert set(pages) == set(tickets) == kinds
+    assert [each["pagerduty_configs"][0]["severity"] for each in (pages, tickets)] == ["critical", "warning"]
+    assert pages["email_configs"][0]["auth_password"] == told.alert_mail_password
+    assert ports(told) == (443, 587, 8080)
+
+
+@pytest.mark.parametrize("key", ["alert_webhook", "alert_slack_url", "alert_pagerduty_key", "alert_mail_to"])
+def test_one_receiver_is_enough(amtool: str, alertmanager: Path, key: str) -> None:
+    mail = {name: value for name, value in EVERY_RECEIVER.items() if key == "alert_mail_to" and "mail" in name}
+    told = alerting(**{key: EVERY_RECEIVER[key], **mail})
+    assert told.sends_alerts
+    alertmanager.write_text(alertmanager_config(told))
+    assert "SUCCESS" in run(amtool, "check-config", alertmanager)
+
+
+def test_without_a_receiver_there_is_no_alertmanager() -> None:
+    assert not alerting().sends_alerts
 
 
 def test_a_configuration_that_is_wrong_is_refused(amtool: str, alertmanager: Path) -> None:
@@ -166,7 +204,8 @@ def test_the_severity_decides_the_receiver(amtool: str, alertmanager: Path, seve
 
 
 def test_the_watchdog_goes_to_its_own_url_and_no_other_alert_does(amtool: str, alertmanager: Path) -> None:
-    alertmanager.write_text(alertmanager_config(webhook=WEBHOOK, watchdog_url="http://switch.example/ping"))
+    told = alerting(alert_webhook=WEBHOOK, alert_watchdog_url="http://switch.example/ping")
+    alertmanager.write_text(alertmanager_config(told))
     test = (amtool, "config", "routes", "test", f"--config.file={alertmanager}", "severity=none")
     assert run(*test, "alertname=Watchdog").strip() == "watchdog"
     assert run(*test, "alertname=Other").strip() == "unsent"

@@ -20,6 +20,7 @@ from components.qdrant.cluster import key_file
 from components.qdrant.haproxy import STATISTICS, haproxy_config
 from components.yaml_text import yaml_text
 from platforms.kubernetes.files import literal
+from tests.unit.declaring import alerting
 from tests.unit.served import free_port
 from tests.unit.test_haproxy import haproxy, wait_until
 
@@ -38,7 +39,8 @@ BLANK = (" lead", "trail ", "line\nfeed", "carriage\rreturn", "nul\0", "tab\t", 
 @pytest.mark.parametrize("value", HOSTILE)
 def test_yaml_gives_back_what_it_was_given(value: str) -> None:
     assert yaml.safe_load(key_file(value, value)) == {"service": {"api_key": value, "read_only_api_key": value}}
-    assert yaml.safe_load(alertmanager_config(webhook=value))["receivers"][1]["webhook_configs"][0]["url"] == value
+    config = yaml.safe_load(alertmanager_config(alerting(alert_webhook=value)))
+    assert config["receivers"][1]["webhook_configs"][0]["url"] == value
 
 
 @pytest.mark.parametrize("value", BLANK)

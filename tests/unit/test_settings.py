@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from platforms.stack_file import PROJECT, read_stack_file
-from settings import SECTIONS, Settings, known_keys, section_keys
+from settings import CREDENTIAL_KEYS, SECTIONS, Settings, known_keys, section_keys
 
 DEV = Path("Pulumi.dev.yaml")
 ROOMS = ("components", "platforms", "providers", "ops", "policies", "proof")
@@ -258,6 +258,26 @@ def test_the_url_of_a_webhook_may_be_encrypted(tmp_path: Path) -> None:
     file.write_text(DEV.read_text() + secret.replace("AlertWebhook", "PrometheusUrl"))
     with pytest.raises(pulumi.RunError, match="observabilityPrometheusUrl"):
         Settings.from_file(file, {})
+
+
+@pytest.mark.parametrize("key", sorted(CREDENTIAL_KEYS))
+def test_a_credential_in_plain_text_is_refused(key: str) -> None:
+    mail = {"AlertMailTo": ["ops@example.com"], "AlertMailFrom": "rag@example.com", "AlertMailServer": "mail:587"}
+    beside = {f"observability{name}": value for name, value in mail.items()} | {"observabilityAlertMailUser": "rag"}
+    needs = beside if key.endswith("Password") else {"observabilityAlertWebhook": "http://pager.example"}
+    found = mistakes(**needs | {key: "https://hooks.example/T0/B0/x"})
+    assert f"{key}: expected a secret, found plain text; set it with pulumi config set --secret {key}" in found
+    assert "hooks.example" not in found
+
+
+@pytest.mark.parametrize("left_out", ["AlertMailTo", "AlertMailFrom", "AlertMailServer"])
+def test_mail_needs_all_that_it_is_sent_with(left_out: str) -> None:
+    mail = {"AlertMailTo": ["ops@example.com"], "AlertMailFrom": "rag@example.com", "AlertMailServer": "mail:587"}
+    whole: dict[str, object] = {f"observability{name}": value for name, value in mail.items()}
+    assert Settings.from_file(DEV, whole).observability.sends_alerts
+    del whole[f"observability{left_out}"]
+    assert "expected observabilityAlertMailTo, ...From and ...Server together" in mistakes(**whole)
+    assert "observabilityAlertMailUser and" in mistakes(observabilityAlertMailUser="rag")
 
 
 def test_alerts_are_not_sent_from_where_no_rule_is_judged() -> None:
