@@ -32,6 +32,7 @@ read_only_key = credentials.secret("qdrantReadOnlyApiKey")
 service_token = credentials.secret("gatewayServiceToken")
 jwt_secrets = {key: credentials.secret(f"gatewayJwt-{key}", rotates=True) for key in settings.gateway.jwt_keys}
 postgres_password = credentials.secret("postgresPassword")
+monitor_password = credentials.secret("postgresMonitorPassword") if settings.gateway.runs_postgres else ""
 grafana_password = credentials.secret("grafanaPassword")
 balancer_password = credentials.secret("haproxyPassword")
 counter_secrets = {}
@@ -91,6 +92,7 @@ gateway = KongGateway(
         postgres_image=settings.image.postgres,
         valkey_image=settings.image.valkey,
         postgres_password=postgres_password,
+        monitor_password=monitor_password,
         gateway=gateway_of(settings.gateway, entries, settings.observability.traces_url),
         traces_url=settings.observability.traces_url,
         backends=services.backends,
@@ -113,7 +115,7 @@ observability = ObservabilityStack(
         grafana_image=settings.image.grafana,
         alertmanager_image=settings.image.alertmanager,
         exporters=(
-            *postgres_exporter(settings.image.postgres_exporter, gateway.database, postgres_password),
+            *postgres_exporter(settings.image.postgres_exporter, gateway.database, monitor_password),
             *valkey_exporter(settings.image.valkey_exporter, gateway.counter, counter_secrets.get(REDIS_PASSWORD, "")),
         ),
         scrape_jobs=(

@@ -28,7 +28,7 @@ from platforms.base import Platform, Service, after
 from platforms.policy_inputs import policy_inputs
 from platforms.workload import Workload
 
-NAME, MIGRATIONS = "kong", "kong-migrations"
+NAME, MIGRATIONS, MONITOR_ROLE = "kong", "kong-migrations", "postgres-monitor-role"
 # The first prepares an empty database and does nothing to another; the second adds what a newer Kong needs, beside what
 # the running one uses; the last drops what only the one before needed, when no node of it runs any more.
 BOOTSTRAP, UP, FINISH = "bootstrap", "up", "finish"
@@ -44,6 +44,7 @@ class KongGatewayArgs:
     postgres_image: str
     valkey_image: str
     postgres_password: pulumi.Input[str]
+    monitor_password: pulumi.Input[str]  # of the role that may read the database's statistics
     gateway: Gateway
     backends: Backends
     backends_ready: Sequence[pulumi.Resource]  # routes are published only after these
@@ -67,6 +68,7 @@ class KongGateway(pulumi.ComponentResource):
             child = after(child, self.counter.ready)
         if postgres.NAME in wanted:
             self.database = args.platform.run(postgres.NAME, wanted[postgres.NAME], child)
+            args.platform.run_once(MONITOR_ROLE, wanted[MONITOR_ROLE], after(child, self.database.ready))
         migrate = MIGRATIONS in wanted
         self.kong = self._run_migrated(args, wanted, child) if migrate else self._run_dbless(args, wanted, child)
         self.admin_url = self.kong.public_url(ADMIN) if migrate else ""
@@ -124,6 +126,9 @@ def workloads(args: KongGatewayArgs) -> dict[str, Workload]:
     if settings.runs_postgres:
         size = settings.database_gib
         found[postgres.NAME] = postgres.postgres_workload(args.postgres_image, args.postgres_password, size)
+        found[MONITOR_ROLE] = postgres.monitor_role_workload(
+            args.postgres_image, args.postgres_password, args.monitor_password
+        )
     if settings.runs_valkey:
         found[valkey.NAME] = valkey.valkey_workload(args.valkey_image, args.secrets[REDIS_PASSWORD])
     return found

@@ -1,12 +1,19 @@
 """PostgreSQL, where the gateway keeps its configuration."""
 
+from pathlib import Path
+
 import pulumi
 
-from platforms.workload import CommandProbe, Port, Resources, Workload
+from platforms.workload import AllowedConnection, CommandProbe, Port, Resources, Workload
 
 NAME, PORT = "postgres", 5432
 DATABASE = USER = "kong"
 PASSWORD_FILE = "/run/secrets/postgres-password"  # noqa: S105  a path
+MONITOR = "monitor"  # the role that the exporter connects as
+MONITOR_PASSWORD_FILE = "/run/secrets/monitor-password"  # noqa: S105  a path
+ROLE_FILE = "/etc/postgres/monitor.sql"
+CREATE_ROLE = Path(__file__).with_name("monitor_role.sql").read_text()
+RUN_AS_OWNER = f'PGPASSWORD="$(cat {PASSWORD_FILE})" exec psql -qv ON_ERROR_STOP=1 -f {ROLE_FILE}'
 
 
 def postgres_workload(image: str, password: pulumi.Input[str], storage_gib: int) -> Workload:
@@ -28,5 +35,19 @@ def postgres_workload(image: str, password: pulumi.Input[str], storage_gib: int)
         scratch_dirs=("/var/run/postgresql", "/tmp"),  # noqa: S108  the container's own
         readiness=CommandProbe(command=("pg_isready", "-h", "127.0.0.1", "-U", USER, "-d", DATABASE)),
         resources=Resources(memory_mib=512),
+        user=999,
+    )
+
+
+def monitor_role_workload(image: str, password: pulumi.Input[str], monitor_password: pulumi.Input[str]) -> Workload:
+    """Gives the database a role that may read statistics, and no table; running it again changes nothing."""
+    return Workload(
+        image=image,
+        args=("sh", "-ec", RUN_AS_OWNER),
+        env={"PGHOST": NAME, "PGUSER": USER, "PGDATABASE": DATABASE},
+        files={ROLE_FILE: CREATE_ROLE},
+        secret_files={PASSWORD_FILE: password, MONITOR_PASSWORD_FILE: monitor_password},
+        connects_to=(AllowedConnection(name=NAME, port=PORT),),
+        scratch_dirs=("/tmp",),  # noqa: S108  the container's own
         user=999,
     )

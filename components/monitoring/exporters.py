@@ -10,7 +10,6 @@ from platforms.monitoring_targets import ScrapeJob
 from platforms.workload import AllowedConnection, HttpProbe, Port, Resources, Workload
 
 POSTGRES_EXPORTER, VALKEY_EXPORTER = 9187, 9121
-POSTGRES_PASSWORD_FILE = "/run/secrets/postgres-password"  # noqa: S105  a path
 VALKEY_PASSWORDS_FILE = "/run/secrets/valkey-passwords.json"
 # The exporter of PostgreSQL has many metrics that no rule or panel uses.
 KEPT_OF_POSTGRES = (
@@ -32,18 +31,18 @@ class Exporter:
 
 
 def postgres_exporter(image: str, database: Service | None, password: pulumi.Input[str]) -> tuple[Exporter, ...]:
-    """Connects as the gateway does, and serves every neighbour; none without a database of our own."""
+    """Connects as a role that may read statistics only; none without a database of our own."""
     if database is None:
         return ()
     workload = Workload(
         image=image,
         env={
             "DATA_SOURCE_URI": f"{database.address(postgres.PORT)}/{postgres.DATABASE}?sslmode=disable",
-            "DATA_SOURCE_USER": postgres.USER,
-            "DATA_SOURCE_PASS_FILE": POSTGRES_PASSWORD_FILE,
+            "DATA_SOURCE_USER": postgres.MONITOR,
+            "DATA_SOURCE_PASS_FILE": postgres.MONITOR_PASSWORD_FILE,
         },
         ports=(Port(number=POSTGRES_EXPORTER),),
-        secret_files={POSTGRES_PASSWORD_FILE: password},
+        secret_files={postgres.MONITOR_PASSWORD_FILE: password},
         connects_to=(database.connection(postgres.PORT),),
         user=65534,
         readiness=HttpProbe(port=POSTGRES_EXPORTER, path="/metrics"),

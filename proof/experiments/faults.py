@@ -1,7 +1,8 @@
 """Faults on Docker, and what both platforms share: each breaks one thing and returns how to undo it."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from access.polling import poll, require
 from ops.balancer import balancers_of
@@ -67,15 +68,30 @@ def killed_nodes(*choices: Choice) -> Fault:
     return lambda target: killed(*(f"qdrant-{choose(target)}" for choose in choices))(target)
 
 
-def frozen_node(choose: Choice) -> Fault:
+def frozen(replica: str) -> Fault:
     """Paused: its connections stay open, and it does not respond."""
 
     def fault(target: DockerTarget) -> Undo:
-        container = target.container(f"qdrant-{choose(target)}")
+        container = target.container(replica)
         container.pause()
         return lambda: container.unpause()  # noqa: PLW0108  its result is dropped
 
     return fault
+
+
+def frozen_node(choose: Choice) -> Fault:
+    """The same of a node."""
+    return lambda target: frozen(f"qdrant-{choose(target)}")(target)
+
+
+@contextmanager
+def counted_together(target: DockerTarget) -> Iterator[None]:
+    """Calls are counted in a Valkey meanwhile, as several nodes of Kong do it."""
+    target.stack.up_in_subprocess(gatewayRateLimitPolicy="redis")
+    try:
+        yield
+    finally:
+        target.stack.up_in_subprocess(gatewayRateLimitPolicy="local")
 
 
 def cut_off_node(choose: Choice) -> Fault:

@@ -4,8 +4,10 @@ from proof.experiments import full_disk
 from proof.experiments.experiment import Experiment, may_fail
 from proof.experiments.faults import (
     all_nodes_killed,
+    counted_together,
     cut_off_node,
     follower,
+    frozen,
     frozen_node,
     killed,
     killed_nodes,
@@ -52,6 +54,8 @@ SCENARIOS: tuple[Experiment[DockerTarget], ...] = (
                lasts_seconds=5, recovery="front_returns", may_fail=may_fail(SEARCH, ASK, because=ONE_GATEWAY),
                slow=ONE_GATEWAY),
     Experiment("kill-postgres", "The gateway's database is killed", killed("postgres-0"), recovery="front_returns"),
+    Experiment("freeze-valkey", "What counts calls freezes: its connections stay open, nothing is answered",
+               frozen("valkey-0"), prerequisites=counted_together, recovery="front_returns"),
     Experiment("kill-rag-service", "A replica of the RAG service's API role is killed", killed("rag-service-0"),
                recovery="front_returns", may_fail=may_fail(SEARCH, ASK, because=IN_FLIGHT), slow=IN_FLIGHT),
     Experiment("kill-rag-query", "The RAG service's query role is killed", killed("rag-llamaindex-query-0"),

@@ -33,6 +33,7 @@ GIVEN = {
         *("qdrantApiKey", "qdrantReadOnlyApiKey", "haproxyPassword", "gatewayServiceToken", "gatewayCanary"),
         "gatewayAdminToken",
         *("gatewayRedisPassword", "gatewayJwt-rag-client-1", "postgresPassword", "grafanaPassword"),
+        "postgresMonitorPassword",
     )
 }
 

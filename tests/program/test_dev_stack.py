@@ -1,6 +1,7 @@
 """The dev stack as the engine sees it: the promises of the platform contract, kept by the real program."""
 
 import json
+import re
 
 import pytest
 
@@ -152,3 +153,16 @@ def test_a_gateway_without_a_database_has_no_admin_api_and_no_token() -> None:
     asked = run_program("dev", gatewayBackend="dbless")
     assert not [request for request in asked.requests if request.name == "gatewayAdminToken"]
     assert not [env for env in asked.one("kong-0", CONTAINER).inputs["envs"] if "ADMIN_INCLUDE" in env]
+
+
+def test_the_exporter_of_postgresql_may_read_statistics_and_nothing_else(dev: Engine) -> None:
+    exporter = dev.one("postgres-exporter-0", CONTAINER)
+    role = dev.one("postgres-monitor-role", ":OneShot")
+    assert "DATA_SOURCE_USER=monitor" in exporter.inputs["envs"]
+    [password] = [upload["content"] for upload in exporter.inputs["uploads"]]
+    assert role.inputs["files"]["/run/secrets/monitor-password"] == password
+    assert role.is_secret("files")
+    script = role.inputs["files"]["/etc/postgres/monitor.sql"]
+    assert re.findall(r"GRANT (\w+) TO", script) == ["pg_monitor"]
+    assert password not in str([role.inputs["command"], role.inputs["env"], script])
+    assert dev.one("postgres-0", CONTAINER).urn in role.depends_on

@@ -57,7 +57,7 @@ def test_each_scenario_has_a_time_to_recover_in() -> None:
 
 
 def test_one_lost_node_never_excuses_a_failed_read() -> None:
-    lost = ("kill-follower", "kill-leader", "freeze", "cut", "drain")
+    lost = ("kill-follower", "kill-leader", "freeze-node", "cut", "drain")
     one_node = [fault for fault in FAULTS if fault.name.startswith(lost)]
     assert len(one_node) == 7
     assert all(not fault.may_fail and not fault.slow for fault in one_node)

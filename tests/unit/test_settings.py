@@ -150,7 +150,7 @@ def test_what_a_platform_cannot_keep_is_refused_and_not_ignored() -> None:
 
 def test_calls_are_not_counted_in_a_valkey_without_an_image() -> None:
     for key in ("imageValkey", "imageValkeyExporter"):
-        assert f"{key}: expected an image" in mistakes(gatewayRateLimitPolicy="redis")
+        assert f"{key}: expected an image" in mistakes(gatewayRateLimitPolicy="redis", **{key: ""})
     assert Settings.from_file(DEV, {"gatewayRateLimitPolicy": "redis", "gatewayRedisAddress": "mine:6379"})
 
 
