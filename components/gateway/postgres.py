@@ -11,9 +11,7 @@ DATABASE = USER = "kong"
 PASSWORD_FILE = "/run/secrets/postgres-password"  # noqa: S105  a path
 MONITOR = "monitor"  # the role that the exporter connects as
 MONITOR_PASSWORD_FILE = "/run/secrets/monitor-password"  # noqa: S105  a path
-ROLE_FILE = "/etc/postgres/monitor.sql"
-CREATE_ROLE = Path(__file__).with_name("monitor_role.sql").read_text()
-RUN_AS_OWNER = f'PGPASSWORD="$(cat {PASSWORD_FILE})" exec psql -qv ON_ERROR_STOP=1 -f {ROLE_FILE}'
+ROLE_SCRIPT, ROLE_FILE = Path(__file__).with_name("monitor_role.sh").read_text(), "/etc/postgres/monitor_role.sh"
 
 
 def postgres_workload(image: str, password: pulumi.Input[str], storage_gib: int) -> Workload:
@@ -40,12 +38,12 @@ def postgres_workload(image: str, password: pulumi.Input[str], storage_gib: int)
 
 
 def monitor_role_workload(image: str, password: pulumi.Input[str], monitor_password: pulumi.Input[str]) -> Workload:
-    """Gives the database a role that may read statistics, and no table; running it again changes nothing."""
+    """Runs monitor_role.sh to its end."""
     return Workload(
         image=image,
-        args=("sh", "-ec", RUN_AS_OWNER),
+        args=("sh", ROLE_FILE),
         env={"PGHOST": NAME, "PGUSER": USER, "PGDATABASE": DATABASE},
-        files={ROLE_FILE: CREATE_ROLE},
+        files={ROLE_FILE: ROLE_SCRIPT},
         secret_files={PASSWORD_FILE: password, MONITOR_PASSWORD_FILE: monitor_password},
         connects_to=(AllowedConnection(name=NAME, port=PORT),),
         scratch_dirs=("/tmp",),  # noqa: S108  the container's own

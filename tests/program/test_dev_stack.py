@@ -162,7 +162,7 @@ def test_the_exporter_of_postgresql_may_read_statistics_and_nothing_else(dev: En
     [password] = [upload["content"] for upload in exporter.inputs["uploads"]]
     assert role.inputs["files"]["/run/secrets/monitor-password"] == password
     assert role.is_secret("files")
-    script = role.inputs["files"]["/etc/postgres/monitor.sql"]
+    script = role.inputs["files"]["/etc/postgres/monitor_role.sh"]
     assert re.findall(r"GRANT (\w+) TO", script) == ["pg_monitor"]
     assert password not in str([role.inputs["command"], role.inputs["env"], script])
     assert dev.one("postgres-0", CONTAINER).urn in role.depends_on
