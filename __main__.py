@@ -23,7 +23,7 @@ from providers.collection import ReplicatedCollection
 from settings import SERVICE_SECRETS, Settings
 
 settings = Settings.from_stack()
-platform = connect(settings.stack, settings.kubernetes)
+platform = connect(settings.stack, settings.kubernetes, settings.image.node_exporter)
 credentials = Credentials(
     "credentials", config=pulumi.Config(PROJECT), protect=settings.stack.protect_data, given=platform.given_secrets()
 )
@@ -126,6 +126,7 @@ observability = ObservabilityStack(
             gateway.kong.scrape_job("kong", STATUS),
             *service_jobs,
         ),
+        disks=(qdrant.nodes, *([gateway.database] if gateway.database else [])),
         promises=Promises(
             qdrant_nodes=settings.qdrant.nodes,
             qdrant_memory_mib=settings.qdrant.memory_mib,

@@ -71,6 +71,7 @@ class ImageSettings(FrozenSettings):
     grafana: str
     alertmanager: str
     postgres_exporter: str
+    node_exporter: str = Field(description="measures the disks of what keeps data")
     valkey_exporter: str = Field(description="the exporter of that Valkey's metrics")
     python: str = Field(description="base of the RAG service's image when it is built here")
     rag: str = Field(description="the RAG service's image; empty: built from services/rag")

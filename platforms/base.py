@@ -90,8 +90,12 @@ class Platform(Protocol):
     def given_secrets(self) -> pulumi.Output[Mapping[str, str]] | None:
         """Stack-file key -> secret, where the platform holds them; None where the stack keeps its own."""
 
+    def disk_jobs(self, services: Sequence[Service]) -> Sequence[ScrapeJob]:
+        """How full the disks of these services are, for Prometheus."""
+
     def publish_monitoring(self, monitoring_targets: MonitoringTargets, opts: pulumi.ResourceOptions) -> None:
-        """Give the platform's own monitoring the jobs, rules and dashboards of the stack; nothing where it has none."""
+        """Run what measures the disks of all that runs; give the platform's own monitoring, where it has one, the
+        jobs, rules and dashboards of the stack."""
 
     def locate(self, name: str, workload: Workload) -> Service:
         """Where the workload will be reached, before it runs."""

@@ -20,14 +20,26 @@ class StackSettings(FrozenSettings):
     protect_data: bool
 
 
-def connect(stack: StackSettings, kubernetes: KubernetesSettings) -> Platform:
+def connect(stack: StackSettings, kubernetes: KubernetesSettings, disk_exporter_image: str) -> Platform:
     """The platform that the stack file names; of the two only that one's packages are loaded, which takes a while."""
     if stack.platform == "docker":
         from platforms.docker import DockerArgs, DockerPlatform
 
-        return DockerPlatform(DockerArgs(prefix=stack.name_prefix, root=ROOT, protect_data=stack.protect_data))
+        return DockerPlatform(
+            DockerArgs(
+                prefix=stack.name_prefix,
+                root=ROOT,
+                disk_exporter_image=disk_exporter_image,
+                protect_data=stack.protect_data,
+            )
+        )
     from platforms.kubernetes.platform import KubernetesArgs, KubernetesPlatform
 
     return KubernetesPlatform(
-        KubernetesArgs(prefix=stack.name_prefix, settings=kubernetes, protect_data=stack.protect_data)
+        KubernetesArgs(
+            prefix=stack.name_prefix,
+            settings=kubernetes,
+            disk_exporter_image=disk_exporter_image,
+            protect_data=stack.protect_data,
+        )
     )

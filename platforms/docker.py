@@ -12,9 +12,10 @@ from docker.utils.build import exclude_paths
 from pulumi import ResourceOptions
 
 from access.docker_engine import LABEL, bound_processes
+from platforms import disks
 from platforms.base import Rollout, Service, after
-from platforms.monitoring_targets import MonitoringTargets
-from platforms.workload import THIS_MACHINE, HttpProbe, ImageBuild, Workload
+from platforms.monitoring_targets import MonitoringTargets, ScrapeJob
+from platforms.workload import THIS_MACHINE, AllowedConnection, HttpProbe, ImageBuild, Workload
 from providers.one_shot import OneShot
 
 LOOPBACK = "127.0.0.1"
@@ -39,6 +40,7 @@ class DockerArgs:
 
     prefix: str
     root: Path
+    disk_exporter_image: str
     protect_data: bool = True
 
 
@@ -57,6 +59,7 @@ class DockerPlatform(pulumi.ComponentResource):
             opts=ResourceOptions(parent=self, provider=self._provider),
         )
         self._images: dict[str, docker.RemoteImage] = {}
+        self._disks: dict[str, docker.Volume] = {}  # replica -> its disk
         self.register_outputs({"network": self._network.name})
 
     @property
@@ -67,8 +70,14 @@ class DockerPlatform(pulumi.ComponentResource):
     def given_secrets(self) -> None:
         """None: the stack keeps its own."""
 
+    def disk_jobs(self, services: Sequence[Service]) -> Sequence[ScrapeJob]:
+        """One for all of them."""
+        target = AllowedConnection(name=disks.NAME, port=disks.PORT)
+        return [ScrapeJob(name="disks", target=target, addresses=(target.address,))]
+
     def publish_monitoring(self, monitoring_targets: MonitoringTargets, opts: ResourceOptions) -> None:
-        """Nothing: the stack's own Prometheus is the only one that monitors this machine."""
+        """Run what sees the disk of every replica; no other Prometheus monitors this machine."""
+        self.run(disks.NAME, disks.exporter(self._args.disk_exporter_image), opts)
 
     def locate(self, name: str, workload: Workload) -> Service:
         """By its name on the network, and by its published ports on the loopback address."""
@@ -113,7 +122,8 @@ class DockerPlatform(pulumi.ComponentResource):
         keep = ResourceOptions(
             parent=opts.parent, provider=self._provider, depends_on=founding, protect=self._args.protect_data
         )
-        return docker.Volume(name, name=self._prefixed(name), opts=keep)
+        self._disks[name] = docker.Volume(name, name=self._prefixed(name), opts=keep)
+        return self._disks[name]
 
     def _prefixed(self, name: str) -> str:
         return f"{self._args.prefix}-{name}"
@@ -172,7 +182,7 @@ class DockerPlatform(pulumi.ComponentResource):
             # service on this machine replaces none of them.
             hosts=[docker.ContainerHostArgs(host=THIS_MACHINE, ip="host-gateway")],
             ports=_ports(workload, ordinal),
-            volumes=self._mounts(workload, volume) or None,
+            volumes=[*self._mounts(workload, volume), *(self._seen() if name == disks.NAME else [])] or None,
             tmpfs=dict.fromkeys(workload.scratch_dirs, SCRATCH) or None,
             healthcheck=_healthcheck(workload),
             wait=workload.readiness is not None,
@@ -204,6 +214,15 @@ class DockerPlatform(pulumi.ComponentResource):
         ]
         work = [docker.ContainerVolumeArgs(container_path=workload.work_dir)] if workload.work_dir else []
         return [*data, *work, *folders]
+
+    def _seen(self) -> list[docker.ContainerVolumeArgs]:
+        """Every disk, for what measures them."""
+        return [
+            docker.ContainerVolumeArgs(
+                volume_name=volume.name, container_path=f"{disks.FOLDER}/{replica}", read_only=True
+            )
+            for replica, volume in sorted(self._disks.items())
+        ]
 
     def _bounded(self, replica: str) -> pulumi.ResourceHook:
         """Bounds the number of processes, which the engine's plugin cannot."""

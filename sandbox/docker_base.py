@@ -15,6 +15,7 @@ REPORTED = (
     "postgresql-15",
     "prometheus",
     "prometheus-alertmanager",
+    "prometheus-node-exporter",
     "prometheus-postgres-exporter",
     "prometheus-redis-exporter",
     "python3",

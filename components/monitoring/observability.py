@@ -31,7 +31,8 @@ class ObservabilityStackArgs:
     grafana_image: str
     alertmanager_image: str
     exporters: tuple[Exporter, ...]
-    scrape_jobs: tuple[ScrapeJob, ...]  # without those of the exporters, and of Prometheus itself
+    scrape_jobs: tuple[ScrapeJob, ...]  # without those of exporters, disks, and of Prometheus itself
+    disks: tuple[Service, ...]  # what keeps data
     promises: Promises
     grafana_password: pulumi.Input[str]
 
@@ -75,7 +76,9 @@ def workloads(args: ObservabilityStackArgs) -> dict[str, Workload]:
 
 def scrape_jobs(args: ObservabilityStackArgs) -> tuple[ScrapeJob, ...]:
     """All that Prometheus scrapes, but itself."""
-    return (*args.scrape_jobs, *(each.job for each in args.exporters))
+    own = () if args.settings.prometheus_url else (args.platform.locate("prometheus", Workload(image="")),)
+    disks = args.platform.disk_jobs((*args.disks, *own))
+    return (*args.scrape_jobs, *(each.job for each in args.exporters), *disks)
 
 
 def monitoring_targets(args: ObservabilityStackArgs) -> MonitoringTargets:
@@ -96,7 +99,7 @@ def prometheus_url(args: ObservabilityStackArgs) -> str:
 
 def prometheus_workload(args: ObservabilityStackArgs) -> Workload:
     """Prometheus with its jobs and rules as files, and the tokens of its jobs as secret ones."""
-    jobs = (*args.scrape_jobs, prometheus.ITSELF, *(each.job for each in args.exporters))
+    jobs = (*scrape_jobs(args), prometheus.ITSELF)
     alerts = [AllowedConnection(name="alertmanager", port=alertmanager.PORT)] if args.settings.sends_alerts else []
     return Workload(
         image=args.prometheus_image,

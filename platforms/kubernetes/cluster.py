@@ -18,6 +18,7 @@ class Cluster:
 
     prefix: str
     settings: KubernetesSettings
+    disk_exporter_image: str = ""  # not needed to find what is there
 
     @property
     def namespace(self) -> str:

@@ -9,6 +9,7 @@ import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 from pulumi import ResourceOptions
 
+from platforms import disks
 from platforms.base import Rollout, Service, after
 from platforms.kubernetes import controllers, edge, files, monitors, network, pods, services, spread, storage
 from platforms.kubernetes.cluster import Cluster, Manifest, keeps_data
@@ -27,6 +28,7 @@ class KubernetesArgs:
 
     prefix: str
     settings: KubernetesSettings
+    disk_exporter_image: str
     protect_data: bool = True
 
 
@@ -36,7 +38,9 @@ class KubernetesPlatform(pulumi.ComponentResource):
     def __init__(self, args: KubernetesArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("rag:platforms:Kubernetes", "kubernetes", {"prefix": args.prefix}, opts)
         self._args = args
-        self._cluster = Cluster(prefix=args.prefix, settings=args.settings)
+        self._cluster = Cluster(
+            prefix=args.prefix, settings=args.settings, disk_exporter_image=args.disk_exporter_image
+        )
         own = ResourceOptions(parent=self)
         self._provider = kubernetes.Provider("cluster", context=args.settings.context or None, opts=own)
         self._maker = Maker(self._provider)
@@ -63,6 +67,7 @@ class KubernetesPlatform(pulumi.ComponentResource):
 
     def run(self, name: str, workload: Workload, opts: ResourceOptions, rollout: Rollout | None = None) -> Service:
         """A StatefulSet where there is data, else a Deployment, with all that goes before and behind it."""
+        workload = pods.with_measured_disks(workload)
         claims = self._claims(name, workload, opts)
         founding = self._founding(name, workload, after(ResourceOptions(parent=opts.parent), claims[:1]))
         template = pods.template(name, workload, self._cluster, self._pod_parts(name, workload, opts))
@@ -82,6 +87,10 @@ class KubernetesPlatform(pulumi.ComponentResource):
         called = f"{name}-{files.digest([workload.image, workload.command, workload.args, dict(workload.env)])}"
         manifest = controllers.job(called, name, workload, template, self._cluster)
         return self._maker.make("Job", name, manifest, after(opts, self._baseline))
+
+    def disk_jobs(self, services: Sequence[Service]) -> Sequence[ScrapeJob]:
+        """One for each: what measures a disk runs in the pod that it is mounted in."""
+        return [service.scrape_job(f"{service.name}-disks", disks.PORT, labels_nodes=True) for service in services]
 
     def publish_monitoring(self, monitoring_targets: MonitoringTargets, opts: ResourceOptions) -> None:
         """Let the Prometheus of the monitoring namespace in; make the operator's objects where there is an operator.

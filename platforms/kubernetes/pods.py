@@ -1,13 +1,15 @@
 """The pod of a workload: restricted, with nothing writable but what was asked for."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pulumi
 
+from platforms import disks
 from platforms.kubernetes import edge, files, spread
 from platforms.kubernetes.cluster import Cluster, Manifest, claim_spec, keeps_data, merged, replicas_service, selector
-from platforms.workload import CommandProbe, HttpProbe, Workload
+from platforms.workload import CommandProbe, HttpProbe, Port, Workload
 
 # Between the end of a pod's traffic and its signal: by then every machine has taken the pod out of its Services.
 LEAVING_SECONDS = 5
@@ -39,7 +41,7 @@ def spec(name: str, workload: Workload, cluster: Cluster, names: Mapping[str, pu
             "shareProcessNamespace": True if stopped_hard else None,  # `kill -9 -1` spares the first process
             "terminationGracePeriodSeconds": workload.grace_seconds + LEAVING_SECONDS,
             "dnsConfig": _peer_names(name, cluster) if keeps_data(workload) else None,
-            "containers": [container(name, workload, cluster, names)],
+            "containers": [container(name, workload, cluster, names), *_disk_exporter(workload, cluster)],
             "volumes": volumes(workload, cluster, names) or None,
         },
         spread.placement(name, workload, cluster),
@@ -70,6 +72,25 @@ def container(name: str, workload: Workload, cluster: Cluster, names: Mapping[st
         probes(workload),
         _leaving(workload),
     )
+
+
+def with_measured_disks(workload: Workload) -> Workload:
+    """The workload with the port of what measures its disks, where it has any."""
+    if not keeps_data(workload):
+        return workload
+    return replace(workload, ports=(*workload.ports, Port(number=disks.PORT)))
+
+
+def _disk_exporter(workload: Workload, cluster: Cluster) -> list[Manifest]:
+    """Beside the process, because no other pod may mount its disks."""
+    if not any(port.number == disks.PORT for port in workload.ports):
+        return []
+    exporter = replace(disks.exporter(cluster.disk_exporter_image), ports=(), readiness=None, liveness=None)
+    found = {"data": workload.data_dir, "work": workload.work_dir}
+    mounts = [
+        {"name": name, "mountPath": f"{disks.FOLDER}/{name}", "readOnly": True} for name, path in found.items() if path
+    ]
+    return [container(disks.NAME, exporter, cluster, {}) | {"volumeMounts": mounts}]
 
 
 def pod_security(user: int) -> Manifest:

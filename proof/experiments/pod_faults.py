@@ -46,8 +46,8 @@ def _kill(target: KubernetesTarget, pods: list[str]) -> Undo:
 
 
 def _container(target: KubernetesTarget, pod: str) -> Any:
-    [found] = target.namespace.core.read_namespaced_pod(pod, target.namespace.name).status.container_statuses
-    return found
+    found = target.namespace.core.read_namespaced_pod(pod, target.namespace.name).status.container_statuses
+    return next(status for status in found if pod.startswith(status.name))
 
 
 def deleted(workload: str) -> PodFault:

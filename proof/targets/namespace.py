@@ -50,9 +50,11 @@ class Namespace:
         self.core.delete_namespaced_pod(pod, self.name, grace_period_seconds=notice_seconds)
 
     def execute(self, pod: str, command: Sequence[str]) -> None:
-        """Run a command in a pod, with a client of its own: the library alters the client that it is given."""
-        exec_in_pod = kube.core(self._context).connect_get_namespaced_pod_exec
-        stream(exec_in_pod, pod, self.name, command=list(command), stdout=True, stderr=True)
+        """Run a command in a pod's first container, with a client of its own: the library alters the given one."""
+        core = kube.core(self._context)
+        container = core.read_namespaced_pod(pod, self.name).spec.containers[0].name
+        exec_in_pod = core.connect_get_namespaced_pod_exec
+        stream(exec_in_pod, pod, self.name, container=container, command=list(command), stdout=True, stderr=True)
 
     def drain(self, machine: str, *, but: str = "") -> None:
         """Cordon it, and evict this namespace's pods, `but` for one, as their PodDisruptionBudgets allow."""

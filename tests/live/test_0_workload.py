@@ -108,7 +108,7 @@ class Tiny:
 
     def _stack(self, spoken: str) -> automation.Stack:
         def program() -> None:
-            platform = connect(self.settings.stack, self.settings.kubernetes)
+            platform = connect(self.settings.stack, self.settings.kubernetes, self.settings.image.node_exporter)
             platform.run("tiny", tiny(self.image, spoken), ResourceOptions())
 
         environment = {
@@ -152,8 +152,8 @@ def on_kubernetes(folder: Path) -> Tiny:
     def execute(command: list[str]) -> str:
         fresh = kube.core(settings.kubernetes.context)  # `stream` patches the client
         answer = stream(
-            fresh.connect_get_namespaced_pod_exec, "tiny-0", PREFIX, command=command, stdout=True, stderr=True,
-            _preload_content=False,
+            fresh.connect_get_namespaced_pod_exec, "tiny-0", PREFIX, container="tiny", command=command, stdout=True,
+            stderr=True, _preload_content=False,
         )  # fmt: skip
         answer.run_forever(timeout=30)
         return str(answer.read_stdout())

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 import requests
 
+from access.polling import poll, require
+from components.monitoring.alertmanager import FOLLOWS
 from components.monitoring.dashboards import dashboard_files
 from components.monitoring.promises import Promises
 from components.monitoring.rules import rule_groups
@@ -27,12 +29,14 @@ from proof.targets.proof_stack import without_rate_limits
 from tests.live.alerts import Prometheus
 from tests.live.callers import WITH_LIMITS, Callers
 from tests.live.conftest import LiveStack
+from tests.live.listener import Bodies, listening
 
 pytestmark = pytest.mark.live
 
 SCRAPE_SECONDS = 5
 PROMISES = Promises(scrape_seconds=SCRAPE_SECONDS)
 ALERTS = {rule.name: rule for rules in rule_groups(PROMISES).values() for rule in rules if isinstance(rule, Alert)}
+FIRED: set[str] = set()  # the pages of the faults so far
 NOT_JUDGED = {"LatencyBudgetBurnsFast"}
 LASTING = {"AvailabilityBudgetBurnsFast"}
 SEEN_LATE_SECONDS = 40  # a probe that must fail, a scrape and an evaluation, on a machine with other work
@@ -101,15 +105,32 @@ FAULTS = [
 
 
 @pytest.fixture(scope="module")
-def prometheus(stack: LiveStack) -> Iterator[Prometheus]:
-    """The stack at its quick pace, quiet, with callers that keep it at work."""
-    stack.up(observabilityScrapeSeconds=str(SCRAPE_SECONDS), **without_rate_limits(stack.files.settings()))
+def told(stack: LiveStack) -> Iterator[Bodies]:
+    """The stack at its quick pace, and what its Alertmanager tells each receiver, by path."""
+    with listening(stack) as (url, bodies):
+        receivers: dict[str, Any] = {
+            "observabilityAlertWebhook": f"{url}/webhook",
+            "observabilityAlertSlackUrl": f"{url}/slack",
+            "observabilityAlertWatchdogUrl": f"{url}/switch",
+        }
+        quick: dict[str, Any] = {
+            "observabilityScrapeSeconds": str(SCRAPE_SECONDS),
+            **without_rate_limits(stack.files.settings()),
+        }
+        stack.up(**quick, **receivers)
+        yield bodies
+        none: dict[str, Any] = dict.fromkeys(receivers, "")
+        stack.up(observabilityScrapeSeconds="15", **WITH_LIMITS, **none)
+
+
+@pytest.fixture(scope="module")
+def prometheus(stack: LiveStack, told: Bodies) -> Iterator[Prometheus]:
+    """The stack's Prometheus when all is quiet, with callers that keep the stack at work."""
     monitoring_targets = Prometheus(stack.outputs["prometheusUrl"])
     with Callers(stack.outputs["gatewayUrl"], stack.token(3600)) as callers:
         callers.answered_at_least(20)
         monitoring_targets.wait_until_quiet(RECOVERY_SECONDS, but=NOT_JUDGED)
         yield monitoring_targets
-    stack.up(observabilityScrapeSeconds="15", **WITH_LIMITS)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
@@ -125,12 +146,34 @@ def test_a_fault_fires_its_alerts_and_no_other_page_and_all_of_them_end(
     finally:
         fault.undo(container)
     prometheus.wait_until_quiet(RECOVERY_SECONDS, of=fault.fires - LASTING, but=NOT_JUDGED | LASTING)
+    FIRED.update(name for name in fault.fires if ALERTS[name].severity == "page")
     pages = prometheus.fired(time.monotonic() - began, "page")
     assert pages - NOT_JUDGED <= fault.fires | fault.may | told_before
 
 
 def seconds(text: str) -> int:
     return int(text[:-1]) * UNITS[text[-1]]
+
+
+def test_every_receiver_was_told_of_every_page(told: Bodies, prometheus: Prometheus) -> None:
+    assert FIRED, "a fault comes first"
+    inhibited = {name for worse, then in FOLLOWS if FIRED & set(worse.split("|")) for name in then.split("|")}
+    for path in ("/webhook", "/slack"):
+
+        def told_of_all(path: str = path) -> None:
+            text = b"".join(told[path]).decode()
+            asked = {name: ALERTS[name].summary if path == "/slack" else name for name in FIRED - inhibited}
+            require(not (silent := [name for name, words in asked.items() if words not in text]), str(silent))
+
+        poll(told_of_all, RECOVERY_SECONDS, expected=f"every page at {path}")
+    poll(lambda: require(told["/switch"], "nothing"), 90, expected="the watchdog at the dead man's switch")
+    assert all(b"Watchdog" in body for body in told["/switch"])
+
+
+def test_every_disk_is_measured(stack: LiveStack, prometheus: Prometheus) -> None:
+    measured = {row["mountpoint"] for row in prometheus.ask("disk:free:ratio > 0 < 1")}
+    nodes = {f"/disks/qdrant-{node}" for node in range(len(stack.outputs["qdrantNodeUrls"]))}
+    assert measured >= nodes | {"/disks/postgres-0", "/disks/prometheus-0"}
 
 
 def test_the_watchdog_is_there(prometheus: Prometheus) -> None:

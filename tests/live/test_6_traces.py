@@ -2,10 +2,7 @@
 
 import json
 import secrets
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
 
 import pytest
 import requests
@@ -13,36 +10,19 @@ import requests
 from access.polling import poll, require
 from components.services.routing import TRACE_HEADER
 from tests.live.conftest import LiveStack
+from tests.live.listener import Bodies, listening
 
 pytestmark = pytest.mark.live
 SERVICES = {"kong", "rag-api", "rag-query"}
 
 
-class Collector(BaseHTTPRequestHandler):
-    """Keeps what it is sent as it came, JSON or protobuf: ids and names stand in both as they are."""
-
-    bodies: ClassVar[list[bytes]] = []
-
-    def do_POST(self) -> None:
-        self.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Nothing: the tests' own output is for the tests."""
-
-
 @pytest.fixture(scope="module")
-def traced(stack: LiveStack) -> Iterator[LiveStack]:
-    """The stack with a collector on this machine, reached by the bridge's own address; and without one afterwards."""
-    [network] = stack.engine.networks.get(stack.prefix).attrs["IPAM"]["Config"]
-    with ThreadingHTTPServer((network["Gateway"], 0), Collector) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        stack.up(observabilityTracesUrl=f"http://{network['Gateway']}:{server.server_port}")
-        yield stack
+def traced(stack: LiveStack) -> Iterator[tuple[LiveStack, Bodies]]:
+    """The stack with a collector on this machine; and without one afterwards."""
+    with listening(stack) as (url, bodies):
+        stack.up(observabilityTracesUrl=url)
+        yield stack, bodies
         stack.up(observabilityTracesUrl="")
-        server.shutdown()
 
 
 def ask(stack: LiveStack, **headers: str) -> requests.Response:
@@ -54,9 +34,10 @@ def ask(stack: LiveStack, **headers: str) -> requests.Response:
     )
 
 
-def tellers(trace: str) -> set[str]:
-    """Which services have told the collector of this trace."""
-    told = [body for body in Collector.bodies if trace.encode() in body or bytes.fromhex(trace) in body]
+def tellers(trace: str, bodies: Bodies) -> set[str]:
+    """Which services have told the collector of this trace: ids and names stand as they are in JSON and protobuf."""
+    sent = [body for each in bodies.values() for body in each]
+    told = [body for body in sent if trace.encode() in body or bytes.fromhex(trace) in body]
     return {service for service in SERVICES for body in told if service.encode() in body}
 
 
@@ -66,26 +47,28 @@ def test_without_a_collector_no_answer_names_a_trace(stack: LiveStack) -> None:
     assert TRACE_HEADER not in answer.headers
 
 
-def test_a_question_has_one_trace_through_the_gateway_and_both_roles(traced: LiveStack) -> None:
-    answer = ask(traced)
+def test_a_question_has_one_trace_through_the_gateway_and_both_roles(traced: tuple[LiveStack, Bodies]) -> None:
+    stack, bodies = traced
+    answer = ask(stack)
     assert answer.status_code == 200, answer.text
     trace = answer.headers[TRACE_HEADER]
-    await_spans(trace)
+    await_spans(trace, bodies)
     for replica in ("rag-service-0", "rag-llamaindex-query-0"):
-        assert trace in traces_in_log(traced, replica), replica
-    assert not tellers(secrets.token_hex(16)), "any id at all would have been found"
+        assert trace in traces_in_log(stack, replica), replica
+    assert not tellers(secrets.token_hex(16), bodies), "any id at all would have been found"
 
 
-def test_a_callers_own_trace_is_gone_on_with(traced: LiveStack) -> None:
+def test_a_callers_own_trace_is_gone_on_with(traced: tuple[LiveStack, Bodies]) -> None:
+    stack, bodies = traced
     trace = secrets.token_hex(16)
-    answer = ask(traced, traceparent=f"00-{trace}-{secrets.token_hex(8)}-01")
+    answer = ask(stack, traceparent=f"00-{trace}-{secrets.token_hex(8)}-01")
     assert answer.headers[TRACE_HEADER] == trace
-    await_spans(trace)
+    await_spans(trace, bodies)
 
 
-def await_spans(trace: str) -> None:
+def await_spans(trace: str, bodies: Bodies) -> None:
     expected = "spans of it from every service"
-    poll(lambda: require(tellers(trace) == SERVICES, str(tellers(trace))), 60, expected=expected)
+    poll(lambda: require((told := tellers(trace, bodies)) == SERVICES, str(told)), 60, expected=expected)
 
 
 def traces_in_log(stack: LiveStack, replica: str) -> set[str]:

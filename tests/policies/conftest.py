@@ -15,6 +15,7 @@ IMAGES = {
     "imagePrometheus": "prom/prometheus:v3.5.0",
     "imageGrafana": "grafana/grafana:12.1.0",
     "imageAlertmanager": "prom/alertmanager:v0.28.1",
+    "imageNodeExporter": "prom/node-exporter:v1.9.1",
     "imagePostgresExporter": "quay.io/prometheuscommunity/postgres-exporter:v0.17.1",
 }
 

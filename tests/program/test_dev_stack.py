@@ -155,6 +155,14 @@ def test_a_gateway_without_a_database_has_no_admin_api_and_no_token() -> None:
     assert not [env for env in asked.one("kong-0", CONTAINER).inputs["envs"] if "ADMIN_INCLUDE" in env]
 
 
+def test_one_exporter_sees_every_disk_and_can_write_to_none(dev: Engine) -> None:
+    volumes = {request.name for request in dev.of(":Volume")}
+    [exporter] = [request for request in dev.of(CONTAINER) if request.name == "disk-exporter-0"]
+    seen = {mount["containerPath"]: mount["readOnly"] for mount in exporter.inputs["volumes"]}
+    assert seen == {f"/disks/{volume}": True for volume in volumes}
+    assert {"qdrant-0", "postgres-0", "prometheus-0"} <= volumes
+
+
 def test_the_exporter_of_postgresql_may_read_statistics_and_nothing_else(dev: Engine) -> None:
     exporter = dev.one("postgres-exporter-0", CONTAINER)
     role = dev.one("postgres-monitor-role", ":OneShot")

@@ -199,8 +199,24 @@ def test_snapshots_have_room_of_the_size_and_class_that_the_stack_file_names() -
     assert (claim["resources"]["requests"]["storage"], claim["storageClassName"]) == ("70Gi", "cheap")
 
 
+def test_every_disk_is_measured_beside_what_it_belongs_to_and_by_nobody_who_could_write_to_it(prod: Engine) -> None:
+    for request in prod.of(":StatefulSet"):
+        pod = request.inputs["spec"]["template"]["spec"]
+        process, exporter = pod["containers"]
+        kept = {mount["name"] for mount in process["volumeMounts"]} & {"data", "work"}
+        assert "data" in kept
+        assert {mount["name"]: mount["readOnly"] for mount in exporter["volumeMounts"]} == dict.fromkeys(kept, True)
+        name = request.inputs["metadata"]["name"]
+        ports = prod.one(f"{name}-replicas", ":Service").inputs["spec"]["ports"]
+        assert 9100 in [port["port"] for port in ports]
+        [let_in] = policies(prod)[f"{name}-from-prometheus"]["ingress"]
+        assert 9100 in [port["port"] for port in let_in["ports"]]
+    assert all(len(request.inputs["spec"]["template"]["spec"]["containers"]) == 1 for request in prod.of(":Deployment"))
+
+
 def test_a_node_gets_the_processors_that_the_stack_file_names_and_a_share_of_them_for_itself() -> None:
-    [node] = pod_specs(run_program("prod", qdrantCpus="4", kubernetesCpuReservedPercent="50"))["qdrant"]["containers"]
+    pods = pod_specs(run_program("prod", qdrantCpus="4", kubernetesCpuReservedPercent="50"))
+    node = pods["qdrant"]["containers"][0]
     assert (node["resources"]["limits"]["cpu"], node["resources"]["requests"]["cpu"]) == ("4000m", "2000m")
 
 
@@ -248,7 +264,7 @@ def test_a_process_without_data_that_hangs_is_restarted_and_one_with_data_never(
     kinds = {":Deployment": True, ":StatefulSet": False}
     for kind, restarted in kinds.items():
         for request in variant.of(kind):
-            [container] = request.inputs["spec"]["template"]["spec"]["containers"]
+            container = request.inputs["spec"]["template"]["spec"]["containers"][0]
             assert ("livenessProbe" in container) is restarted, request.name
             if restarted:
                 alive = container["livenessProbe"]

@@ -22,7 +22,7 @@ def qdrant_board(promises: Promises) -> dashboard.Dashboard:
         Section("Consensus", 7, (12, 6, 6), _consensus(promises)),
         Section("Replicas and data", 7, (6, 6, 6, 6), _replicas(promises)),
         Section("Requests", 7, (12, 12, 12, 12), _requests()),
-        Section("Room", 7, (8, 8, 8), _room(promises)),
+        Section("Room", 7, (6, 6, 6, 6), _room(promises)),
         variables=[choice("node", 'up{job="qdrant-cluster"}', "node")],
     )
 
@@ -186,6 +186,14 @@ def _requests() -> list[Any]:
 
 def _room(promises: Promises) -> list[Any]:
     return [
+        graph(
+            "Free room on disks",
+            "Share of each disk that keeps data, of Qdrant and of its neighbours; the line is a quarter.",
+            "percentunit",
+            {"{{instance}} {{mountpoint}}": "disk:free:ratio"},
+            limit=0.25,
+            alert="DiskFillsUp",
+        ),
         graph(
             "Memory",
             "Resident; the line is 80 % of what a node may use.",

@@ -1,5 +1,6 @@
 """Every alert's fault: series in which it fires, and series that are nearly one; a file per subject."""
 
+from tests.unit.faults.disks import DISKS
 from tests.unit.faults.fault import Fault
 from tests.unit.faults.gateway import GATEWAY
 from tests.unit.faults.haproxy import HAPROXY
@@ -10,4 +11,4 @@ from tests.unit.faults.rag import RAG
 from tests.unit.faults.slo import SLO
 from tests.unit.faults.stores import STORES
 
-FAULTS: tuple[Fault, ...] = (*QDRANT, *QDRANT_WORK, *GATEWAY, *HAPROXY, *RAG, *STORES, *PROMETHEUS, *SLO)
+FAULTS: tuple[Fault, ...] = (*QDRANT, *QDRANT_WORK, *GATEWAY, *HAPROXY, *RAG, *STORES, *DISKS, *PROMETHEUS, *SLO)
