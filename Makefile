@@ -29,8 +29,8 @@ preview: parts  ## what `make up` would do, and whether policies let it: make pr
 search: .venv/ready  ## make search Q="parse a JSON string"
 	@$(if $(Q),,$(error expected a question, found none: make search Q="parse a JSON string"))$(CLI) search --stack $(STACK) -- "$$Q"
 
-token: .venv/ready  ## print a JWT for the gateway
-	@$(CLI) token --stack $(STACK)
+token: .venv/ready  ## print a JWT for the gateway; CONSUMER=name or KEY=kid: signed with a key of yours
+	@$(CLI) token --stack $(STACK) $(if $(CONSUMER),--consumer "$(CONSUMER)") $(if $(KEY),--key "$(KEY)")
 
 ingest: .venv/ready  ## make ingest DOCS=dir
 	@$(if $(DOCS),,$(error expected a folder, found none: make ingest DOCS=dir))$(CLI) ingest --stack $(STACK) -- "$$DOCS"

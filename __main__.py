@@ -4,6 +4,7 @@ import pulumi
 from pulumi import ResourceOptions
 
 from components.credentials import Credentials
+from components.gateway.consumers import read_issuers, secret_keys, signing_keys
 from components.gateway.entities import CANARY
 from components.gateway.kong import KongGateway, KongGatewayArgs
 from components.gateway.node import ADMIN_TOKEN, PROXY, STATUS
@@ -20,7 +21,7 @@ from components.services.services import Services, ServicesArgs
 from platforms.connect import connect
 from platforms.stack_file import PROJECT
 from providers.collection import ReplicatedCollection
-from settings import SERVICE_SECRETS, Settings
+from settings import JWT_SECRETS, SERVICE_SECRETS, Settings
 
 settings = Settings.from_stack()
 platform = connect(settings.stack, settings.kubernetes, settings.image.node_exporter)
@@ -30,6 +31,8 @@ credentials = Credentials(
 api_key = credentials.secret("qdrantApiKey")
 read_only_key = credentials.secret("qdrantReadOnlyApiKey")
 service_token = credentials.secret("gatewayServiceToken")
+consumers = settings.gateway.consumers
+own_jwt_secrets = {key: credentials.member(JWT_SECRETS, key) for key in secret_keys(consumers)}
 jwt_secrets = {key: credentials.secret(f"gatewayJwt-{key}", rotates=True) for key in settings.gateway.jwt_keys}
 postgres_password = credentials.secret("postgresPassword")
 monitor_password = credentials.secret("postgresMonitorPassword") if settings.gateway.runs_postgres else ""
@@ -93,7 +96,7 @@ gateway = KongGateway(
         valkey_image=settings.image.valkey,
         postgres_password=postgres_password,
         monitor_password=monitor_password,
-        gateway=gateway_of(settings.gateway, entries, settings.observability.traces_url),
+        gateway=gateway_of(settings.gateway, entries, settings.observability.traces_url, read_issuers(consumers)),
         traces_url=settings.observability.traces_url,
         backends=services.backends,
         backends_ready=services.ready,
@@ -103,6 +106,7 @@ gateway = KongGateway(
             **counter_secrets,
             **admin_secrets,
             **{jwt_secret(key): secret for key, secret in jwt_secrets.items()},
+            **{jwt_secret(key, given=True): secret for key, secret in own_jwt_secrets.items()},
         },
     ),
 )
@@ -145,6 +149,7 @@ for name, value in {
     "gatewayAdminToken": admin_secrets.get(ADMIN_TOKEN, ""),
     "gatewayJwtKey": signing_key,
     "gatewayJwtSecret": jwt_secrets[signing_key],
+    "gatewaySigningKeys": signing_keys(consumers, jwt_secrets, own_jwt_secrets),
     "gatewayServiceToken": service_token,
     "qdrantUrl": qdrant.balancer.public_url(haproxy.HTTP),
     "qdrantNodeUrls": qdrant.node_urls,

@@ -10,6 +10,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
+from components.gateway.consumers import consumer_mistakes, secret_keys
 from components.gateway.settings import GatewaySettings
 from components.monitoring.settings import CREDENTIALS, ObservabilitySettings
 from components.qdrant.settings import QdrantSettings
@@ -17,6 +18,7 @@ from components.services.checks import service_mistakes
 from components.services.entry import ServiceEntry, ServiceName
 from components.services.rag import INGEST, RagSettings, rag_entries
 from components.services.references import secret_names
+from components.services.routing import groups_of
 from platforms.connect import StackSettings
 from platforms.kubernetes.settings import KubernetesSettings
 from platforms.settings import FrozenSettings
@@ -26,7 +28,8 @@ from policies.versions import ImageReference
 from qdrant_admin.collection.settings import CollectionSettings
 from slo.promises import Promises
 
-SERVICE_SECRETS = "serviceSecrets"  # an object: name -> secret
+# Objects of secrets: by the names that services use, and by the kids of consumers' keys.
+SERVICE_SECRETS, JWT_SECRETS = SECRET_OBJECTS = ("serviceSecrets", "gatewayJwtSecrets")
 # Field of an image -> product and oldest version; Qdrant's nodes do not join safely without the fixes of 1.19.1.
 OLDEST = {
     "qdrant": ("Qdrant", (1, 19, 1)),
@@ -39,7 +42,7 @@ ENGINE = "pulumi:"  # keys of the engine itself, such as pulumi:tags
 SECRET_KEYS = frozenset(
     {
         *("qdrantApiKey", "qdrantReadOnlyApiKey", "haproxyPassword", "postgresPassword"),
-        *("gatewayServiceToken", "gatewayRedisPassword", "grafanaPassword", SERVICE_SECRETS),
+        *("gatewayServiceToken", "gatewayRedisPassword", "grafanaPassword", *SECRET_OBJECTS),
     }
 )
 
@@ -124,7 +127,7 @@ class Settings(BaseModel):
     observability: ObservabilitySettings
     rag: RagSettings
     policy: PolicySettings
-    service_secrets: tuple[str, ...] = ()  # the names of those that the stack file gives
+    given_secrets: dict[str, tuple[str, ...]] = {}
 
     @property
     def services(self) -> dict[str, ServiceEntry]:
@@ -137,7 +140,12 @@ class Settings(BaseModel):
     @property
     def service_secret_names(self) -> Collection[str]:
         """The secrets that services may name: those of the stack file, else any that the Secret may hold."""
-        return secret_names(self.services) if self.kubernetes.secret_name else self.service_secrets
+        return secret_names(self.services) if self.kubernetes.secret_name else self.given_secrets[SERVICE_SECRETS]
+
+    @property
+    def jwt_secret_names(self) -> Collection[str]:
+        """The kids that the stack file gives a secret for, else those that the Secret must hold."""
+        return secret_keys(self.gateway.consumers) if self.kubernetes.secret_name else self.given_secrets[JWT_SECRETS]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], encrypted: Collection[str] = ()) -> Self:
@@ -165,8 +173,8 @@ class Settings(BaseModel):
                 hidden = [key for key in keys if key in encrypted]
                 mistakes += [_mistake(prefix, detail, hidden) for detail in error.errors(include_url=False)]
         if not mistakes:
-            given = _parsed(config.get(SERVICE_SECRETS)) or {}
-            settings = cls.model_construct(**sections, service_secrets=tuple(given))
+            given = {key: tuple(_parsed(config.get(key)) or {}) for key in SECRET_OBJECTS}
+            settings = cls.model_construct(**sections, given_secrets=given)
             mistakes = settings.conflicts()
         if mistakes:
             listed = "\n".join(f"  - {mistake}" for mistake in mistakes)
@@ -192,8 +200,7 @@ class Settings(BaseModel):
         values |= read_stack_file(stack_file).get("config") or {}
         given = {_bare(key): value for key, value in values.items() if not key.startswith(ENGINE)}
         encrypted = {key for key, value in given.items() if is_encrypted(value)}
-        if not all(map(is_encrypted, _mapping(given.get(SERVICE_SECRETS)).values())):
-            encrypted.discard(SERVICE_SECRETS)
+        encrypted -= {key for key in SECRET_OBJECTS if not all(map(is_encrypted, _mapping(given.get(key)).values()))}
         given |= dict.fromkeys(CREDENTIAL_KEYS & encrypted, ENCRYPTED)
         if sealed := sorted(encrypted - SECRET_KEYS - CREDENTIAL_KEYS - overrides.keys()):
             raise pulumi.RunError(
@@ -228,6 +235,19 @@ class Settings(BaseModel):
             secrets=self.service_secret_names,
             flood_burst=self.gateway.flood_burst,
         )
+        found += consumer_mistakes(
+            self.gateway.consumers,
+            made_keys=self.gateway.jwt_keys,
+            given=self.jwt_secret_names,
+            key_claim=self.gateway.key_claim,
+            burst=self.gateway.flood_burst,
+        )
+        held = {group for consumer in self.gateway.consumers.values() for group in consumer.groups}
+        found += [
+            f"services: expected a consumer in the group {group}, which a route names, found none; add it under groups "
+            "of one in gatewayConsumers, or leave it out of the route"
+            for group in sorted(groups_of(self.services) - held)
+        ]
         if self.gateway.runs_valkey:
             images = {"imageValkey": self.image.valkey, "imageValkeyExporter": self.image.valkey_exporter}
             found += [

@@ -1,5 +1,6 @@
 """The commands behind `make`: each says what it does, and ends with an exit code that tells whether it was done."""
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -115,12 +116,15 @@ def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
 
 
 @app.command()
-def token(stack: Stack = "dev", valid_seconds: int = 3600) -> None:
-    """Print a JWT for the gateway, valid for an hour."""
+def token(stack: Stack = "dev", valid_seconds: int = 3600, consumer: str = "", key: str = "") -> None:
+    """Print a JWT for the gateway, valid for an hour; which keys can sign one goes to stderr, where there are more."""
     files = files_of(stack)
     gateway.check_validity(valid_seconds, files.settings().gateway.token_hours)
-    found = outputs_of(files)
-    print(gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"], valid_seconds))
+    keys = outputs_of(files)["gatewaySigningKeys"]
+    kid = gateway.choose_key(keys, consumer=consumer, key=key)
+    if others := [f"{name} of {found['consumer']}" for name, found in keys.items() if name != kid]:
+        print(f"signed with {kid} of {keys[kid]['consumer']}; there are also {', '.join(others)}", file=sys.stderr)
+    print(gateway.mint_token(kid, keys[kid]["secret"], valid_seconds, keys[kid]["algorithm"]))
 
 
 @app.command("qdrant-key")

@@ -6,7 +6,7 @@ const part = (value) => encoding.b64encode(JSON.stringify(value), 'rawurl');
 
 export function token(secret, validSeconds = 3600) {
   const now = Math.floor(Date.now() / 1000);
-  const text = `${part({ alg: 'HS256', typ: 'JWT', kid: __ENV.JWT_KEY })}.${part({ iat: now, exp: now + validSeconds })}`;
+  const text = `${part({ alg: 'HS256', typ: 'JWT', kid: __ENV.JWT_KEY })}.${part({ iss: __ENV.JWT_KEY, iat: now, exp: now + validSeconds })}`;
   return `${text}.${crypto.hmac('sha256', secret, text, 'base64rawurl')}`;
 }
 

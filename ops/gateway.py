@@ -1,6 +1,7 @@
 """Calling the gateway as its clients do: with a JWT."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import jwt
@@ -11,10 +12,27 @@ from access.kubernetes.tunnel import local
 from ops.stack import OperatorError
 
 
-def mint_token(key: str, secret: str, valid_seconds: int = 3600) -> str:
-    """A JWT that the gateway accepts for `valid_seconds`; `key` travels as its `kid`."""
+def mint_token(key: str, secret: str, valid_seconds: int = 3600, algorithm: str = "HS256") -> str:
+    """A JWT that the gateway accepts for `valid_seconds`; `key` travels as its `kid` and its `iss`."""
     now = int(time.time())
-    return jwt.encode({"iat": now, "exp": now + valid_seconds}, secret, algorithm="HS256", headers={"kid": key})
+    claims = {"iss": key, "iat": now, "exp": now + valid_seconds}
+    return jwt.encode(claims, secret, algorithm=algorithm, headers={"kid": key})
+
+
+def choose_key(keys: Mapping[str, Mapping[str, str]], *, consumer: str = "", key: str = "") -> str:
+    """The `kid` to sign with: the one that is named, else the consumer's first, else the platform's own.
+
+    OperatorError for one that this stack cannot sign with.
+    """
+    fitting = [kid for kid, found in keys.items() if key in ("", kid) and consumer in ("", found["consumer"])]
+    if not fitting:
+        asked = " and ".join(f"{name}={value}" for name, value in (("CONSUMER", consumer), ("KEY", key)) if value)
+        listed = ", ".join(f"{kid} (of {found['consumer']})" for kid, found in keys.items())
+        raise OperatorError(
+            f"expected a key that this stack can sign with, {listed}; found {asked}. Of a public key its issuer alone "
+            "has the other half: ask it for a token"
+        )
+    return fitting[0]
 
 
 def check_validity(valid_seconds: int, most_hours: int) -> None:

@@ -53,8 +53,10 @@ def _upstream(upstream: Upstream) -> dict[str, Any]:
 
 
 def _consumer(consumer: Consumer) -> dict[str, Any]:
-    credentials = [credential.model_dump(mode="json") for credential in consumer.jwt_credentials]
-    return {"username": consumer.username, "jwt_secrets": credentials}
+    credentials = [credential.model_dump(mode="json", exclude_none=True) for credential in consumer.jwt_credentials]
+    found: dict[str, Any] = {"username": consumer.username, "jwt_secrets": credentials}
+    groups = {"acls": [{"group": group} for group in consumer.groups]} if consumer.groups else {}
+    return found | groups | ({"plugins": [_plugin(plugin) for plugin in consumer.plugins]} if consumer.plugins else {})
 
 
 def _plugin(plugin: AnyPlugin) -> dict[str, Any]:
@@ -62,7 +64,8 @@ def _plugin(plugin: AnyPlugin) -> dict[str, Any]:
 
 
 def _reject_database_policies(gateway: Gateway) -> None:
-    plugins = [*gateway.plugins, *(plugin for service in gateway.services for plugin in service.plugins)]
+    owners: list[Gateway | Service | Consumer] = [gateway, *gateway.services, *gateway.consumers]
+    plugins = [plugin for owner in owners for plugin in owner.plugins]
     if any(isinstance(plugin, RateLimiting) and plugin.policy == "cluster" for plugin in plugins):
         raise ValueError("rate-limiting without a database: expected policy 'local' or 'redis', found 'cluster'")
 

@@ -6,7 +6,7 @@ It cannot be built wrong: every check is made at construction, so a mistake stop
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -22,8 +22,12 @@ from components.gateway.plugins import (
     SecretReference,
     Text,
 )
+from components.gateway.public_keys import Asymmetric, Symmetric
 from policies.invariants import brings_back, tokens_expire
 
+# A `kid`, or an `iss`, which is a URL often; no `::`, which parts the names that Pulumi makes of it.
+_KEY = r"^[A-Za-z0-9._~/@+=-]+(:[A-Za-z0-9._~/@+=-]+)*$"
+Key = Annotated[str, StringConstraints(pattern=_KEY, max_length=200)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]+$")]
 Count = Annotated[int, Field(ge=0, le=255)]
 Seconds = Annotated[int, Field(ge=0, le=65535)]  # Kong takes fractions, pulumi-kong does not
@@ -156,16 +160,29 @@ class Service(Model):
 
 
 class JwtCredential(Model):
-    """A key that signs tokens; `key` is the token's `kid`."""
+    """A key that signs tokens, or verifies them; `key` is the token's `kid`, or its `iss`."""
 
-    key: Name
-    secret: SecretReference
-    algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
+    key: Key
+    secret: SecretReference | None = None
+    algorithm: Symmetric | Asymmetric = "HS256"
+    rsa_public_key: Text | None = None  # Kong's name for the public half of any kind
+
+    @model_validator(mode="after")
+    def _has_what_its_algorithm_needs(self) -> Self:
+        symmetric = self.algorithm in get_args(Symmetric)
+        if (self.secret is not None) is not symmetric or (self.rsa_public_key is not None) is symmetric:
+            needed = "a secret" if symmetric else "a public key"
+            raise ValueError(f"key '{self.key}': expected {needed} alone with {self.algorithm}, found otherwise")
+        return self
 
 
 class Consumer(Model):
+    """A caller by name; its plugins take the place of those of routes for its calls."""
+
     username: Text
     jwt_credentials: tuple[JwtCredential, ...] = ()
+    groups: tuple[Name, ...] = ()
+    plugins: tuple[AnyPlugin, ...] = ()
 
 
 class Gateway(Model):

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pulumi_kong as kong
 from pulumi import Input, Output, Resource, ResourceOptions
 
-from components.gateway.description import Consumer, Gateway, Route, Service, Upstream
+from components.gateway.description import Consumer, Gateway, JwtCredential, Route, Service, Upstream
 from components.gateway.plugins import AnyPlugin, Jwt
 from components.gateway.references import fill_output, names_in
 from components.gateway.settings import GatewaySettings
@@ -59,9 +59,9 @@ def span_seconds(settings: GatewaySettings) -> float:
 def publish(gateway: Gateway, api: AdminApi) -> list[Resource]:
     """Put the gateway into Kong's database; its routes, which are returned, come after their plugins are at work."""
     everywhere = [_plugin(f"global-{plugin.name}", plugin, api) for plugin in gateway.plugins]
-    credentials = [entity for consumer in gateway.consumers for entity in _consumer(consumer, api)]
+    consumers = [entity for consumer in gateway.consumers for entity in _consumer(consumer, api)]
     upstreams = {upstream.name: _upstream(upstream, api) for upstream in gateway.upstreams}
-    return credentials + [
+    return consumers + [
         route for service in gateway.services for route in _service(service, upstreams[service.host], everywhere, api)
     ]
 
@@ -105,11 +105,18 @@ def _upstream(upstream: Upstream, api: AdminApi) -> list[Resource]:
     return [entity, *targets]
 
 
-def _plugin(name: str, plugin: AnyPlugin, api: AdminApi, service_id: Input[str] | None = None) -> kong.Plugin:
+def _plugin(
+    name: str,
+    plugin: AnyPlugin,
+    api: AdminApi,
+    service_id: Input[str] | None = None,
+    consumer_id: Input[str] | None = None,
+) -> kong.Plugin:
     return kong.Plugin(
         name,
         name=plugin.name,
         service_id=service_id,
+        consumer_id=consumer_id,
         enabled=True,
         strict_match=True,
         config_json=_config_json(plugin, api.secrets),
@@ -171,16 +178,31 @@ def _route(route: Route, entity: kong.Service, opts: ResourceOptions) -> kong.Ro
 
 
 def _consumer(consumer: Consumer, api: AdminApi) -> list[Resource]:
-    entity = kong.Consumer(consumer.username, username=consumer.username, opts=api.opts(delete_before_replace=True))
-    return [
-        kong.ConsumerJwtAuth(
-            credential.key,
-            consumer_id=entity.id,
-            key=credential.key,
-            secret=fill_output(credential.secret, api.secrets),
-            algorithm=credential.algorithm,
-            rsa_public_key="not-used-by-hs256",  # required by pulumi-kong, and Kong refuses an empty one
-            opts=api.opts(delete_before_replace=True),
+    name = consumer.username
+    entity = kong.Consumer(name, username=name, opts=api.opts(delete_before_replace=True))
+    groups = [
+        kong.ConsumerAcl(
+            f"{name}-{group}", consumer_id=entity.id, group=group, opts=api.opts(delete_before_replace=True)
         )
-        for credential in consumer.jwt_credentials
+        for group in consumer.groups
     ]
+    plugins = [_plugin(f"{name}-{plugin.name}", plugin, api, consumer_id=entity.id) for plugin in consumer.plugins]
+    # Its groups and limits are there before its first token is good.
+    ready = api.opts(*groups, *plugins, delete_before_replace=True)
+    return [_credential(credential, entity, api.secrets, ready) for credential in consumer.jwt_credentials]
+
+
+def _credential(
+    credential: JwtCredential, consumer: kong.Consumer, secrets: Mapping[str, Input[str]], opts: ResourceOptions
+) -> kong.ConsumerJwtAuth:
+    """pulumi-kong wants secret and public key, and Kong refuses an empty one: it ignores the one it does not need."""
+    unused = f"not-used-by-{credential.algorithm.lower()}"
+    return kong.ConsumerJwtAuth(
+        credential.key,
+        consumer_id=consumer.id,
+        key=credential.key,
+        secret=fill_output(credential.secret, secrets) if credential.secret else unused,
+        algorithm=credential.algorithm,
+        rsa_public_key=credential.rsa_public_key or unused,
+        opts=opts,
+    )

@@ -180,6 +180,15 @@ class Cors(Plugin):
     preflight_continue: bool = False
 
 
+class Acl(Plugin):
+    name = "acl"
+
+    allow: tuple[Text, ...] | None = None
+    deny: tuple[Text, ...] | None = None
+    hide_groups_header: bool = False
+    always_use_authenticated_groups: bool = False
+
+
 class Names(Model):
     body: tuple[Text, ...] = ()
     headers: tuple[HeaderName, ...] = ()
@@ -264,4 +273,4 @@ class Prometheus(Plugin):
     upstream_health_metrics: bool = False
 
 
-AnyPlugin = Jwt | RateLimiting | RequestSizeLimiting | Cors | RequestTransformer | Prometheus | OpenTelemetry
+AnyPlugin = Jwt | Acl | RateLimiting | RequestSizeLimiting | Cors | RequestTransformer | Prometheus | OpenTelemetry

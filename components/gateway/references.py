@@ -1,5 +1,6 @@
 """Secrets by name: a description has `${SERVICE_TOKEN}`, and only a rendering has the value."""
 
+import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ Value = TypeVar("Value")
 SERVICE_TOKEN, REDIS_PASSWORD = "service-token", "redis-password"  # names of secrets
 _REFERENCE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
 # Kong evaluates `$(...)` in a header it adds and splits that header at its colon: only harmless characters may pass.
+OWN_KEY = "jwt-own-"
 _HARMLESS = re.compile(r"[A-Za-z0-9._~+/=-]{32,}")
 
 
@@ -20,9 +22,9 @@ def reference(name: str) -> str:
     return f"${{{name.upper().replace('-', '_')}}}"
 
 
-def jwt_secret(key: str) -> str:
-    """The name of the secret that signs tokens with this `kid`."""
-    return f"jwt-{key}"
+def jwt_secret(key: str, *, given: bool = False) -> str:
+    """The name of the secret that signs tokens with this `kid`; one that is given may have any."""
+    return f"{OWN_KEY}{hashlib.sha256(key.encode()).hexdigest()[:12]}" if given else f"jwt-{key}"
 
 
 def is_reference(text: str) -> bool:
@@ -53,6 +55,13 @@ def _wanted(tree: Any, secrets: Mapping[str, Value]) -> dict[str, Value]:
 
 
 def _harmless(name: str, value: str) -> str:
+    if name.startswith(OWN_KEY):  # stands in no header, but Kong would look up a reference to a vault
+        if len(value) < 32 or not value.isprintable() or value.startswith("{vault:"):
+            raise ValueError(
+                f"{stack_key(name)}: expected 32 printable characters or more for each key, found {len(value)}; "
+                "choose another value"
+            )
+        return value
     if not _HARMLESS.fullmatch(value):
         raise ValueError(
             f"{stack_key(name)}: expected at least 32 characters, all of them letters, digits or ._~+/=-, for the "
@@ -63,6 +72,8 @@ def _harmless(name: str, value: str) -> str:
 
 def stack_key(name: str) -> str:
     """The key of the stack file, or of the Secret, that the secret `name` comes from."""
+    if name.startswith(OWN_KEY):
+        return "gatewayJwtSecrets"
     kind, _, rest = name.partition("-")
     return f"gatewayJwt-{rest}" if kind == "jwt" else f"gateway{name.title().replace('-', '')}"
 

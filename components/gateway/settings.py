@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from components.gateway import valkey
+from components.gateway.consumers import ConsumerEntry, ConsumerName
 from components.gateway.plugins import BodyMib, Origin
 from platforms.settings import FrozenSettings, PortNumber
 from policies.invariants import limit_holds, names_a_proxy
@@ -27,6 +28,8 @@ class GatewaySettings(FrozenSettings):
 
     max_body_mib: BodyMib = Field(description="the largest body of a call, for the service behind it too")
     jwt_keys: tuple[str, ...] = Field(min_length=1, description="the `kid`s that are accepted; the first one signs")
+    key_claim: Literal["kid", "iss"] = Field(description="by which claim or header of a token its key is found")
+    consumers: dict[ConsumerName, ConsumerEntry] = Field(description="callers with keys of yours")
     token_hours: int = Field(ge=2, le=8760, description="the longest that a token may still be valid; Kong's most")
     cors_origins: tuple[Origin, ...] = Field(min_length=1)
 

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from components.gateway.description import Name
 from components.gateway.plugins import BodyMib, Origin, Path
-from platforms.settings import FrozenSettings, PortNumber
+from platforms.settings import Entry, PortNumber
 
 HostPort = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}$")]
 ServiceName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
@@ -29,12 +29,6 @@ RUNS_HERE = (
 )
 
 
-class Entry(FrozenSettings):
-    """Spelled in camel case in a stack file, like its other keys."""
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
-
-
 class RouteEntry(Entry):
     """Paths of the gateway that lead to the service; each call needs a token and counts against the rate limit."""
 
@@ -47,6 +41,7 @@ class RouteEntry(Entry):
     rate_limit_per_minute: int | None = Field(
         default=None, ge=1, description="of one client address; empty: the gateway's"
     )
+    groups: tuple[Name, ...] = Field(default=(), description="whose consumers may call; empty: all with a token")
     max_body_mib: BodyMib | None = Field(default=None, description="of its largest body; empty: the gateway's")
     cors_origins: tuple[Origin, ...] | None = Field(default=None, description="empty: the gateway's")
     cors_headers: tuple[Name, ...] = Field(default=(), description="that browsers may send beside Authorization")

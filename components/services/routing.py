@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 
 from components.gateway import description, plugins
-from components.gateway.references import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret, reference
+from components.gateway.consumers import Jwks, consumers_of
+from components.gateway.references import REDIS_PASSWORD, SERVICE_TOKEN, reference
 from components.gateway.settings import GatewaySettings
 from components.services.entry import RouteEntry, ServiceEntry
 from policies.invariants import WITHOUT_TOKEN, header_variants
 
 SERVICE_HEADER = "X-Service-Token"
 TRACE_HEADER = "X-Trace-ID"
-CONSUMER = "rag-client"
 LIMIT_HEADERS = (
     *("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"),
     *("X-RateLimit-Limit-Minute", "X-RateLimit-Remaining-Minute", "Retry-After", TRACE_HEADER),
@@ -18,20 +18,31 @@ LIMIT_HEADERS = (
 
 
 def gateway_of(
-    settings: GatewaySettings, entries: Mapping[str, ServiceEntry], traces_url: str = ""
+    settings: GatewaySettings, entries: Mapping[str, ServiceEntry], traces_url: str = "", jwks: Jwks | None = None
 ) -> description.Gateway:
     """Every route of every service, for holders of a token, balanced over the service's replicas.
 
-    With the address of a collector each call begins a trace, or continues its caller's, and returns its id.
+    With the address of a collector each call begins a trace, or continues its caller's, and returns its id. `jwks` are
+    the keys that issuers publish.
     """
     services = tuple(
         _service(settings, name, entry, route, number)
         for name, entry in entries.items()
         for number, route in enumerate(entry.routes)
     )
-    keys = tuple(description.JwtCredential(key=key, secret=reference(jwt_secret(key))) for key in settings.jwt_keys)
-    consumer = description.Consumer(username=CONSUMER, jwt_credentials=keys)
-    return description.Gateway(services=services, consumers=(consumer,), plugins=(_metrics(), *_traces(traces_url)))
+    consumers = consumers_of(
+        settings.consumers,
+        jwks or {},
+        made_keys=settings.jwt_keys,
+        groups=sorted(groups_of(entries)),
+        limit=_rate_limit(settings, settings.rate_limit_per_minute),
+    )
+    return description.Gateway(services=services, consumers=consumers, plugins=(_metrics(), *_traces(traces_url)))
+
+
+def groups_of(entries: Mapping[str, ServiceEntry]) -> set[str]:
+    """The groups that routes name."""
+    return {group for entry in entries.values() for route in entry.routes for group in route.groups}
 
 
 def _service(
@@ -96,12 +107,13 @@ def _plugins(settings: GatewaySettings, route: RouteEntry) -> tuple[plugins.AnyP
             max_age=3600,
         ),
         plugins.Jwt(
-            key_claim_name="kid",
+            key_claim_name=settings.key_claim,
             claims_to_verify=("exp",),
             maximum_expiration=settings.token_hours * 3600,
             uri_param_names=(),
             cookie_names=(),
         ),
+        *((plugins.Acl(allow=route.groups),) if route.groups else ()),
         _rate_limit(settings, route.rate_limit_per_minute or settings.rate_limit_per_minute),
         plugins.RequestTransformer(
             remove=plugins.Names(headers=(*header_variants(SERVICE_HEADER), *authorization)),

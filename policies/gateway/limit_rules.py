@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policies.declared import KONG, environment, mapping, workload
-from policies.gateway.reading import NODES, every_plugin, nodes, plugins, services
+from policies.gateway.reading import NODES, consumers_plugins, every_plugin, nodes, plugins, services
 from policies.invariants import limit_holds, names_a_proxy
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
@@ -16,9 +16,13 @@ SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400, "month": 25920
     reason="One caller without a limit is an outage for all the others.",
     remedy="Give every service with routes a `RateLimiting` plugin; `rag-platform:gatewayRateLimitPerMinute` sets it.",
     most_per_minute=Setting(600, "the highest limit for one address"),
+    most_per_consumer=Setting(6000, "the highest limit of a consumer's own, for all its calls together"),
 )
-def routes_are_limited(subject: Subject, *, most_per_minute: int) -> Violations:
-    """Every public route has a rate limit within the bound."""
+def routes_are_limited(subject: Subject, *, most_per_minute: int, most_per_consumer: int) -> Violations:
+    """Every public route has a rate limit within the bound, and so has a consumer with a limit of its own."""
+    for where, config in consumers_plugins(subject, "rate-limiting"):
+        if (rate := _per_minute(config)) > most_per_consumer:
+            yield Violation(where, f"lets {rate:g} calls a minute through; write {most_per_consumer} or fewer")
     for where, service in services(subject):
         found = [_per_minute(config) for config in plugins(subject, service, "rate-limiting")]
         if not found:
@@ -44,15 +48,17 @@ def limits_are_honest_for_the_number_of_nodes(subject: Subject) -> Violations:
     on=KONG,
     reason="Counted by what a caller can choose (a header, a path), or by a proxy's address, a limit is either none, "
     "or one for all callers together.",
-    remedy="Write `limit_by='ip'`; behind a balancer or an ingress name its addresses in "
-    "`rag-platform:gatewayTrustedProxies`, and never 0.0.0.0/0.",
+    remedy="Write `limit_by='ip'`, or 'consumer' for a consumer's own; behind a balancer or an ingress name its "
+    "addresses in `rag-platform:gatewayTrustedProxies`, and never 0.0.0.0/0.",
     behind_a_proxy=Setting(False, "whether something stands before Kong that hides the caller's address"),
 )
 def limits_count_the_callers_address(subject: Subject, *, behind_a_proxy: bool) -> Violations:
-    """Limits are counted on a client address that the client cannot choose."""
+    """Limits are counted on a client address that the client cannot choose, or on the consumer whose limit it is."""
+    own = {where for where, _ in consumers_plugins(subject, "rate-limiting")}
     for where, config in every_plugin(subject, "rate-limiting"):
-        if config.get("limit_by", "consumer") != "ip":
-            yield Violation(where, f"counts by {config.get('limit_by', 'consumer')}; write limit_by='ip'")
+        counted, wanted = config.get("limit_by", "consumer"), "consumer" if where in own else "ip"
+        if counted != wanted:
+            yield Violation(where, f"counts by {counted}; write limit_by='{wanted}'")
     env = environment(workload(subject, NODES))
     trusted = [address for address in env.get("KONG_TRUSTED_IPS", "").split(",") if address]
     where = subject.at(NODES)

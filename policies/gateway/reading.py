@@ -31,9 +31,20 @@ def every_plugin(subject: Subject, name: str) -> Iterator[tuple[str, Mapping[str
     """Where, and the configuration, of each plugin of that name, wherever it runs."""
     found = description(subject)
     for owner in ({"name": "global", "plugins": found.get("plugins")}, *mappings(found.get("services"))):
-        for plugin in mappings(owner.get("plugins")):
-            if plugin.get("name") == name:
-                yield subject.at(str(owner.get("name"))), mapping(plugin.get("config"))
+        yield from _named(subject, owner, str(owner.get("name")), name)
+    yield from consumers_plugins(subject, name)
+
+
+def consumers_plugins(subject: Subject, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The same of the consumers, whose plugins take the place of those of services for their calls."""
+    for consumer in mappings(description(subject).get("consumers")):
+        yield from _named(subject, consumer, f"consumers.{consumer.get('username')}", name)
+
+
+def _named(subject: Subject, owner: Mapping[str, Any], part: str, name: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for plugin in mappings(owner.get("plugins")):
+        if plugin.get("name") == name:
+            yield subject.at(part), mapping(plugin.get("config"))
 
 
 def nodes(subject: Subject) -> int:

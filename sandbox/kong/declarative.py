@@ -10,7 +10,7 @@ from sandbox.kong.entity_schemas import KINDS
 from sandbox.kong.schemas import Row
 from sandbox.kong.store import Memory
 
-ORDER = ("services", "routes", "upstreams", "targets", "consumers", "jwt_secrets", "plugins")
+ORDER = ("services", "routes", "upstreams", "targets", "consumers", "acls", "jwt_secrets", "plugins")
 
 
 class InvalidError(Exception):

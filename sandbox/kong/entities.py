@@ -91,7 +91,7 @@ def _contradictions(kind: str, row: Row) -> Row:
         return {"@entity": [f"must set one of {criteria} when 'protocols' is '{protocol}'"]}
     if kind == "consumers" and not row["custom_id"] and not row["username"]:
         return {"@entity": ["at least one of these fields must be non-empty: 'custom_id', 'username'"]}
-    if kind == "jwt_secrets" and row["algorithm"][:2] in ("RS", "PS", "Ed"):
+    if kind == "jwt_secrets" and row["algorithm"][:2] in ("RS", "PS", "ES", "Ed"):
         try:
             load_pem_public_key((row["rsa_public_key"] or "").encode())
         except ValueError:

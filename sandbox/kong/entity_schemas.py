@@ -95,6 +95,7 @@ KINDS = {
     "consumers": Kind({
         "username": s.STRING, "custom_id": s.STRING, "updated_at": s.NUMBER,
     }, "username", (("username",), ("custom_id",))),
+    "acls": Kind({"consumer": OWNER, "group": Field("string", required=True)}, "group", (("consumer", "group"),)),
     "jwt_secrets": Kind({
         "consumer": OWNER, "key": s.STRING, "secret": s.STRING, "rsa_public_key": s.STRING,
         "algorithm": Field("string", "HS256", one_of=ALGORITHMS),

@@ -62,7 +62,7 @@ class Node:
 
     async def changed(self, kind: str) -> None:
         """Read at once what Kong reads at once: credentials, and the targets of an upstream."""
-        if kind in ("consumers", "jwt_secrets"):
+        if kind in ("consumers", "acls", "jwt_secrets"):
             self._known.clear()
         if kind in ("upstreams", "targets"):
             targets = await self.store.rows("targets")

@@ -112,6 +112,9 @@ PLUGINS = {
         "allowed_payload_size": Field("integer", 128), "require_content_length": s.OFF,
         "size_unit": Field("string", "megabytes", required=True, one_of=("megabytes", "kilobytes", "bytes")),
     }),
+    "acl": Plugin(950, {
+        "allow": s.listed(), "deny": s.listed(), "hide_groups_header": s.OFF, "always_use_authenticated_groups": s.OFF,
+    }),
     "rate-limiting": Plugin(910, {period: Field("number", gt=0) for period in PERIODS} | {
         "limit_by": Field("string", "consumer", one_of=("consumer", "credential", "ip", "service", "header", "path")),
         "policy": Field("string", "local", one_of=("local", "cluster", "redis"), len_min=0), "path": s.PATH,

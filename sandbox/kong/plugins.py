@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from sandbox.kong.call import Call, ExitError, fault
+from sandbox.kong.call import Call, ExitError, exit_with, fault
 from sandbox.kong.node import Node
 from sandbox.kong.plugin_schemas import PERIODS
 from sandbox.kong.schemas import Row
@@ -155,6 +155,21 @@ async def request_transformer(call: Call, plugin: Row, _: Node) -> None:
         call.query = urlencode(_transformed(parse_qsl(call.query, keep_blank_values=True), config, "querystring", call))
 
 
+async def acl(call: Call, plugin: Row, node: Node) -> None:
+    """Let the consumers of a group in, or all but those of one."""
+    if not call.consumer:
+        raise exit_with(401, {"message": "Unauthorized"})
+    config, mine = plugin["config"], call.consumer["id"]
+    groups = [row["group"] for row in await node.store.rows("acls") if row["consumer"]["id"] == mine]
+    if bool({*groups} & {*(config["allow"] or config["deny"])}) is not bool(config["allow"]):
+        raise exit_with(403, {"message": "You cannot consume this service"})
+    if not config["hide_groups_header"]:
+        call.request.headers = [
+            *without(call.request.headers, "x-consumer-groups"),
+            ("X-Consumer-Groups", ", ".join(groups)),
+        ]
+
+
 VERBS = ("remove", "rename", "replace", "add", "append")
 
 
@@ -192,6 +207,7 @@ def _rendered(template: str, call: Call) -> str:
 ACCESS: dict[str, Callable[[Call, Row, Node], Awaitable[None]]] = {
     "cors": cors,
     "jwt": authenticate,
+    "acl": acl,
     "request-size-limiting": request_size_limiting,
     "rate-limiting": rate_limiting,
     "request-transformer": request_transformer,

@@ -219,6 +219,19 @@ def entities(api: AdminApi) -> dict[str, Resource]:
             schema=Schema(updating=words("username customId tags"), autonamed=False),
             on_update={"username": "", "custom_id": ""},
         ),
+        "consumerAcl": Entity(
+            api=api,
+            path="consumers/{parent}/acls",
+            schema=Schema(
+                required=words("consumerId group"),
+                replacing=words("consumerId group"),
+                updating=words("tags"),
+                autonamed=False,
+            ),
+            parent="consumerId",
+            identity="{mine}|{parent}",
+            unsent="consumerId",
+        ),
         "consumerJwtAuth": Entity(
             api=api,
             path="consumers/{parent}/jwt",

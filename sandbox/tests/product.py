@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 PLUGINS = """
 from components.gateway.plugins import *
 traces = OpenTelemetry(traces_endpoint=%r)
-ours = Jwt(), RateLimiting(minute=1), RequestSizeLimiting(), Cors(), RequestTransformer(), Prometheus(), traces
+ours = Jwt(), Acl(allow=('staff',)), RateLimiting(minute=1), RequestSizeLimiting(), Cors(), RequestTransformer()
+ours += Prometheus(), traces
 found = {plugin.name: plugin.config() for plugin in ours}
 """
 ADMIN = """

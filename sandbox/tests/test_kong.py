@@ -1,6 +1,9 @@
 """The stand-in for Kong is harsh where Kong is: late guards, unique names, its own words, breakers that stay open."""
 
 import asyncio
+import base64
+import hashlib
+import hmac
 import json
 import os
 import re
@@ -22,6 +25,8 @@ from unittest.mock import Mock
 import jwt
 import pytest
 import requests
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from sandbox.kong import declarative, server
 from sandbox.kong.admin import Admin
@@ -86,8 +91,9 @@ class Upstream(Client):
 class Gateway:
     """A node with GATEWAY's entities, called in this process."""
 
-    def __init__(self, plugins: str) -> None:
-        self.store = asyncio.run(declarative.parse(GATEWAY.replace("PLUGINS", plugins).replace("SECRET", SECRET)))
+    def __init__(self, plugins: str, more: str = "") -> None:
+        text = GATEWAY.replace("PLUGINS", plugins).replace("SECRET", SECRET) + more.strip("\n")
+        self.store = asyncio.run(declarative.parse(text))
         self.upstream = Upstream()
 
     def play(self, scene: Callable[["Gateway"], Coroutine[Any, Any, None]]) -> None:
@@ -106,7 +112,7 @@ class Gateway:
         return await self.proxy(Request(method, path, [("Host", "gateway"), *headers], b"", peer, 8000))
 
 
-def token(key: str = "k1", secret: str = SECRET, algorithm: str = "HS256", **claims: Any) -> tuple[str, str]:
+def token(key: str = "k1", secret: Any = SECRET, algorithm: str = "HS256", **claims: Any) -> tuple[str, str]:
     claims = {"exp": time.time() + 60} | claims
     return "Authorization", "Bearer " + jwt.encode(claims, secret, algorithm, headers={"kid": key})
 
@@ -125,6 +131,7 @@ COLLECTOR = "http://collector:4318/v1/traces"
     ("name", "given"),
     [
         ("jwt", {}),
+        ("acl", {"allow": ["staff"]}),
         ("rate-limiting", {"minute": 1}),
         ("cors", {}),
         ("request-transformer", {}),
@@ -1106,3 +1113,83 @@ def test_a_frozen_redis_costs_a_call_its_time_out_and_no_more(valkey: Callable[[
 
 def test_a_redis_that_refuses_lets_calls_pass_uncounted(valkey: Callable[[bytes], int]) -> None:
     assert counted(valkey(b"-NOAUTH Authentication required.\r\n"), 500, 3)[0] == [200] * 3
+
+
+# Consumers with keys and groups of their own
+
+
+RSA = rsa.generate_private_key(65537, 2048)
+EC = ec.generate_private_key(ec.SECP256R1())
+ED = ed25519.Ed25519PrivateKey.generate()
+CALLERS = """
+- username: staff
+  acls: [{group: staff}]
+  jwt_secrets:
+  - {key: r1, algorithm: RS256, rsa_public_key: RSA}
+  - {key: e1, algorithm: ES256, rsa_public_key: EC}
+  - {key: d1, algorithm: EdDSA, rsa_public_key: ED}
+  plugins: [{name: rate-limiting, config: {minute: 4, limit_by: consumer}}]
+"""
+ACL = "{name: acl, config: {allow: [staff]}}"
+
+
+def public(key: Any) -> str:
+    return str(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
+
+def encoded(part: Any) -> str:
+    """One part of a token."""
+    return (
+        base64.urlsafe_b64encode(part if isinstance(part, bytes) else json.dumps(part).encode()).rstrip(b"=").decode()
+    )
+
+
+def with_callers(*plugins: str) -> Gateway:
+    callers = CALLERS
+    for name, key in (("RSA", RSA), ("EC", EC), ("ED", ED)):
+        callers = callers.replace(f"rsa_public_key: {name}", f"rsa_public_key: {json.dumps(public(key))}")
+    return Gateway(", ".join((JWT, *plugins)), more=callers)
+
+
+async def status_of(gateway: Gateway, *headers: tuple[str, str], peer: str = "192.0.2.1") -> int:
+    return (await gateway.get(*headers, peer=peer)).status
+
+
+def test_each_kind_of_key_lets_its_own_tokens_in_and_no_forged_one() -> None:
+    forged = rsa.generate_private_key(65537, 2048)
+    claims = encoded({"exp": time.time() + 60})
+    unsigned = f"{encoded({'alg': 'none', 'kid': 'r1'})}.{claims}."
+    body = f"{encoded({'alg': 'HS256', 'kid': 'r1'})}.{claims}"
+    by_public_key = f"{body}.{encoded(hmac.new(public(RSA).encode(), body.encode(), hashlib.sha256).digest())}"
+
+    async def scene(gateway: Gateway) -> None:
+        for key, private, algorithm in (("r1", RSA, "RS256"), ("e1", EC, "ES256"), ("d1", ED, "EdDSA")):
+            assert await status_of(gateway, token(key, private, algorithm)) == 200, key
+        assert await status_of(gateway, token("r1", forged, "RS256")) == 401
+        assert await status_of(gateway, token("r1", RSA, "RS512")) == 401
+        assert await status_of(gateway, ("Authorization", f"Bearer {unsigned}")) == 401
+        assert await status_of(gateway, ("Authorization", f"Bearer {by_public_key}")) == 401
+
+    with_callers().play(scene)
+
+
+def test_a_route_with_groups_refuses_all_others() -> None:
+    async def scene(gateway: Gateway) -> None:
+        assert await status_of(gateway, token("r1", RSA, "RS256")) == 200
+        assert ("X-Consumer-Groups", "staff") in gateway.upstream.asked[0][1].headers
+        refused = await gateway.get(token())
+        assert (refused.status, message_of(refused)["message"]) == (403, "You cannot consume this service")
+        assert await status_of(gateway) == 401
+
+    with_callers(ACL).play(scene)
+
+
+def test_a_consumers_own_limit_counts_its_calls_from_everywhere_and_takes_the_place_of_the_routes() -> None:
+    async def scene(gateway: Gateway) -> None:
+        for number, status in enumerate((200, 200, 200, 200, 429)):
+            peer = f"192.0.2.{number}"
+            assert await status_of(gateway, token("r1", RSA, "RS256"), peer=peer) == status
+            await asyncio.sleep(0)
+        assert await status_of(gateway, token()) == 200
+
+    with_callers(LIMIT).play(scene)

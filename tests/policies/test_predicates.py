@@ -61,6 +61,11 @@ def redis(fault_tolerant: bool = True, **redis: int) -> tuple[str, dict[str, Any
     return "rate-limiting", {"policy": "redis", "fault_tolerant": fault_tolerant, "redis": redis}
 
 
+def with_consumer(**limit: Any) -> dict[str, Any]:
+    consumer = {"username": "web", "plugins": [{"name": "rate-limiting", "config": limit}]}
+    return {"description": {"consumers": [consumer]}}
+
+
 SAFE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 CHANGED = ("request-transformer", {"remove": {"headers": ["X-A", "X_A"]}, "add": {"headers": ["X-A:${A}"]}})
 ON: Settings = {"in_force": True}
@@ -114,6 +119,12 @@ ROWS: list[Row] = [
     ("health-checks-recover", KONG, kong(upstreams=[upstream(1, 2, 2)]), {}, 0),
     ("health-checks-recover", KONG, kong(upstreams=[upstream(1, 0, 2)]), {}, 1),
     ("health-checks-recover", KONG, kong(upstreams=[upstream(1, 2, 0)]), {}, 1),
+    ("routes-are-limited", KONG, with_consumer(minute=6000, limit_by="consumer"), {}, 0),
+    ("routes-are-limited", KONG, with_consumer(minute=6001, limit_by="consumer"), {}, 1),
+    ("routes-are-limited", KONG, with_consumer(minute=60), {"most_per_consumer": 50}, 1),
+    ("limits-count-the-callers-address", KONG, with_consumer(minute=60, limit_by="consumer"), {}, 0),
+    ("limits-count-the-callers-address", KONG, with_consumer(minute=60, limit_by="ip"), {}, 1),
+    ("counting-holds-up-no-call", KONG, with_consumer(minute=60, fault_tolerant=False), {}, 1),
     ("routes-are-limited", KONG, kong(("rate-limiting", {"minute": 600})), {}, 0),
     ("routes-are-limited", KONG, kong(("rate-limiting", {"second": 11})), {}, 1),
     ("routes-are-limited", KONG, kong(("rate-limiting", {"second": 11, "hour": 60})), {}, 0),  # the tightest counts

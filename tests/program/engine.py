@@ -20,7 +20,7 @@ from pulumi.runtime.proto import source_pb2
 
 from ops.pickled_code import unwrap_pickler
 from platforms.stack_file import PROJECT
-from settings import CREDENTIAL_KEYS
+from settings import CREDENTIAL_KEYS, SECRET_OBJECTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SIGNATURE = "4dabf18193072939515e22adb298388d"  # how the engine marks a special value on the wire
@@ -143,7 +143,7 @@ def _run(stack: str, config: frozenset[tuple[str, str]]) -> Engine:
     unwrap_pickler()
     engine = Engine()
     set_mocks(engine.mocks, project=PROJECT, stack=stack, monitor=engine)
-    set_all_config(dict(config), [f"{PROJECT}:{key}" for key in CREDENTIAL_KEYS])
+    set_all_config(dict(config), [f"{PROJECT}:{key}" for key in (*CREDENTIAL_KEYS, *SECRET_OBJECTS)])
 
     @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def program() -> None:

@@ -209,3 +209,54 @@ def test_valkey_has_an_exporter_whose_password_is_a_marked_file(prod: Engine) ->
     [mount] = [each for each in container["volumeMounts"] if each["mountPath"] == env["REDIS_PASSWORD_FILE"]]
     assert mount["readOnly"]
     assert "valkey" in scrape_jobs(prod)
+
+
+PEM = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEvkgY+AqqDO+JB6TUDdKq/0NClGBM
+Qe1j3Khzj3GrVniC8ZJvXJFvIB5YSIHkFKFV8npRRo9P7lrsGgZ4r//zyg==
+-----END PUBLIC KEY-----
+"""
+CALLERS = {
+    "gatewayConsumers": json.dumps(
+        {
+            "dashboard": {
+                "keys": {"dashboard-1": {"algorithm": "HS384"}},
+                "groups": ["staff"],
+                "rateLimitPerMinute": 30,
+            },
+            "partner": {"keys": {"https://auth.example.com": {"algorithm": "ES256", "publicKey": PEM}}},
+        }
+    ),
+    "gatewayJwtSecrets": json.dumps({"dashboard-1": "a secret of ours, of forty characters: x"}),
+    "services": json.dumps(
+        {"notes": {"image": "you/n:1", "routes": [{"paths": ["/api/v1/notes"], "groups": ["staff"]}]}}
+    ),
+}
+
+
+def test_consumers_of_ones_own_are_entities_whose_groups_and_limits_come_before_their_keys() -> None:
+    engine = run_program("dev", **CALLERS)
+    [dashboard] = [each for each in engine.of("ConsumerJwtAuth") if each.name == "dashboard-1"]
+    groups = {each.name: each for each in engine.of("ConsumerAcl")}
+    assert set(groups) == {"dashboard-staff", "rag-client-staff"}
+    limit = engine.one("dashboard-rate-limiting", "plugin:Plugin")
+    assert {groups["dashboard-staff"].urn, limit.urn} <= set(dashboard.depends_on)
+    assert dashboard.is_secret("secret")
+    assert dashboard.inputs["algorithm"] == "HS384"
+    [partner] = [each for each in engine.of("ConsumerJwtAuth") if each.name == "https://auth.example.com"]
+    assert (partner.inputs["algorithm"], partner.inputs["rsaPublicKey"]) == ("ES256", PEM)
+    shown = str([each.inputs for each in engine.of("KongGateway")])
+    assert "forty characters" not in shown
+
+
+def test_without_a_database_the_same_consumers_stand_in_the_file() -> None:
+    [engine, plain] = run_program("prod", **CALLERS), run_program("prod")
+    declared, before = (
+        yaml.safe_load(each.one("kong-secret-files", ":Secret").inputs["stringData"]["etc__kong__kong.yml"])
+        for each in (engine, plain)
+    )
+    found = {consumer["username"]: consumer for consumer in declared["consumers"]}
+    assert found["dashboard"]["acls"] == [{"group": "staff"}]
+    assert found["dashboard"]["jwt_secrets"][0]["secret"].endswith("of forty characters: x")
+    assert found["partner"]["jwt_secrets"][0]["rsa_public_key"] == PEM
+    assert [consumer["username"] for consumer in before["consumers"]] == ["rag-client"]

@@ -36,6 +36,8 @@ CHOSEN: dict[str, Any] = {
     "update_seconds": 1,
     "max_body_mib": 1,
     "jwt_keys": ["rag-client-1"],
+    "key_claim": "kid",
+    "consumers": {},
     "token_hours": 720,
     "cors_origins": ["http://localhost:3103"],
     "rate_limit_per_minute": 100,

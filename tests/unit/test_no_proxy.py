@@ -21,7 +21,7 @@ from qdrant_admin.collection.reindexing import ReindexClient
 
 ROOMS = ("access", "cli", "components", "ops", "platforms", "policies", "proof", "providers", "qdrant_admin", "slo")
 # Registries, which may be behind the proxy; and what runs by itself in a pod, with a test below.
-OUTSIDE = {"ops/registry.py", "proof/measure/k6.py", "proof/traffic/clients.py"}
+OUTSIDE = {"components/gateway/public_keys.py", "ops/registry.py", "proof/measure/k6.py", "proof/traffic/clients.py"}
 DIRECT = "access/direct.py"
 CALLS = {"get", "post", "put", "delete", "patch", "head", "options", "request", "Session", "session", "urlopen"}
 CALLS |= {"build_opener", "PoolManager", "ProxyManager", "Client", "AsyncClient", "QdrantClient", "AsyncQdrantClient"}
