@@ -60,7 +60,8 @@ def publish(gateway: Gateway, api: AdminApi) -> list[Resource]:
     """Put the gateway into Kong's database; its routes, which are returned, come after their plugins are at work."""
     everywhere = [_plugin(f"global-{plugin.name}", plugin, api) for plugin in gateway.plugins]
     consumers = [entity for consumer in gateway.consumers for entity in _consumer(consumer, api)]
-    upstreams = {upstream.name: _upstream(upstream, api) for upstream in gateway.upstreams}
+    named: set[str] = set()
+    upstreams = {upstream.name: _upstream(upstream, api, named) for upstream in gateway.upstreams}
     return consumers + [
         route for service in gateway.services for route in _service(service, upstreams[service.host], everywhere, api)
     ]
@@ -82,7 +83,8 @@ def _service(
     return [_route(route, entity, api.opts(guard, delete_before_replace=True)) for route in service.routes]
 
 
-def _upstream(upstream: Upstream, api: AdminApi) -> list[Resource]:
+def _upstream(upstream: Upstream, api: AdminApi, named: set[str]) -> list[Resource]:
+    """The upstream and its targets; `named` are the addresses that a target of another upstream is called by."""
     entity = kong.Upstream(
         upstream.name,
         name=upstream.name,
@@ -94,7 +96,7 @@ def _upstream(upstream: Upstream, api: AdminApi) -> list[Resource]:
     )
     targets = [
         kong.Target(
-            target.address,
+            f"{upstream.name}-{target.address}" if target.address in named else target.address,
             target=target.address,
             weight=target.weight,
             upstream_id=entity.id,
@@ -102,6 +104,7 @@ def _upstream(upstream: Upstream, api: AdminApi) -> list[Resource]:
         )
         for target in upstream.targets
     ]
+    named.update(target.address for target in upstream.targets)
     return [entity, *targets]
 
 

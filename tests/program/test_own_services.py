@@ -109,3 +109,10 @@ def alert_rules(engine: Engine) -> dict[str, str]:
     files = [yaml.safe_load(upload["content"]) for upload in uploads if "/rules/" in upload["file"]]
     rules = [rule for file in files for group in file["groups"] for rule in group["rules"]]
     return {rule["alert"]: rule["expr"] for rule in rules if "alert" in rule}
+
+
+def test_two_services_may_lead_to_the_same_address() -> None:
+    both = {name: {"at": ["rag-service:3000"], "routes": [{"paths": [f"/{name}"]}]} for name in ("one", "two")}
+    targets = list(run_program("dev", services=json.dumps(both)).of("target:Target"))
+    assert len({request.name for request in targets}) == len(targets)
+    assert [request.inputs["target"] for request in targets].count("rag-service:3000") == 3
