@@ -61,12 +61,20 @@ known = platform_references(
     api_key=api_key,
     read_only_api_key=read_only_key,
     collection=settings.collection.alias,
+    collections={name: entry.alias for name, entry in settings.stack.collections.items()},
     service_token=service_token,
     traces_url=settings.observability.traces_url,
     secrets={name: credentials.member(SERVICE_SECRETS, name) for name in secret_names(entries)},
 )
 services_args = ServicesArgs(platform=platform, entries=entries, known=known)
 ingest_url = services_args.public_url(INGEST)
+# A destroyed stack keeps its volumes, and with them the collections: the next one adopts them.
+kept_with_the_nodes = ResourceOptions(
+    parent=qdrant,
+    depends_on=qdrant.ready,
+    retain_on_delete=settings.stack.protect_data,
+    deleted_with=qdrant.nodes.data[0],
+)
 collection = ReplicatedCollection(
     "collection",
     settings.collection,
@@ -76,15 +84,21 @@ collection = ReplicatedCollection(
     ingest_token=service_token,
     embedder=settings.rag.embedder,
     deletion_protected=settings.stack.protect_data,
-    # A destroyed stack keeps its volumes, and with them the collection: the next one adopts it.
-    opts=ResourceOptions(
-        parent=qdrant,
-        depends_on=qdrant.ready,
-        retain_on_delete=settings.stack.protect_data,
-        deleted_with=qdrant.nodes.data[0],
-    ),
+    opts=kept_with_the_nodes,
 )
-services = Services("services", services_args, ResourceOptions(depends_on=[collection]))
+others = [
+    ReplicatedCollection(
+        f"collection-{name}",
+        entry,
+        node_urls=qdrant.node_urls,
+        api_key=api_key,
+        deletion_protected=settings.stack.protect_data,
+        opts=kept_with_the_nodes,
+    )
+    for name, entry in settings.stack.collections.items()
+]
+declared = [settings.collection, *settings.stack.collections.values()]
+services = Services("services", services_args, ResourceOptions(depends_on=[collection, *others]))
 service_jobs = tuple(services.scrape_jobs())
 gateway = KongGateway(
     "gateway",
@@ -134,7 +148,7 @@ observability = ObservabilityStack(
         promises=Promises(
             qdrant_nodes=settings.qdrant.nodes,
             qdrant_memory_mib=settings.qdrant.memory_mib,
-            replication_factor=settings.collection.replication_factor,
+            replication_factor=min(each.replication_factor for each in declared),
             scrape_seconds=settings.observability.scrape_seconds,
             service_jobs=tuple(job.name for job in service_jobs),
         ),
@@ -159,6 +173,7 @@ for name, value in {
     "balancerPassword": balancer_password,
     "collection": settings.collection.alias,
     "physicalCollection": collection.physical_name,
+    "collections": {each.alias: made.physical_name for each, made in zip(declared, [collection, *others], strict=True)},
     "ingestUrl": ingest_url,
     "routes": {name: entry.routes[0].paths[0] for name, entry in entries.items() if entry.routes},
     "prometheusUrl": observability.prometheus_url,

@@ -13,6 +13,7 @@ from pydantic import AliasGenerator, BaseModel, ConfigDict, Field, ValidationErr
 from components.gateway.consumers import consumer_mistakes, secret_keys
 from components.gateway.settings import GatewaySettings
 from components.monitoring.settings import CREDENTIALS, ObservabilitySettings
+from components.qdrant.collections import collection_mistakes
 from components.qdrant.settings import QdrantSettings
 from components.services.checks import service_mistakes
 from components.services.entry import ServiceEntry, ServiceName
@@ -23,9 +24,9 @@ from platforms.connect import StackSettings
 from platforms.kubernetes.settings import KubernetesSettings
 from platforms.settings import FrozenSettings
 from platforms.stack_file import PROJECT, is_encrypted, read_stack_file
-from policies.invariants import has_moving_tag, replicas_fit
+from policies.invariants import has_moving_tag
 from policies.versions import ImageReference
-from qdrant_admin.collection.settings import CollectionSettings
+from qdrant_admin.collection.settings import CollectionEntry, CollectionSettings
 from slo.promises import Promises
 
 # Objects of secrets: by the names that services use, and by the kids of consumers' keys.
@@ -111,6 +112,15 @@ class ProgramSettings(StackSettings):
     """What has no section of its own."""
 
     services: dict[ServiceName, ServiceEntry]
+    collections: dict[str, CollectionEntry]
+
+    @field_validator("collections", mode="before")
+    @classmethod
+    def named_by_their_keys(cls, given: Any) -> Any:
+        """Its key is a collection's name."""
+        if not isinstance(given, Mapping):
+            return given
+        return {key: {**entry, "name": key} if isinstance(entry, Mapping) else entry for key, entry in given.items()}
 
 
 class Settings(BaseModel):
@@ -211,12 +221,7 @@ class Settings(BaseModel):
 
     def conflicts(self) -> list[str]:
         """Cross-section validation."""
-        found = []
-        if not replicas_fit(self.collection.replication_factor, self.qdrant.nodes):
-            found.append(
-                f"collectionReplicationFactor: expected at most qdrantNodes ({self.qdrant.nodes}), found "
-                f"{self.collection.replication_factor}; lower it, or add nodes"
-            )
+        found = list(collection_mistakes(self.collection, self.stack.collections, self.qdrant.nodes))
         window = Promises.read().slo.longest_window_days
         if self.observability.retention_days < window:
             found.append(
@@ -232,6 +237,7 @@ class Settings(BaseModel):
         found += service_mistakes(
             self.services,
             platform=self.stack.platform,
+            collections=self.stack.collections,
             secrets=self.service_secret_names,
             flood_burst=self.gateway.flood_burst,
         )

@@ -18,6 +18,7 @@ from ops.daytwo.running import Running, plainly
 from ops.ingest import IngestClient, index_all
 from ops.stack import OperatorError, only_one
 from qdrant_admin.points.client import NodePoints
+from qdrant_admin.points.comparison import Entry
 
 app = typer.Typer()
 app.add_typer(node_commands.app)
@@ -105,27 +106,39 @@ def migrate(
 def verify(
     ledger: Annotated[Path | None, typer.Option(help="acknowledged points; else copies are compared")] = None,
     stack: Stack = "dev",
-    collection: Annotated[str | None, typer.Option(help="another one than the stack serves")] = None,
+    collection: Annotated[str | None, typer.Option(help="only this one; with a ledger else the served one")] = None,
     *,
     dry_run: DryRun = False,
 ) -> None:
-    """Read every replica of every shard: exit code 1, and a table, when one lacks a point or has it otherwise."""
+    """Read every copy of every collection: exit code 1, and a table, when one lacks a point or has it otherwise."""
     found = outputs_of(files_of(stack))
-    running, name = Running.of(found), collection or str(found["collection"])
+    running = Running.of(found)
     entries = verifying.read_ledger(ledger) if ledger else None
+    names = [collection or str(found["collection"])]
+    if not (collection or ledger):
+        names = sorted(running.living()[0].collections())
     if dry_run:
         what = f"{len(entries)} acknowledged points" if entries else "every point"
-        console.print(f"{what} of {name} would be read through {', '.join(running.node_urls)}; nothing is written")
+        through = ", ".join(running.node_urls)
+        console.print(f"{what} of {', '.join(names)} would be read through {through}; nothing is written")
         return
+    wrong = [name for name in names if not _verified(running, name, entries)]
+    if wrong:
+        raise OperatorError(
+            f"expected every copy of {', '.join(wrong)} to have every point, found that some have not. A copy that "
+            "lacks points is made anew by dropping it and running make up; see docs/day-two.md"
+        )
+
+
+def _verified(running: Running, name: str, entries: list[Entry] | None) -> bool:
+    """Whether every copy has every point; shows what each lacks."""
     verdict = verifying.verify(running, name, entries, console)
     if verdict.findings:
         console.print(verdict.table())
-        raise OperatorError(
-            f"expected every copy of {name} to have every point, found {len(verdict.findings)} findings in "
-            f"{verdict.examined}. A copy that lacks points is made anew by dropping it and running make up; see "
-            "docs/day-two.md"
-        )
+        console.print(f"{name}: {len(verdict.findings)} findings in {verdict.examined}")
+        return False
     console.print(f"{name}: {verdict.examined}, nothing is missing or different")
+    return True
 
 
 def _url(given: str) -> str:

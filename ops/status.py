@@ -1,7 +1,7 @@
 """What runs, whether it is well, and whether it is the real thing."""
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from access.kubernetes.tunnel import local
 from ops.balancer import balancers_of, servers_of
 from ops.parts import Part, Parts
 from qdrant_admin.api import QdrantApi
-from qdrant_admin.cluster_view import observe_nodes, physical_factor, unsettled
+from qdrant_admin.cluster_view import NodeView, observe_nodes, physical_factor, unsettled
 
 LINE_WIDTH = 80
 STATE_WIDTH = 8
@@ -89,14 +89,24 @@ def cluster_list(outputs: dict[str, Any]) -> Listing:
         lines += _detail(
             f"{raft['role']}, term {raft['term']}, commit {raft['commit']}, {peers} peers" if raft else "silent"
         )
-    factor = physical_factor({view.url: view.collections.get(outputs["physicalCollection"]) for view in views})
+    for caption in _collections(outputs, views):
+        lines += _wrapped(caption, "")
     reasons = unsettled(views)
-    caption = f"collection {outputs['collection']}: {factor} Active replicas of every shard; " + (
-        "settled" if not reasons else f"not settled: {'; '.join(reasons[:3])}; wait, or make up"
-    )
+    caption = "settled" if not reasons else f"not settled: {'; '.join(reasons[:3])}; wait, or make up"
     in_traffic = all(state.startswith("UP") for state in traffic)
     caption += "" if in_traffic else "; make up gives every node traffic again"
     return [*lines, *_wrapped(caption, "")], not reasons and in_traffic
+
+
+def _collections(outputs: dict[str, Any], views: Sequence[NodeView]) -> Iterator[str]:
+    """Each collection that any node knows, with its physical replication: those of the stack by their aliases."""
+    served = outputs.get("collections") or {outputs["collection"]: outputs["physicalCollection"]}
+    names = {physical: alias for alias, physical in served.items()}
+    others = sorted({name for view in views for name in view.collections} - names.keys())
+    for name in (*names, *others):
+        factor = physical_factor({view.url: view.collections.get(name) for view in views})
+        whose = names.get(name) or f"{name!r}, which the stack does not declare"
+        yield f"collection {whose}: {factor} Active replicas of every shard"
 
 
 def _entry(state: str, well: bool, what: str) -> list[str]:

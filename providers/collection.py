@@ -7,12 +7,12 @@ import pulumi
 from pulumi.dynamic import CreateResult, DiffResult, ReadResult, Resource, ResourceProvider, UpdateResult
 
 from qdrant_admin.collection.settings import CollectionSettings
-from qdrant_admin.collection.spec import CHANGEABLE, FIXED
+from qdrant_admin.collection.spec import CHANGEABLE, FIXED, OPTIONAL
 
 if TYPE_CHECKING:
     from qdrant_admin.collection.lifecycle import Lifecycle
 
-DECLARED = ("name", "alias", *FIXED, *CHANGEABLE)
+DECLARED = ("name", "alias", *FIXED, *CHANGEABLE, *OPTIONAL)
 # A later refresh or update reaches the cluster by what the state has.
 CONNECTION_FIELDS = ("node_urls", "api_key", "ingest_url", "ingest_token")
 OBSERVED = ("physical_name", "physical_replication_factor", "previous", "draining", "adopted", "python")

@@ -20,7 +20,12 @@ LOOPBACK = ("localhost", "127.")
 
 
 def service_mistakes(
-    entries: Mapping[str, ServiceEntry], *, platform: str, secrets: Collection[str], flood_burst: int
+    entries: Mapping[str, ServiceEntry],
+    *,
+    platform: str,
+    secrets: Collection[str],
+    flood_burst: int,
+    collections: Collection[str] = (),
 ) -> list[str]:
     """Each as `services.<name>.<field>: expected, found, what to do`."""
     found = [
@@ -28,7 +33,7 @@ def service_mistakes(
         for name, entry in entries.items()
         for mistake in (
             *_names(name, entry, entries),
-            *mistakes(entry, entries, secrets),
+            *mistakes(entry, entries, secrets, collections),
             *(_on_docker if platform == "docker" else _on_kubernetes)(entry),
             *_limits(entry, flood_burst),
         )

@@ -12,7 +12,7 @@ from platforms.base import Service
 from platforms.workload import AllowedConnection, port_of
 
 _REFERENCE = re.compile(r"\$\{([^{}]*)\}")
-_SECRET, _SERVICE = "secret.", "service."
+_SECRET, _SERVICE, _COLLECTION = "secret.", "service.", "collection."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +88,7 @@ def platform_references(
     api_key: pulumi.Input[str],
     read_only_api_key: pulumi.Input[str],
     collection: str,
+    collections: Mapping[str, str],
     service_token: pulumi.Input[str],
     traces_url: str,
     secrets: Mapping[str, pulumi.Input[str]],
@@ -100,18 +101,22 @@ def platform_references(
         "qdrant.apiKey": Known(value=api_key, secret=True),
         "qdrant.readOnlyApiKey": Known(value=read_only_api_key, secret=True),
         "collection": Known(value=collection),
+        **{f"{_COLLECTION}{name}": Known(value=alias) for name, alias in collections.items()},
         "gateway.serviceToken": Known(value=service_token, secret=True),
         "traces.url": Known(value=traces_url, reaches_out=port_of(traces_url)),
         **{f"{_SECRET}{name}": Known(value=value, secret=True) for name, value in secrets.items()},
     }
 
 
-def mistakes(entry: ServiceEntry, entries: Mapping[str, ServiceEntry], secrets: Collection[str]) -> Iterator[str]:
+def mistakes(
+    entry: ServiceEntry, entries: Mapping[str, ServiceEntry], secrets: Collection[str], collections: Collection[str]
+) -> Iterator[str]:
     """What is wrong with the references of a service, as `field: expected, found, what to do`."""
     known = {
         **OF_THE_PLATFORM,
         **{f"{_SERVICE}{name}.{part}": False for name in entries for part in ("url", "address")},
         **{f"{_SECRET}{name}": True for name in secrets},
+        **{f"{_COLLECTION}{name}": False for name in collections},
     }
     for where, text, may_be_secret in entry.texts():
         for name in references_in(text):

@@ -85,8 +85,9 @@ class BlueGreen:
         spec, access = self.spec, self.access
         if not access.ingest_url:
             raise RuntimeError(
-                f"expected the ingest role, which makes vectors of another size or distance for {spec.name}, found "
-                "no address of it; nothing was changed"
+                f"expected the ingest role, which makes vectors of another kind for {spec.name}, found no address of "
+                "it; for a collection of your own declare another one, fill it with your writer, and then let clients "
+                "use its alias; nothing was changed"
             )
         client = ReindexClient(access.ingest_url, access.ingest_token, access.embedder)
         if (size := client.vector_size()) != spec.vector_size:
@@ -143,7 +144,7 @@ class BlueGreen:
 
 def vectors_stay(spec: CollectionSpec, source: CollectionSpec) -> bool:
     """Whether stored vectors mean the same in the successor: with Cosine, Qdrant keeps them without their length."""
-    kept_alike = all(spec.layout[key] == found for key, found in source.layout.items() if key != "sharding_method")
+    kept_alike = all(spec.layout.get(key) == found for key, found in source.layout.items() if key != "sharding_method")
     same_size = kept_alike and spec.vector_size == source.vector_size
     return same_size and (spec.distance == source.distance or source.distance != "Cosine")
 

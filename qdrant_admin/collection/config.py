@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from qdrant_admin.collection.spec import CHANGEABLE, FIXED, PARAMS, SECTIONS, CollectionSpec
+from qdrant_admin.collection.spec import CHANGEABLE, FIXED, PARAMS, SECTIONS, CollectionSpec, is_unnamed, layout_of
 
 Config = Mapping[str, Any]  # `config` of `GET /collections/{name}`
 # Section of a spec -> its name in a request, and, where that is another one, in what Qdrant reports.
@@ -22,9 +22,10 @@ UNDECLARED = ("wal_config", "metadata")
 def creation_body(spec: CollectionSpec) -> dict[str, Any]:
     """The request that creates the declared collection."""
     on_disk = {"on_disk": True} if spec.vectors_on_disk else {}
-    vectors = {"size": spec.vector_size, "distance": spec.distance, **on_disk}
+    vectors = {"size": spec.vector_size, "distance": spec.distance, **on_disk} if spec.vector_size else {}
     plain = {key: getattr(spec, key) for key in ("shard_number", *PARAMS)}
-    return {"vectors": vectors, **plain} | {REQUESTED[key]: value for key in SECTIONS if (value := getattr(spec, key))}
+    sections = {REQUESTED[key]: value for key in SECTIONS if (value := getattr(spec, key))}
+    return {"vectors": vectors, **plain, **{key: getattr(spec, key) for key in spec.optional}} | sections
 
 
 def recreation_body(config: Config, **otherwise: Any) -> dict[str, Any]:
@@ -92,12 +93,16 @@ def index_schemas(payload_schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def change_body(spec: CollectionSpec, found: CollectionSpec) -> dict[str, Any]:
     """The request that turns what was found into what is declared; empty when they are equal."""
-    different = {key: getattr(spec, key) for key in CHANGEABLE if getattr(spec, key) != getattr(found, key)}
+    keys = (*CHANGEABLE, *spec.optional)
+    different = {key: getattr(spec, key) for key in keys if getattr(spec, key) != getattr(found, key)}
     body: dict[str, Any] = {REQUESTED[key]: different[key] for key in SECTIONS if key in different}
     if "quantization" in different and not spec.quantization:
         body["quantization_config"] = "Disabled"
-    if params := {key: different[key] for key in PARAMS if key in different}:
+    if params := {key: different[key] for key in (*PARAMS, "on_disk_payload") if key in different}:
         body["params"] = params
+    for key in ("vectors", "sparse_vectors"):
+        if key in different:
+            body[key] = {name: changed for name, each in different[key].items() if (changed := _changeable(each))}
     if "vectors_on_disk" in different:
         body["vectors"] = {"": {"on_disk": spec.vectors_on_disk}}
     return body
@@ -107,12 +112,17 @@ def as_declared(spec: CollectionSpec, found: Mapping[str, Any]) -> CollectionSpe
     """What Qdrant reports of a collection (`GET /collections/{name}`), as the spec would declare it."""
     config, schema = found["config"], found.get("payload_schema") or {}
     params = config["params"]
-    vectors = params.get("vectors") or {}  # named ones have neither size nor distance of their own
+    vectors = params.get("vectors") or {}
+    unnamed = vectors if is_unnamed(vectors) else {}  # named ones have size and distance each
+    named = {key: _like(getattr(spec, key), params.get(key) or {}) for key in ("vectors", "sparse_vectors")}
     return replace(
         spec,
-        vector_size=vectors.get("size"),
-        distance=vectors.get("distance"),
-        vectors_on_disk=bool(vectors.get("on_disk")),
+        vector_size=unnamed.get("size"),
+        distance=unnamed.get("distance"),
+        vectors_on_disk=bool(unnamed.get("on_disk")),
+        vectors=named["vectors"],
+        sparse_vectors=named["sparse_vectors"],
+        on_disk_payload=None if spec.on_disk_payload is None else bool(params.get("on_disk_payload")),
         layout=layout_of(params),
         payload_indexes={key: _index(kind, schema[key]) for key, kind in spec.payload_indexes.items() if key in schema},
         **{key: params[key] for key in ("shard_number", *PARAMS)},
@@ -123,26 +133,19 @@ def as_declared(spec: CollectionSpec, found: Mapping[str, Any]) -> CollectionSpe
     )
 
 
-def layout_of(params: Mapping[str, Any]) -> dict[str, str]:
-    """The reported parameters in the words of `PLAIN_LAYOUT`."""
-    vectors, sparse = params.get("vectors") or {}, params.get("sparse_vectors") or {}
-    multivector = vectors.get("multivector_config") or {}
-    return {
-        "vectors": "one unnamed" if "size" in vectors else f"named {', '.join(sorted(vectors)) or 'none'}",
-        "datatype": str(vectors.get("datatype") or "float32").lower(),
-        "multivector": str(multivector.get("comparator", "none")),
-        "sparse_vectors": ", ".join(sorted(sparse)) or "none",
-        "sharding_method": str(params.get("sharding_method") or "auto").lower(),
-    }
-
-
 def incompatibilities(spec: CollectionSpec, found: CollectionSpec) -> list[str]:
     """Point by point, what of a collection cannot be changed into what is declared."""
     named = found.layout["vectors"] != spec.layout["vectors"]  # then size and distance are those of each of them
     fixed = ("shard_number",) if named else FIXED
     pairs = {key: (getattr(spec, key), getattr(found, key)) for key in fixed}
-    pairs |= {key: (wanted, found.layout[key]) for key, wanted in spec.layout.items()}
+    # A name that only one of them has shows under `vectors` and `sparse_vectors`, which list all.
+    pairs |= {key: (wanted, found.layout[key]) for key, wanted in spec.layout.items() if key in found.layout}
     return [f"{key}: expected {wanted}, found {there}" for key, (wanted, there) in pairs.items() if wanted != there]
+
+
+def _changeable(vector: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a named vector may change in place; all else is part of the layout."""
+    return {key: vector[key] for key in ("on_disk", "hnsw_config", "quantization_config", "index") if key in vector}
 
 
 def _like(wanted: Any, found: Any, *, whole: bool = False) -> Any:

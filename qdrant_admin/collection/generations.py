@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from qdrant_admin.collection.spec import FIXED, CollectionSpec
+from qdrant_admin.collection.spec import FIXED, PLAIN_LAYOUT, CollectionSpec
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ def generations(spec: CollectionSpec, collections: Collection[str], aliases: Map
         found = f"one that serves {served}" if served else "a collection of that name"
         raise RuntimeError(
             f"expected the alias {alias} to be free, or to serve {name}, found {found}; nothing was changed. Give "
-            "collectionAlias another name, or remove that by hand"
+            "the alias another name in the stack file, or remove that by hand"
         )
     others = {target for other, target in aliases.items() if other not in (alias, draining_alias(alias))}
     known = sorted(each for each in collections if pattern.fullmatch(each))
@@ -56,7 +56,8 @@ def draining_alias(alias: str) -> str:
 
 def successor(spec: CollectionSpec) -> str:
     """The name of the generation that has the fixed parameters that are declared."""
-    fixed = json.dumps([getattr(spec, key) for key in FIXED])
+    layout = [] if spec.layout == PLAIN_LAYOUT else [dict(sorted(spec.layout.items()))]
+    fixed = json.dumps([*(getattr(spec, key) for key in FIXED), *layout])
     return f"{spec.name}-{hashlib.blake2b(fixed.encode(), digest_size=4).hexdigest()}"
 
 

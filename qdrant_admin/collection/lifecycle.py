@@ -58,7 +58,7 @@ class Lifecycle:
         if found.current is None:
             return None
         observed, views = self._observed(found.current), self._nodes.views(found.current)
-        return {key: getattr(observed, key) for key in (*FIXED, *CHANGEABLE)} | {
+        return {key: getattr(observed, key) for key in (*FIXED, *CHANGEABLE, *self.spec.optional)} | {
             "alias": self.spec.alias if found.served else "",
             "physical_name": found.current,
             "physical_replication_factor": physical_factor(views, self.spec.replication_factor),

@@ -1,11 +1,14 @@
-"""The settings of the collection that the stack serves; defaults stand in Pulumi.yaml."""
+"""The settings of the collection that the stack serves, whose defaults stand in Pulumi.yaml, and of others."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic.alias_generators import to_camel
 
 INDEX_TYPES = ("keyword", "integer", "float", "bool", "geo", "datetime", "text", "uuid")
 NAME = r"^[A-Za-z0-9_-]{1,200}$"
+Distance = Literal["Cosine", "Dot", "Euclid", "Manhattan"]
+VectorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
 
 
 class Section(BaseModel):
@@ -112,7 +115,7 @@ class CollectionSettings(BaseModel):
     name: str = Field(pattern=NAME)
     alias: str = Field(pattern=NAME)
     vector_size: int = Field(ge=1, le=65536)
-    distance: Literal["Cosine", "Dot", "Euclid", "Manhattan"]
+    distance: Distance
     vectors_on_disk: bool
     shard_number: int = Field(ge=1)
     replication_factor: int = Field(ge=1)
@@ -146,7 +149,86 @@ class CollectionSettings(BaseModel):
 
     def declared(self) -> dict[str, Any]:
         """As inputs of the resource: of a section, only what is named."""
-        sections = {
+        return self.model_dump() | self._sections()
+
+    def _sections(self) -> dict[str, Any]:
+        return {
             key: value.named() for key in type(self).model_fields if isinstance(value := getattr(self, key), Section)
         }
-        return self.model_dump() | sections
+
+
+class Spelled(BaseModel):
+    """In camel case in the stack file; sections keep Qdrant's own words."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, coerce_numbers_to_str=True, alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class VectorEntry(Spelled):
+    """A dense vector by its name; with `multivector` a point has several of them."""
+
+    size: int = Field(ge=1, le=65536)
+    distance: Distance = "Cosine"
+    datatype: Literal["float32", "float16", "uint8"] = "float32"
+    multivector: Literal["max_sim"] | None = None
+    on_disk: bool = False
+    hnsw: Hnsw = Hnsw.model_validate({})
+
+    def requested(self) -> dict[str, Any]:
+        """As Qdrant's requests have it."""
+        found: dict[str, Any] = {"size": self.size, "distance": self.distance, "on_disk": self.on_disk}
+        found |= {} if self.datatype == "float32" else {"datatype": self.datatype}
+        found |= {"multivector_config": {"comparator": self.multivector}} if self.multivector else {}
+        return found | ({"hnsw_config": hnsw} if (hnsw := self.hnsw.named()) else {})
+
+
+class SparseEntry(Spelled):
+    """A sparse vector by its name; `idf` weighs each word by how rare it is in the collection."""
+
+    modifier: Literal["none", "idf"] = "none"
+    on_disk: bool = False
+
+    def requested(self) -> dict[str, Any]:
+        return {"modifier": self.modifier, "index": {"on_disk": self.on_disk}}
+
+
+class CollectionEntry(CollectionSettings, Spelled):
+    """Another collection, for services of your own: one unnamed vector, or named ones, dense and sparse."""
+
+    model_config = Spelled.model_config
+
+    vector_size: int | None = Field(None, ge=1, le=65536)  # type: ignore[assignment]
+    distance: Distance = "Cosine"
+    vectors: dict[VectorName, VectorEntry] = Field(default_factory=dict)
+    sparse_vectors: dict[VectorName, SparseEntry] = Field(default_factory=dict)
+    vectors_on_disk: bool = False
+    on_disk_payload: bool | None = None
+    shard_number: int = Field(6, ge=1)
+    replication_factor: int = Field(2, ge=1)
+    write_consistency_factor: int = Field(1, ge=1)
+    hnsw: Hnsw = Hnsw.model_validate({})
+    optimizers: Optimizers = Optimizers.model_validate({})
+    quantization: Quantization = Quantization.model_validate({})
+    payload_indexes: dict[str, str | dict[str, Any]] = Field(default_factory=dict)
+    strict_mode: StrictMode = StrictMode.model_validate({})
+    keep_previous: bool = True
+
+    @model_validator(mode="after")
+    def vectors_of_one_kind(self) -> "CollectionEntry":
+        if bool(self.vector_size) == bool(self.vectors) and not (self.sparse_vectors and not self.vector_size):
+            found = "both" if self.vectors else "neither"
+            raise ValueError(f"expected vectorSize, or named vectors (vectors, sparseVectors), found {found}; keep one")
+        if self.vectors and self.vectors_on_disk:
+            raise ValueError("expected onDisk of each of the named vectors, found vectorsOnDisk; move it there")
+        return self
+
+    def declared(self) -> dict[str, Any]:
+        """As inputs of the resource; what is optional only where it is declared."""
+        found = {**self.model_dump(exclude={"vectors", "sparse_vectors", "on_disk_payload"}), **self._sections()}
+        if not self.vector_size:
+            found["distance"] = None
+        for key in ("vectors", "sparse_vectors"):
+            if entries := getattr(self, key):
+                found[key] = {name: entry.requested() for name, entry in entries.items()}
+        return found if self.on_disk_payload is None else found | {"on_disk_payload": self.on_disk_payload}

@@ -116,3 +116,28 @@ def test_two_services_may_lead_to_the_same_address() -> None:
     targets = list(run_program("dev", services=json.dumps(both)).of("target:Target"))
     assert len({request.name for request in targets}) == len(targets)
     assert [request.inputs["target"] for request in targets].count("rag-service:3000") == 3
+
+
+def test_collections_of_ones_own_are_made_beside_the_served_one_and_referred_to_by_their_alias() -> None:
+    declared = {
+        "collections": json.dumps(
+            {
+                "pictures": {"alias": "pics", "vectors": {"image": {"size": 512}}, "replicationFactor": 3},
+                "words": {"alias": "terms", "sparseVectors": {"bm25": {"modifier": "idf"}}},
+            }
+        ),
+        "services": json.dumps({"notes": {"image": "you/n:1", "env": {"TO": "${collection.pictures} ${collection}"}}}),
+    }
+    engine, plain = run_program("dev", **declared), run_program("dev")
+    made = {request.name: request for request in engine.of(":ReplicatedCollection")}
+    assert set(made) == {"collection", "collection-pictures", "collection-words"}
+    assert made["collection"].inputs == plain.one("collection", ":ReplicatedCollection").inputs
+    pictures = made["collection-pictures"]
+    assert pictures.inputs["vectors"] == {"image": {"size": 512, "distance": "Cosine", "on_disk": False}}
+    assert (pictures.inputs["replication_factor"], pictures.is_secret("api_key")) == (3, True)
+    assert made["collection-words"].inputs["sparse_vectors"]["bm25"]["modifier"] == "idf"
+    notes = engine.one("notes-0", ":Container")
+    assert "TO=pics docs_index" in notes.inputs["envs"]
+    assert {request.urn for request in made.values()} <= set(notes.depends_on) | {
+        urn for each in engine.of(":Services") for urn in each.depends_on
+    }

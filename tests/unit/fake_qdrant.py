@@ -46,7 +46,10 @@ class Collection:
 
     def change(self, body: dict[str, Any]) -> None:
         self.params |= body.get("params", {})
-        self.params["vectors"] |= body.get("vectors", {}).get("", {})
+        for kind in ("vectors", "sparse_vectors"):
+            for name, changed in body.get(kind, {}).items():
+                kept = self.params[kind][name] if name else self.params[kind]
+                kept |= changed
         for key, section in body.items():
             if key.endswith("_config"):
                 self.config[key] = None if section == "Disabled" else {**(self.config.get(key) or {}), **section}
