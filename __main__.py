@@ -7,9 +7,9 @@ from components.credentials import Credentials
 from components.gateway.consumers import read_issuers, secret_keys, signing_keys
 from components.gateway.entities import CANARY
 from components.gateway.kong import KongGateway, KongGatewayArgs
-from components.gateway.node import ADMIN_TOKEN, PROXY, STATUS
+from components.gateway.node import ADMIN_TOKEN, PROXY, PROXY_TLS, STATUS
 from components.gateway.references import REDIS_PASSWORD, SERVICE_TOKEN, jwt_secret
-from components.monitoring.exporters import postgres_exporter, valkey_exporter
+from components.monitoring.exporters import certificate_exporter, postgres_exporter, valkey_exporter
 from components.monitoring.observability import ObservabilityStack, ObservabilityStackArgs
 from components.monitoring.promises import Promises
 from components.qdrant import haproxy
@@ -134,6 +134,7 @@ observability = ObservabilityStack(
         alertmanager_image=settings.image.alertmanager,
         exporters=(
             *postgres_exporter(settings.image.postgres_exporter, gateway.database, monitor_password),
+            *certificate_exporter(settings.image.blackbox_exporter, platform.edge(gateway.kong, PROXY_TLS)),
             *valkey_exporter(settings.image.valkey_exporter, gateway.counter, counter_secrets.get(REDIS_PASSWORD, "")),
         ),
         scrape_jobs=(

@@ -77,13 +77,14 @@ class ImageSettings(FrozenSettings):
     postgres_exporter: str
     node_exporter: str = Field(description="measures the disks of what keeps data")
     valkey_exporter: str = Field(description="the exporter of that Valkey's metrics")
+    blackbox_exporter: str = Field(description="reads when the certificate of a public name ends")
     python: str = Field(description="base of the RAG service's image when it is built here")
     rag: str = Field(description="the RAG service's image; empty: built from services/rag")
 
     @field_validator("*")
     @classmethod
     def pinned(cls, reference: str, info: ValidationInfo) -> str:
-        if info.field_name in ("rag", "valkey", "valkey_exporter") and not reference:
+        if info.field_name in ("rag", "valkey", "valkey_exporter", "blackbox_exporter") and not reference:
             return reference
         if "@sha256:" not in reference and has_moving_tag(reference):
             raise ValueError(f"expected an image pinned by tag or digest, such as haproxy:3.2.21; found {reference!r}")
@@ -261,6 +262,8 @@ class Settings(BaseModel):
                 for key, image in images.items()
                 if not image
             ]
+        if self.stack.platform == "kubernetes" and self.kubernetes.edge != "none" and not self.image.blackbox_exporter:
+            found.append("imageBlackboxExporter: expected an image beside kubernetesEdge, found none; name one")
         return found + (_port_clashes(self.published_ports()) if self.stack.platform == "docker" else [])
 
     def _not_of_this_platform(self) -> list[str]:

@@ -70,6 +70,15 @@ class Service:
         return self.public_url(port)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """Where clients outside meet TLS: `host:port` as a neighbour reaches it, and the name in the certificate."""
+
+    address: str
+    host: str
+    outside: bool  # whether it is reached beyond the stack, and not at the workload behind it
+
+
 class Rollout(Protocol):
     """How the replicas of a stateful workload are replaced: out of traffic, replaced, settled; then the next."""
 
@@ -86,6 +95,9 @@ class Platform(Protocol):
     @property
     def certificate_dir(self) -> str:
         """Where a workload with a public https port finds `tls.crt` and `tls.key`; empty: it signs its own."""
+
+    def edge(self, service: Service, https_port: int) -> Edge | None:
+        """Where the certificate of this public service is served; None where it is published to this machine only."""
 
     def given_secrets(self) -> pulumi.Output[Mapping[str, str]] | None:
         """Stack-file key -> secret, where the platform holds them; None where the stack keeps its own."""

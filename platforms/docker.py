@@ -67,6 +67,9 @@ class DockerPlatform(pulumi.ComponentResource):
         """None: it publishes to this machine only."""
         return ""
 
+    def edge(self, service: Service, https_port: int) -> None:
+        """None: it publishes to this machine only."""
+
     def given_secrets(self) -> None:
         """None: the stack keeps its own."""
 

@@ -1,7 +1,7 @@
 """What a stack publishes for the monitoring of the platform it runs on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -26,6 +26,7 @@ class ScrapeJob:
     labels_nodes: bool = False  # our own Prometheus labels each series with `node`, the first word of its host
     keeps: str = ""
     path: str = "/metrics"
+    params: Mapping[str, str] = field(default_factory=dict)  # of the query
     outside: bool = False  # it runs elsewhere: no neighbour, and no Service that an operator's Prometheus could select
 
 

@@ -15,6 +15,7 @@ REPORTED = (
     "postgresql-15",
     "prometheus",
     "prometheus-alertmanager",
+    "prometheus-blackbox-exporter",
     "prometheus-node-exporter",
     "prometheus-postgres-exporter",
     "prometheus-redis-exporter",

@@ -89,6 +89,7 @@ RECIPES = {
     "alertmanager": Recipe(name="alertmanager", version="0.25", debian="prometheus-alertmanager"),
     "postgresexporter": Recipe(name="postgresexporter", version="0.11", debian="prometheus-postgres-exporter"),
     "nodeexporter": Recipe(name="nodeexporter", version="1.5", debian="prometheus-node-exporter"),
+    "blackboxexporter": Recipe(name="blackboxexporter", version="0.23", debian="prometheus-blackbox-exporter"),
     "valkeyexporter": Recipe(name="valkeyexporter", version="1.45", debian="prometheus-redis-exporter"),
     "postgres": Recipe(name="postgres", version="15", debian="postgresql-15"),
     "python": PYTHON,

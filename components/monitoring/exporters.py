@@ -1,15 +1,18 @@
-"""Exporters: the metrics of PostgreSQL and Valkey, which serve none for Prometheus."""
+"""Exporters: the metrics of PostgreSQL, Valkey and the edge's certificate, which serve none for Prometheus."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from components.gateway import postgres, valkey
-from platforms.base import Service
+from components.yaml_text import yaml_text
+from platforms.base import Edge, Service
 from platforms.monitoring_targets import ScrapeJob
 from platforms.workload import AllowedConnection, HttpProbe, Port, Resources, Workload
 
-POSTGRES_EXPORTER, VALKEY_EXPORTER = 9187, 9121
+POSTGRES_EXPORTER, VALKEY_EXPORTER, BLACKBOX_EXPORTER = 9187, 9121, 9115
+BLACKBOX_FILE = "/etc/blackbox/blackbox.yml"
 VALKEY_PASSWORDS_FILE = "/run/secrets/valkey-passwords.json"
 # The exporter of PostgreSQL has many metrics that no rule or panel uses.
 KEPT_OF_POSTGRES = (
@@ -74,6 +77,32 @@ def valkey_exporter(image: str, counter: Service | None, password: pulumi.Input[
     return (Exporter(workload=workload, job=_job("valkey", VALKEY_EXPORTER)),)
 
 
-def _job(name: str, port: int, keeps: str = "") -> ScrapeJob:
+def certificate_exporter(image: str, edge: Edge | None) -> tuple[Exporter, ...]:
+    """Shakes hands with the edge at each scrape, as a client does, and reads when its certificate ends; none without.
+
+    An expired certificate is read too, and one of an authority of yours: clients verify it, this looks at its end.
+    """
+    if edge is None:
+        return ()
+    tls = {"insecure_skip_verify": True} | ({"server_name": edge.host} if edge.host else {})
+    probe = {"prober": "tcp", "timeout": "5s", "tcp": {"tls": True, "tls_config": tls}}
+    target = AllowedConnection.to(edge.address)
+    workload = Workload(
+        image=image,
+        args=(f"--config.file={BLACKBOX_FILE}",),
+        ports=(Port(number=BLACKBOX_EXPORTER),),
+        files={BLACKBOX_FILE: yaml_text({"modules": {"edge": probe}})},
+        connects_to=() if edge.outside else (target,),
+        reaches_out=(target.port,) if edge.outside else (),
+        user=65534,
+        readiness=HttpProbe(port=BLACKBOX_EXPORTER, path="/-/healthy"),
+        liveness=HttpProbe(port=BLACKBOX_EXPORTER, path="/-/healthy"),
+        resources=Resources(memory_mib=64, cpus=0.1),
+    )
+    job = _job("edge", BLACKBOX_EXPORTER, path="/probe", params={"module": "edge", "target": edge.address})
+    return (Exporter(workload=workload, job=job),)
+
+
+def _job(name: str, port: int, **more: Any) -> ScrapeJob:
     target = AllowedConnection(name=f"{name}-exporter", port=port)
-    return ScrapeJob(name=name, target=target, addresses=(target.address,), keeps=keeps)
+    return ScrapeJob(name=name, target=target, addresses=(target.address,), **more)

@@ -48,6 +48,8 @@ def _scrape_config(job: ScrapeJob, interval: str) -> dict[str, Any]:
     config: dict[str, Any] = {"job_name": job.name, **_where(job.addresses, interval)}
     if job.path != "/metrics":
         config["metrics_path"] = job.path
+    if job.params:
+        config["params"] = {key: [value] for key, value in job.params.items()}
     if job.bearer is not None:
         config["authorization"] = {"type": "Bearer", "credentials_file": f"secrets/{job.bearer_file}"}
     if job.labels_nodes:

@@ -26,6 +26,8 @@ def service_monitor(job: ScrapeJob, interval_seconds: int, cluster: Cluster) -> 
             {"sourceLabels": ["__meta_kubernetes_pod_name"], "targetLabel": "node"},
         ],
     }
+    if job.params:
+        endpoint["params"] = {key: [value] for key, value in job.params.items()}
     if job.keeps:
         kept = {"sourceLabels": ["__name__"], "regex": job.keeps, "action": "keep"}
         endpoint["metricRelabelings"] = [kept]

@@ -10,7 +10,7 @@ import pulumi_random as random
 from pulumi import ResourceOptions
 
 from platforms import disks
-from platforms.base import Rollout, Service, after
+from platforms.base import Edge, Rollout, Service, after
 from platforms.kubernetes import controllers, edge, files, monitors, network, pods, services, spread, storage
 from platforms.kubernetes.cluster import Cluster, Manifest, keeps_data
 from platforms.kubernetes.objects import Maker
@@ -53,6 +53,15 @@ class KubernetesPlatform(pulumi.ComponentResource):
     def certificate_dir(self) -> str:
         """Behind a load balancer the workload does the TLS itself, with the certificate that the stack file names."""
         return edge.certificate_dir(self._cluster)
+
+    def edge(self, service: Service, https_port: int) -> Edge | None:
+        """An Ingress serves it at its host; behind a load balancer the service does, at its own port."""
+        settings = self._args.settings
+        if settings.edge == "none":
+            return None
+        if settings.edge == "ingress":
+            return Edge(address=f"{settings.edge_host}:{edge.HTTPS}", host=settings.edge_host, outside=True)
+        return Edge(address=service.address(https_port), host=settings.edge_host, outside=False)
 
     def locate(self, name: str, workload: Workload) -> Service:
         """By its Service in the namespace; from here through the cluster's API."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import kubernetes_validate.utils
 import pytest
+import yaml
 
 from platforms.kubernetes.files import digest, keyed_digest
 from platforms.workload import HttpProbe, Workload
@@ -336,3 +337,35 @@ def test_objects_grow_by_the_same_number_with_each_node(prod: Engine) -> None:
     grown = run_program("prod", qdrantNodes="9")
     more = [sum(request.wire.custom for request in engine.requests) for engine in (prod, grown)]
     assert more[1] - more[0] == (9 - 3) * 3  # a disk, its pod's roll, its gate
+
+
+@pytest.mark.parametrize(
+    ("edge", "target", "reached_by"),
+    [
+        ({"kubernetesEdge": "loadbalancer"}, "kong:8443", "podSelector"),
+        (
+            {
+                "kubernetesEdge": "ingress",
+                "kubernetesEdgeHost": "rag.example.com",
+                "gatewayTrustedProxies": '["10.244.0.0/16"]',
+            },
+            "rag.example.com:443",
+            "ipBlock",
+        ),
+    ],
+)
+def test_the_end_of_the_edges_certificate_is_watched(edge: dict[str, str], target: str, reached_by: str) -> None:
+    engine = run_program("prod", kubernetesEdgeTlsSecret="rag-tls", **edge)
+    [config] = engine.one("edge-exporter-files", ":ConfigMap").inputs["data"].values()
+    tls = yaml.safe_load(config)["modules"]["edge"]["tcp"]["tls_config"]
+    assert tls.get("server_name") == edge.get("kubernetesEdgeHost")
+    scraped = engine.one("prometheus-files", ":ConfigMap").inputs["data"]["etc__prometheus__prometheus.yml"]
+    [job] = [each for each in yaml.safe_load(scraped)["scrape_configs"] if each["job_name"] == "edge"]
+    assert (job["metrics_path"], job["params"]) == ("/probe", {"module": ["edge"], "target": [target]})
+    [rule] = policies(engine)["edge-exporter-calls"]["egress"]
+    assert any(reached_by in peer for peer in rule["to"])
+    assert rule["ports"][0]["port"] == int(target.rpartition(":")[2])
+
+
+def test_without_an_edge_nothing_watches_one(prod: Engine) -> None:
+    assert not [request for request in prod.requests if request.name.startswith("edge-exporter")]

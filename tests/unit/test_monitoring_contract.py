@@ -176,5 +176,5 @@ def test_only_what_cannot_wait_pages() -> None:
     assert {alert.name for alert in ALERTS if alert.severity == "page"} == {
         "QdrantNodeDown", "QdrantQuorumLost", "QdrantConsensusStopped", "KongDown", "KongNoTarget", "HAProxyDown",
         "HAProxyNoServer", "RagServiceDown", "ServiceDown", "AvailabilityBudgetBurnsFast", "LatencyBudgetBurnsFast",
-        "PrometheusJobMissing", "DiskAlmostFull",
+        "PrometheusJobMissing", "DiskAlmostFull", "EdgeCertificateEnds",
     }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from components.monitoring.promises import Promises
 from components.monitoring.rules.disks import disk_rules
+from components.monitoring.rules.edge import edge_rules
 from components.monitoring.rules.gateway import gateway_rules
 from components.monitoring.rules.haproxy import haproxy_rules
 from components.monitoring.rules.pace import at_pace
@@ -23,6 +24,7 @@ def rule_groups(promises: Promises) -> dict[str, Rules]:
         "qdrant": qdrant_rules(promises),
         "qdrant-work": qdrant_work_rules(promises),
         "disks": disk_rules(),
+        "edge": edge_rules(),
         "gateway": gateway_rules(promises),
         "haproxy": haproxy_rules(),
         **({"rag": rag_rules(promises)} if promises.own_jobs != promises.service_jobs else {}),

@@ -7,7 +7,7 @@ from components.monitoring.rules.rule import Alert, Recording, Rules
 
 EXPECTED = ("qdrant-cluster", "haproxy", "kong")  # beside the services' own jobs
 # The others page by themselves. Named one by one: a Prometheus of a whole cluster may have more jobs than ours.
-WITHOUT_ALERT_OF_THEIR_OWN = ("rag-ingest", "prometheus", "postgres", "valkey", "disks", ".+-disks")
+WITHOUT_ALERT_OF_THEIR_OWN = ("rag-ingest", "prometheus", "postgres", "valkey", "edge", "disks", ".+-disks")
 
 
 def scraping_rules(promises: Promises) -> Rules:

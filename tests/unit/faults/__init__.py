@@ -1,6 +1,7 @@
 """Every alert's fault: series in which it fires, and series that are nearly one; a file per subject."""
 
 from tests.unit.faults.disks import DISKS
+from tests.unit.faults.edge import EDGE
 from tests.unit.faults.fault import Fault
 from tests.unit.faults.gateway import GATEWAY
 from tests.unit.faults.haproxy import HAPROXY
@@ -11,4 +12,4 @@ from tests.unit.faults.rag import RAG
 from tests.unit.faults.slo import SLO
 from tests.unit.faults.stores import STORES
 
-FAULTS: tuple[Fault, ...] = (*QDRANT, *QDRANT_WORK, *GATEWAY, *HAPROXY, *RAG, *STORES, *DISKS, *PROMETHEUS, *SLO)
+FAULTS: tuple[Fault, ...] = (*QDRANT, *QDRANT_WORK, *GATEWAY, *HAPROXY, *RAG, *STORES, *DISKS, *EDGE, *PROMETHEUS, *SLO)
