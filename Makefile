@@ -94,8 +94,8 @@ capacity: parts  ## a bare cluster of 1, 3 and 5 nodes: queries a second, memory
 prove: test  ## every test, every load but the long one, every fault, ten rolling runs, breaker, hops, capacity
 	@$(PROVE) prove $(if $(PACE),--pace $(PACE))
 
-check: .venv/ready  ## style and types
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy . \
+check: .venv/ready  ## style, types, and the public checkers of workflows, YAML, shell scripts and secrets
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .ci/checkers && .venv/bin/mypy . \
 		&& cd services/rag && ../../.venv/bin/mypy rag
 
 # Each part of the stack: what is on this machine, else what can be pulled, else a named stand-in.
