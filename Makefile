@@ -99,8 +99,8 @@ check: .venv/ready  ## style, types, and the public checkers of workflows, YAML,
 		&& cd services/rag && ../../.venv/bin/mypy rag
 
 # Each part of the stack: what is on this machine, else what can be pulled, else a named stand-in.
-parts: .venv/ready
-	@$(PYTHON) -m sandbox
+parts: .venv/ready  ## every part of the stack, real ones first; REQUIRE_REAL=1 fails at a stand-in, here and in all that need parts
+	@$(PYTHON) -m sandbox $(if $(REQUIRE_REAL),--require-real)
 
 k8s-up: parts  ## a Kubernetes of three nodes on this machine, unless a kubeconfig points at one
 	@$(PYTHON) -m sandbox.kubernetes up
