@@ -5,6 +5,8 @@ CLI := $(PYTHON) -m cli
 PROVE := $(PYTHON) -m cli.prove
 PLAN = $(if $(DRY_RUN),--dry-run)
 LOSS = $(if $(ALLOW_DATA_LOSS),--allow-data-loss)
+# Where the official CLI is on PATH, and images are where the engine or the cluster pulls them, no part has to be looked for.
+PARTS := $(if $(AS_IS),.venv/ready,parts)
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
 .DEFAULT_GOAL := help
@@ -14,7 +16,7 @@ help:  ## this list
 .PHONY: help up down status preview search token ingest qdrant-key admin-token gateway-yaml pin test check lock parts k8s-up k8s-down \
 	test-k8s load chaos roll breaker hops capacity prove backup restore migrate replace-node scale verify
 
-up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand; YES=1 asks nothing
+up: $(PARTS)  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand; YES=1 asks nothing
 	@$(CLI) up --stack $(STACK) $(if $(REFRESH),--refresh) $(if $(YES),--yes) $(LOSS)
 
 down: .venv/ready  ## remove what runs; PURGE=1 removes data and secrets too
@@ -23,8 +25,9 @@ down: .venv/ready  ## remove what runs; PURGE=1 removes data and secrets too
 status: .venv/ready  ## what runs, and whether it is well
 	@$(CLI) status --stack $(STACK)
 
-preview: parts  ## what `make up` would do, and whether policies let it: make preview STACK=prod; REFRESH=1 as with up
-	@$(CLI) preview --stack $(STACK) $(if $(REFRESH),--refresh) $(LOSS)
+preview: $(PARTS)  ## what `make up` would do, and whether policies let it: make preview STACK=prod; REFRESH=1 as with up
+	@$(CLI) preview --stack $(STACK) $(if $(REFRESH),--refresh) $(if $(UNCHANGED),--unchanged) \
+		$(if $(MARKDOWN),--markdown "$(MARKDOWN)") $(LOSS)
 
 search: .venv/ready  ## make search Q="parse a JSON string"
 	@$(if $(Q),,$(error expected a question, found none: make search Q="parse a JSON string"))$(CLI) search --stack $(STACK) -- "$$Q"
@@ -67,8 +70,14 @@ scale: parts  ## as many nodes as the stack file says; make scale NODES=5 DRY_RU
 verify: .venv/ready  ## every point on every copy; LEDGER=file: every acknowledged one
 	@$(CLI) verify --stack $(STACK) $(PLAN) $(if $(LEDGER),--ledger "$(LEDGER)")
 
+newest: .venv/ready  ## write each image's newest patch, and Qdrant's newest minor version, into the stack file
+	@$(CLI) newest --stack $(STACK)
+
 pin: .venv/ready  ## write each image's digest into the stack file, as its registry has it
 	@$(CLI) pin --stack $(STACK)
+
+test-pure: .venv/ready  ## every test that needs no engine
+	@$(PYTHON) -m pytest tests/unit tests/program tests/policies services/rag/tests sandbox/tests -m "not live and not engine"
 
 test: parts  ## every test, against the real engine and a running stack
 	@$(PYTHON) -m pytest tests services/rag/tests sandbox/tests
@@ -120,6 +129,9 @@ test-k8s: k8s-up  ## the prod stack on that Kubernetes, or on the one that KUBEC
 
 PIN = .venv/bin/uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--no-annotate --no-header
+
+results:  ## what a run of tests means, for GitHub: annotations, and the summary with the parts; make results JUNIT=file
+	@python3 .ci/results.py $(JUNIT)
 
 lock: .venv/ready  ## write requirements.lock from pyproject.toml, and the sandbox's from its own at the same versions
 	@$(PIN) pyproject.toml --group rag --group dev -o requirements.lock

@@ -17,7 +17,8 @@ from ops import corpus, gateway, lifecycle, status
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts
 from ops.pin import pin as pin_images
-from ops.review.run import review
+from ops.pin import renew
+from ops.review.run import refuse_changes, review
 from ops.stack import OperatorError, only_one, open_stack, resources
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
 
@@ -56,6 +57,7 @@ def preview(
     *,
     refresh: Annotated[bool, typer.Option(help="against what is really there: shows what was changed by hand")] = False,
     markdown: Annotated[Path | None, typer.Option(help="write it to this file too")] = None,
+    unchanged: Annotated[bool, typer.Option("--unchanged", help="exit code 1 when anything would change")] = False,
     allow_data_loss: AllowDataLoss = False,
 ) -> None:
     """Show what `up` would do, what it means, and what policies say; exit code 1 when it must not be done."""
@@ -68,6 +70,8 @@ def preview(
     if markdown:
         markdown.write_text(done.markdown)
     console.print(Markdown(done.markdown))
+    if unchanged:
+        refuse_changes(files.name, done.plan)
     if not done.verdict.passes:
         raise typer.Exit(1)
 
@@ -144,6 +148,15 @@ def pin(stack: Stack = "dev") -> None:
     for image in pinned:
         console.print(image)
     console.print(f"{len(pinned)} images pinned." if pinned else "Every image was pinned already.")
+
+
+@app.command()
+def newest(stack: Stack = "dev") -> None:
+    """Ask the registries for each image's newest patch (Qdrant: minor version), and write it into the stack file."""
+    newer = renew(files_of(stack).stack_file)
+    for image in newer:
+        console.print(image)
+    console.print(f"{len(newer)} images renewed." if newer else "Every image was the newest of its line already.")
 
 
 def _index_corpus(found: dict[str, Any], unfinished: Path) -> None:

