@@ -13,7 +13,7 @@ from cli import confirm, daytwo
 from cli.confirm import Yes
 from cli.entry import run
 from cli.stack_of import Stack, console, files_of, outputs_of
-from ops import corpus, gateway, lifecycle, status
+from ops import corpus, doctor, gateway, lifecycle, status
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts
 from ops.pin import pin as pin_images
@@ -27,7 +27,7 @@ app.add_typer(daytwo.app)
 AllowDataLoss = Annotated[bool, typer.Option(help="carry out what deletes or replaces data, too")]
 
 
-@app.command()
+@app.command(epilog="Example: make up REFRESH=1")
 def up(
     stack: Stack = "dev",
     *,
@@ -51,7 +51,7 @@ def up(
         )
 
 
-@app.command()
+@app.command(epilog="Example: make preview STACK=prod")
 def preview(
     stack: Stack = "dev",
     *,
@@ -76,7 +76,7 @@ def preview(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog="Example: make down PURGE=1")
 def down(
     stack: Stack = "dev",
     *,
@@ -91,7 +91,7 @@ def down(
         console.print(f"Kept, for the next make up: {', '.join(kept)}. To remove them too: make down PURGE=1")
 
 
-@app.command("status")
+@app.command("status", epilog="Example: make status")
 def show_status(stack: Stack = "dev") -> None:
     """Show what runs and whether it is well; exit code 1 when something is not."""
     files = files_of(stack)
@@ -99,7 +99,17 @@ def show_status(stack: Stack = "dev") -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command("doctor", epilog="Example: make doctor STACK=prod")
+def show_doctor(stack: Stack = "dev") -> None:
+    """Say what this machine has for each command, and what it lacks; exit code 1 when `up` of the stack cannot run."""
+    lines = doctor.examine(files_of(stack))
+    for line in lines:
+        print(line.text())
+    if doctor.cannot_run(lines):
+        raise OperatorError(f"expected a machine that can run make up STACK={stack}, found what is missing above")
+
+
+@app.command(epilog="Example: make ingest DOCS=docs")
 def ingest(docs: Path, stack: Stack = "dev") -> None:
     """Index the Markdown, text and HTML files of a folder."""
     if not docs.is_dir():
@@ -107,7 +117,7 @@ def ingest(docs: Path, stack: Stack = "dev") -> None:
     _report(_index(outputs_of(files_of(stack)), list(corpus.folder(docs))))
 
 
-@app.command()
+@app.command(epilog='Example: make search Q="parse a JSON string"')
 def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
     """Search through the gateway, with a token, and show ranked passages with their sources."""
     found = outputs_of(files_of(stack))
@@ -118,7 +128,7 @@ def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
         console.print(f"   {escape(' '.join(result['text'].split())[:240])}\n")
 
 
-@app.command()
+@app.command(epilog='Example: curl -H "Authorization: Bearer $(make token)" …')
 def token(stack: Stack = "dev", valid_seconds: int = 3600) -> None:
     """Print a JWT for the gateway, valid for an hour."""
     files = files_of(stack)
@@ -127,13 +137,13 @@ def token(stack: Stack = "dev", valid_seconds: int = 3600) -> None:
     print(gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"], valid_seconds))
 
 
-@app.command("qdrant-key")
+@app.command("qdrant-key", epilog="Example: make qdrant-key")
 def qdrant_key(stack: Stack = "dev") -> None:
     """Print Qdrant's API key, for a client of your own."""
     print(outputs_of(files_of(stack))["qdrantApiKey"])
 
 
-@app.command("admin-token")
+@app.command("admin-token", epilog="Example: make admin-token")
 def admin_token(stack: Stack = "dev") -> None:
     """Print the token of Kong's Admin API; OperatorError for a gateway without one."""
     if not (token := outputs_of(files_of(stack)).get("gatewayAdminToken")):
@@ -141,7 +151,7 @@ def admin_token(stack: Stack = "dev") -> None:
     print(token)
 
 
-@app.command()
+@app.command(epilog="Example: make pin STACK=prod")
 def pin(stack: Stack = "dev") -> None:
     """Ask the registries for the digest of each image, and write it into the stack file."""
     pinned = pin_images(files_of(stack).stack_file)
@@ -150,7 +160,7 @@ def pin(stack: Stack = "dev") -> None:
     console.print(f"{len(pinned)} images pinned." if pinned else "Every image was pinned already.")
 
 
-@app.command()
+@app.command(epilog="Example: make newest")
 def newest(stack: Stack = "dev") -> None:
     """Ask the registries for each image's newest patch (Qdrant: minor version), and write it into the stack file."""
     newer = renew(files_of(stack).stack_file)

@@ -1,6 +1,7 @@
 """What a registry has of an image, digests and tags, by the registry's own HTTP API."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import requests
@@ -9,6 +10,7 @@ from ops.stack import OperatorError
 
 HUB = "registry-1.docker.io"
 TIMEOUT_SECONDS = 20
+SOON_SECONDS = 3
 # An index of several platforms where there is one, so that one digest fits every machine.
 KINDS = ", ".join(
     (
@@ -68,6 +70,14 @@ def tags_of(reference: Reference, scheme: str = "https") -> list[str]:
         tags += answer.json().get("tags") or []
         rest = answer.links.get("next", {}).get("url", "").partition(f"/{reference.repository}/")[2]
     return tags
+
+
+def answers(url: str) -> bool:
+    """Whether anything answers there in time, also with a refusal."""
+    with suppress(requests.RequestException):
+        requests.head(url, timeout=SOON_SECONDS)
+        return True
+    return False
 
 
 def _answer(method: str, reference: Reference, rest: str, scheme: str) -> requests.Response:
