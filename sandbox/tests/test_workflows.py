@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sandbox.tests import actionlint
+from sandbox.tests.go_checkers import ACTIONLINT, provide
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -23,7 +23,7 @@ def jobs(text: str) -> dict[str, Any]:
 
 
 def complaints(path: Path) -> str:
-    done = subprocess.run([actionlint.provide(), "-no-color", str(path)], capture_output=True, text=True, check=False)
+    done = subprocess.run([provide(ACTIONLINT), "-no-color", str(path)], capture_output=True, text=True, check=False)
     return done.stdout + done.stderr
 
 
