@@ -5,16 +5,22 @@ CLI := $(PYTHON) -m cli
 PROVE := $(PYTHON) -m cli.prove
 PLAN = $(if $(DRY_RUN),--dry-run)
 LOSS = $(if $(ALLOW_DATA_LOSS),--allow-data-loss)
+# Where the official CLI is on PATH, and images are where the engine or the cluster pulls them, no part has to be looked for.
+PARTS := $(if $(AS_IS),.venv/ready,parts)
 export Q DOCS  # through the environment, so that the shell runs nothing that stands in them
 
 .DEFAULT_GOAL := help
 help:  ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z0-9-]+:.*## / {printf "  %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-.PHONY: help up down status preview search token ingest qdrant-key admin-token gateway-yaml pin test check lock parts k8s-up k8s-down \
-	test-k8s load chaos roll breaker hops capacity prove backup restore migrate replace-node scale verify
+.PHONY: help up down status preview search token ingest qdrant-key admin-token doctor parts gateway-yaml backup restore migrate \
+	replace-node scale verify pin newest test-pure test load chaos roll breaker hops capacity prove k8s-up k8s-down test-k8s \
+	check results lock
 
-up: parts  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand; YES=1 asks nothing
+##@ Use
+
+up: $(PARTS)  ## bring the stack up, with a real corpus; REFRESH=1 repairs what was changed by hand; YES=1 asks nothing
 	@$(CLI) up --stack $(STACK) $(if $(REFRESH),--refresh) $(if $(YES),--yes) $(LOSS)
 
 down: .venv/ready  ## remove what runs; PURGE=1 removes data and secrets too
@@ -23,8 +29,9 @@ down: .venv/ready  ## remove what runs; PURGE=1 removes data and secrets too
 status: .venv/ready  ## what runs, and whether it is well
 	@$(CLI) status --stack $(STACK)
 
-preview: parts  ## what `make up` would do, and whether policies let it: make preview STACK=prod; REFRESH=1 as with up
-	@$(CLI) preview --stack $(STACK) $(if $(REFRESH),--refresh) $(LOSS)
+preview: $(PARTS)  ## what `make up` would do, and whether policies let it: make preview STACK=prod; REFRESH=1 as with up
+	@$(CLI) preview --stack $(STACK) $(if $(REFRESH),--refresh) $(if $(UNCHANGED),--unchanged) \
+		$(if $(MARKDOWN),--markdown "$(MARKDOWN)") $(LOSS)
 
 search: .venv/ready  ## make search Q="parse a JSON string"
 	@$(if $(Q),,$(error expected a question, found none: make search Q="parse a JSON string"))$(CLI) search --stack $(STACK) -- "$$Q"
@@ -40,6 +47,15 @@ qdrant-key: .venv/ready  ## print Qdrant's API key
 
 admin-token: .venv/ready  ## print the token of Kong's Admin API, for the header Kong-Admin-Token
 	@$(CLI) admin-token --stack $(STACK)
+
+doctor: .venv/ready  ## what this machine has for each command, what it lacks and what to do; STACK=prod asks the cluster
+	@$(CLI) doctor --stack $(STACK)
+
+# Each part of the stack: what is on this machine, else what can be pulled, else a named stand-in.
+parts: .venv/ready  ## every part of the stack, real ones first; REQUIRE_REAL=1 fails at a stand-in, here and in all that need parts
+	@$(PYTHON) -m sandbox $(if $(REQUIRE_REAL),--require-real)
+
+##@ Day two
 
 gateway-yaml: .venv/ready  ## the gateway as declarative YAML
 	@$(PYTHON) -m cli.gateway_yaml --stack $(STACK)
@@ -67,8 +83,16 @@ scale: parts  ## as many nodes as the stack file says; make scale NODES=5 DRY_RU
 verify: .venv/ready  ## every point on every copy; LEDGER=file: every acknowledged one
 	@$(CLI) verify --stack $(STACK) $(PLAN) $(if $(LEDGER),--ledger "$(LEDGER)")
 
+newest: .venv/ready  ## write each image's newest patch, and Qdrant's newest minor version, into the stack file
+	@$(CLI) newest --stack $(STACK)
+
 pin: .venv/ready  ## write each image's digest into the stack file, as its registry has it
 	@$(CLI) pin --stack $(STACK)
+
+##@ Prove
+
+test-pure: .venv/ready  ## every test that needs no engine
+	@$(PYTHON) -m pytest tests/unit tests/program tests/policies services/rag/tests sandbox/tests -m "not live and not engine"
 
 test: parts  ## every test, against the real engine and a running stack
 	@$(PYTHON) -m pytest tests services/rag/tests sandbox/tests
@@ -94,14 +118,6 @@ capacity: parts  ## a bare cluster of 1, 3 and 5 nodes: queries a second, memory
 prove: test  ## every test, every load but the long one, every fault, ten rolling runs, breaker, hops, capacity
 	@$(PROVE) prove $(if $(PACE),--pace $(PACE))
 
-check: .venv/ready  ## style and types
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy . \
-		&& cd services/rag && ../../.venv/bin/mypy rag
-
-# Each part of the stack: what is on this machine, else what can be pulled, else a named stand-in.
-parts: .venv/ready
-	@$(PYTHON) -m sandbox
-
 k8s-up: parts  ## a Kubernetes of three nodes on this machine, unless a kubeconfig points at one
 	@$(PYTHON) -m sandbox.kubernetes up
 
@@ -110,6 +126,15 @@ k8s-down: .venv/ready  ## remove that Kubernetes; nothing of it stays
 
 test-k8s: k8s-up  ## the prod stack on that Kubernetes, or on the one that KUBECONFIG names
 	@$(PYTHON) -m pytest tests/live/test_8_kubernetes.py sandbox/tests/test_kubernetes.py
+
+##@ Develop
+
+check: .venv/ready  ## style, types, and the public checkers of workflows, YAML, shell scripts and secrets
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .ci/checkers && .venv/bin/mypy . \
+		&& cd services/rag && ../../.venv/bin/mypy rag
+
+results:  ## what a run of tests means, for GitHub: annotations, and the summary with the parts; make results JUNIT=file
+	@python3 .ci/results.py $(JUNIT)
 
 .venv/ready: requirements.lock sandbox/requirements.lock
 	@python3 .ci/python_version.py

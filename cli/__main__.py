@@ -14,11 +14,12 @@ from cli import confirm, daytwo
 from cli.confirm import Yes
 from cli.entry import run
 from cli.stack_of import Stack, console, files_of, outputs_of
-from ops import corpus, gateway, lifecycle, status
+from ops import corpus, doctor, gateway, lifecycle, status
 from ops.ingest import IngestClient, Tally, index_all
 from ops.parts import Parts
 from ops.pin import pin as pin_images
-from ops.review.run import review
+from ops.pin import renew
+from ops.review.run import refuse_changes, review
 from ops.stack import OperatorError, only_one, open_stack, resources
 from qdrant_admin.api import NodeUnreachable, QdrantApi, QdrantError
 
@@ -27,7 +28,7 @@ app.add_typer(daytwo.app)
 AllowDataLoss = Annotated[bool, typer.Option(help="carry out what deletes or replaces data, too")]
 
 
-@app.command()
+@app.command(epilog="Example: make up REFRESH=1")
 def up(
     stack: Stack = "dev",
     *,
@@ -51,12 +52,13 @@ def up(
         )
 
 
-@app.command()
+@app.command(epilog="Example: make preview STACK=prod")
 def preview(
     stack: Stack = "dev",
     *,
     refresh: Annotated[bool, typer.Option(help="against what is really there: shows what was changed by hand")] = False,
     markdown: Annotated[Path | None, typer.Option(help="write it to this file too")] = None,
+    unchanged: Annotated[bool, typer.Option("--unchanged", help="exit code 1 when anything would change")] = False,
     allow_data_loss: AllowDataLoss = False,
 ) -> None:
     """Show what `up` would do, what it means, and what policies say; exit code 1 when it must not be done."""
@@ -69,11 +71,13 @@ def preview(
     if markdown:
         markdown.write_text(done.markdown)
     console.print(Markdown(done.markdown))
+    if unchanged:
+        refuse_changes(files.name, done.plan)
     if not done.verdict.passes:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(epilog="Example: make down PURGE=1")
 def down(
     stack: Stack = "dev",
     *,
@@ -88,7 +92,7 @@ def down(
         console.print(f"Kept, for the next make up: {', '.join(kept)}. To remove them too: make down PURGE=1")
 
 
-@app.command("status")
+@app.command("status", epilog="Example: make status")
 def show_status(stack: Stack = "dev") -> None:
     """Show what runs and whether it is well; exit code 1 when something is not."""
     files = files_of(stack)
@@ -96,7 +100,17 @@ def show_status(stack: Stack = "dev") -> None:
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command("doctor", epilog="Example: make doctor STACK=prod")
+def show_doctor(stack: Stack = "dev") -> None:
+    """Say what this machine has for each command, and what it lacks; exit code 1 when `up` of the stack cannot run."""
+    lines = doctor.examine(files_of(stack))
+    for line in lines:
+        print(line.text())
+    if doctor.cannot_run(lines):
+        raise OperatorError(f"expected a machine that can run make up STACK={stack}, found what is missing above")
+
+
+@app.command(epilog="Example: make ingest DOCS=docs")
 def ingest(docs: Path, stack: Stack = "dev") -> None:
     """Index the Markdown, text and HTML files of a folder."""
     if not docs.is_dir():
@@ -104,7 +118,7 @@ def ingest(docs: Path, stack: Stack = "dev") -> None:
     _report(_index(outputs_of(files_of(stack)), list(corpus.folder(docs))))
 
 
-@app.command()
+@app.command(epilog='Example: make search Q="parse a JSON string"')
 def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
     """Search through the gateway, with a token, and show ranked passages with their sources."""
     found = outputs_of(files_of(stack))
@@ -115,7 +129,7 @@ def search(query: str, stack: Stack = "dev", limit: int = 5) -> None:
         console.print(f"   {escape(' '.join(result['text'].split())[:240])}\n")
 
 
-@app.command()
+@app.command(epilog='Example: curl -H "Authorization: Bearer $(make -s token)" …; make token CONSUMER=dashboard')
 def token(stack: Stack = "dev", valid_seconds: int = 3600, consumer: str = "", key: str = "") -> None:
     """Print a JWT for the gateway, valid for an hour; which keys can sign one goes to stderr, where there are more."""
     files = files_of(stack)
@@ -127,13 +141,13 @@ def token(stack: Stack = "dev", valid_seconds: int = 3600, consumer: str = "", k
     print(gateway.mint_token(kid, keys[kid]["secret"], valid_seconds, keys[kid]["algorithm"]))
 
 
-@app.command("qdrant-key")
+@app.command("qdrant-key", epilog="Example: make qdrant-key")
 def qdrant_key(stack: Stack = "dev") -> None:
     """Print Qdrant's API key, for a client of your own."""
     print(outputs_of(files_of(stack))["qdrantApiKey"])
 
 
-@app.command("admin-token")
+@app.command("admin-token", epilog="Example: make admin-token")
 def admin_token(stack: Stack = "dev") -> None:
     """Print the token of Kong's Admin API; OperatorError for a gateway without one."""
     if not (token := outputs_of(files_of(stack)).get("gatewayAdminToken")):
@@ -141,13 +155,22 @@ def admin_token(stack: Stack = "dev") -> None:
     print(token)
 
 
-@app.command()
+@app.command(epilog="Example: make pin STACK=prod")
 def pin(stack: Stack = "dev") -> None:
     """Ask the registries for the digest of each image, and write it into the stack file."""
     pinned = pin_images(files_of(stack).stack_file)
     for image in pinned:
         console.print(image)
     console.print(f"{len(pinned)} images pinned." if pinned else "Every image was pinned already.")
+
+
+@app.command(epilog="Example: make newest")
+def newest(stack: Stack = "dev") -> None:
+    """Ask the registries for each image's newest patch (Qdrant: minor version), and write it into the stack file."""
+    newer = renew(files_of(stack).stack_file)
+    for image in newer:
+        console.print(image)
+    console.print(f"{len(newer)} images renewed." if newer else "Every image was the newest of its line already.")
 
 
 def _index_corpus(found: dict[str, Any], unfinished: Path) -> None:

@@ -25,7 +25,7 @@ app.add_typer(node_commands.app)
 SOURCE_KEY = "SOURCE_QDRANT_API_KEY"
 
 
-@app.command()
+@app.command(epilog="Example: make backup TO=backups/today")
 def backup(
     folder: Path,
     stack: Stack = "dev",
@@ -44,7 +44,7 @@ def backup(
         console.print(taking.summary(manifest, folder, time.monotonic() - began))
 
 
-@app.command()
+@app.command(epilog="Example: make restore FROM=backups/today COLLECTION=docs_index")
 def restore(
     folder: Path,
     stack: Stack = "dev",
@@ -66,7 +66,7 @@ def restore(
                 console.print(restoring.restore(running, each, console))
 
 
-@app.command()
+@app.command(epilog="Example: make migrate FROM=http://10.0.0.5:6333 KEY_FILE=key")
 def migrate(
     from_: Annotated[str, typer.Option("--from", help="URL of the source, such as http://10.0.0.5:6333")] = "",
     stack: Stack = "dev",
@@ -102,7 +102,7 @@ def migrate(
             console.print(moving.migrate(running, planned, key, console))
 
 
-@app.command()
+@app.command(epilog="Example: make verify STACK=prod")
 def verify(
     ledger: Annotated[Path | None, typer.Option(help="acknowledged points; else copies are compared")] = None,
     stack: Stack = "dev",

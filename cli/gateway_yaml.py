@@ -20,7 +20,7 @@ def gateway_yaml(stack: str) -> str:
 
 
 def main(stack: Annotated[str, typer.Option(help="the stack file to read: Pulumi.<stack>.yaml")] = "dev") -> None:
-    """Needs neither an engine nor a gateway."""
+    """Needs neither an engine nor a gateway. Example: make gateway-yaml STACK=prod."""
     try:
         print(gateway_yaml(stack), end="")
     except (OperatorError, pulumi.RunError) as error:

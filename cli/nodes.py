@@ -20,7 +20,7 @@ from ops.stack import OperatorError
 app = typer.Typer()
 
 
-@app.command("replace-node")
+@app.command("replace-node", epilog="Example: make replace-node NODE=1 DRY_RUN=1")
 def replace_node(
     node: int,
     stack: Stack = "dev",
@@ -45,7 +45,7 @@ def replace_node(
         console.print(f"{disk.name} is a member again; every node reports all copies of every shard Active")
 
 
-@app.command()
+@app.command(epilog="Example: make scale NODES=5 DRY_RUN=1")
 def scale(
     nodes: Annotated[int | None, typer.Option(help="to see a plan; the stack file decides what is done")] = None,
     stack: Stack = "dev",

@@ -50,7 +50,7 @@ def end(kept: bool) -> None:
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, result_callback=end)
 
 
-@app.command()
+@app.command(epilog="Example: make load PROFILE=slo")
 def load(profile: load_test.Profile = "slo", factor: Factor = 1, *, keep: Keep = False) -> bool:
     """Send the load of a profile (seed, slo, ratelimit, soak), and judge the answers by the promises."""
     k6, folder = k6_of.find(), account.folder_of(f"load-{profile}")
@@ -60,7 +60,7 @@ def load(profile: load_test.Profile = "slo", factor: Factor = 1, *, keep: Keep =
     )
 
 
-@app.command()
+@app.command(epilog="Example: make chaos ONLY=kill-leader,freeze-node")
 def chaos(stack: Like = "dev", only: Only = "", pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False) -> bool:
     """Break a stack like dev, or like prod, with every known fault, while clients read and write."""
     command = "make chaos" + _given(STACK=stack, ONLY=only, PACE=pace)
@@ -72,7 +72,7 @@ def chaos(stack: Like = "dev", only: Only = "", pace: PaceShare = 1, *, keep: Ke
     return _run(target, POD_SCENARIOS, "chaos-prod", title, command, only=only, pace=pace, keep=keep)
 
 
-@app.command()
+@app.command(epilog="Example: make roll ONLY=qdrant-setting TIMES=3")
 def roll(
     stack: Like = "dev", only: Only = "", times: Times = 1, pace: PaceShare = 1, *, keep: Keep = False, yes: Yes = False
 ) -> bool:
@@ -90,21 +90,21 @@ def roll(
             remove_rebuilt(docker)
 
 
-@app.command("breaker")
+@app.command("breaker", epilog="Example: make breaker")
 def try_breaker(*, keep: Keep = False) -> bool:
     """Stop the embedder: the breaker opens, answers at once, and closes when the embedder is back."""
     title, folder = "Circuit breaker: the embedder stops", account.folder_of("breaker")
     return _prove(title, "make breaker", folder, lambda docker: breaker.run(docker, Promises.read().breaker), keep)
 
 
-@app.command("hops")
+@app.command("hops", epilog="Example: make hops")
 def measure_hops(rounds: Rounds = hops.ROUNDS, *, keep: Keep = False) -> bool:
     """Measure what HAProxy, the RAG service and Kong add to a bare Qdrant query."""
     title, folder = "Hops: what is added to a bare query", account.folder_of("hops")
     return _prove(title, "make hops", folder, lambda docker: hops.run(docker.stack, rounds), keep)
 
 
-@app.command("capacity")
+@app.command("capacity", epilog="Example: make capacity POINTS=20000")
 def measure_capacity(
     points: Annotated[int, typer.Option(help="how many points are written", min=1000)] = 20_000,
     seconds: Annotated[float, typer.Option(help="how long each size is asked", min=1)] = 20,
@@ -117,7 +117,7 @@ def measure_capacity(
     return account.publish(report, account.folder_of("capacity"), console)
 
 
-@app.command()
+@app.command(epilog="Example: make prove PACE=0.5")
 def prove(pace: PaceShare = 1) -> bool:
     """Run everything, one after another, also after a broken promise, and list the outcomes at the end."""
     outcomes = {f"load {profile}": load(profile, keep=True) for profile in ("seed", "slo", "ratelimit")}

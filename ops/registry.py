@@ -1,6 +1,7 @@
-"""What digest a registry has for an image's tag, by the registry's own HTTP API."""
+"""What a registry has of an image, digests and tags, by the registry's own HTTP API."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 import requests
@@ -9,6 +10,7 @@ from ops.stack import OperatorError
 
 HUB = "registry-1.docker.io"
 TIMEOUT_SECONDS = 20
+SOON_SECONDS = 3
 # An index of several platforms where there is one, so that one digest fits every machine.
 KINDS = ", ".join(
     (
@@ -43,15 +45,7 @@ class Reference:
 
 def digest_of(reference: Reference, scheme: str = "https") -> str:
     """`sha256:…` of the tag as it is now; OperatorError when the registry does not say."""
-    url = f"{scheme}://{reference.registry}/v2/{reference.repository}/manifests/{reference.tag}"
-    headers = {"Accept": KINDS}
-    try:
-        answer = requests.head(url, headers=headers, timeout=TIMEOUT_SECONDS)
-        if answer.status_code == 401:
-            headers["Authorization"] = f"Bearer {_token(answer.headers.get('WWW-Authenticate', ''))}"
-            answer = requests.head(url, headers=headers, timeout=TIMEOUT_SECONDS)
-    except requests.RequestException as error:
-        raise OperatorError(f"expected an answer of {reference.registry}, found {type(error).__name__}") from error
+    answer = _answer("HEAD", reference, f"manifests/{reference.tag}", scheme)
     digest = answer.headers.get("Docker-Content-Digest", "")
     if answer.status_code != 200 or not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
         raise OperatorError(
@@ -60,6 +54,44 @@ def digest_of(reference: Reference, scheme: str = "https") -> str:
             "tag yourself: docker push printed it"
         )
     return digest
+
+
+def tags_of(reference: Reference, scheme: str = "https") -> list[str]:
+    """Every tag that the registry has of the image; OperatorError when it does not say."""
+    tags: list[str] = []
+    rest = "tags/list"
+    while rest:
+        answer = _answer("GET", reference, rest, scheme)
+        if answer.status_code != 200:
+            raise OperatorError(
+                f"expected {reference.registry} to list the tags of {reference.repository}, found HTTP "
+                f"{answer.status_code}; mend the reference"
+            )
+        tags += answer.json().get("tags") or []
+        rest = answer.links.get("next", {}).get("url", "").partition(f"/{reference.repository}/")[2]
+    return tags
+
+
+def answers(url: str) -> bool:
+    """Whether anything answers there in time, also with a refusal."""
+    with suppress(requests.RequestException):
+        requests.head(url, timeout=SOON_SECONDS)
+        return True
+    return False
+
+
+def _answer(method: str, reference: Reference, rest: str, scheme: str) -> requests.Response:
+    """What the registry says of the image, with the token of an anonymous caller where it wants one."""
+    url = f"{scheme}://{reference.registry}/v2/{reference.repository}/{rest}"
+    headers = {"Accept": KINDS}
+    try:
+        answer = requests.request(method, url, headers=headers, timeout=TIMEOUT_SECONDS)
+        if answer.status_code == 401:
+            headers["Authorization"] = f"Bearer {_token(answer.headers.get('WWW-Authenticate', ''))}"
+            answer = requests.request(method, url, headers=headers, timeout=TIMEOUT_SECONDS)
+    except requests.RequestException as error:
+        raise OperatorError(f"expected an answer of {reference.registry}, found {type(error).__name__}") from error
+    return answer
 
 
 def _token(challenge: str) -> str:

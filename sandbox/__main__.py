@@ -18,19 +18,21 @@ INDENT = " " * 10
 
 
 def main() -> None:
-    """`python -m sandbox`, or `python -m sandbox --down` to stop the Docker engine it started."""
+    """`python -m sandbox`, with `--require-real` where a stand-in is an error; `--down` stops the engine it started."""
     try:
         if sys.argv[1:] == ["--down"]:
             report("stopped" if docker_engine.stop_engine() else "no engine of the sandbox was running")
+        elif sys.argv[1:] == ["--require-real"]:
+            require_real(up())
         elif sys.argv[1:]:
-            raise SetupError(f"Nothing or --down was expected; found {sys.argv[1:]}.")
+            raise SetupError(f"Nothing, --require-real or --down was expected; found {sys.argv[1:]}.")
         else:
             up()
     except SetupError as error:
         sys.exit(str(error))
 
 
-def up() -> None:
+def up() -> list[parts.Part]:
     """Find or make every part, Pulumi's and Docker's at the same time."""
     STATE.mkdir(exist_ok=True)
     with (STATE / "sandbox.lock").open("w") as lock, ThreadPoolExecutor() as lanes, heartbeat():
@@ -40,13 +42,21 @@ def up() -> None:
         debian.offer(
             haproxy="haproxy", promtool="prometheus", amtool="prometheus-alertmanager"
         )  # the tests hold configurations against them
-        wanted = docker_images.of_all(ROOT)
-        images = {key: docker_images.provide(engine, key, image) for key, image in wanted.items()}
+        images = docker_images.provide_all(engine, docker_images.of_all(ROOT))
         cli, *plugins = pulumi_lane.result()
         folders = [STATE / "bin"] if shutil.which("pulumi") else [STATE / "bin", Path(cli.used).parent]
         env = {"PATH_PREFIX": os.pathsep.join(map(str, folders)), "DOCKER_HOST": engine, **kubernetes.environment()}
         parts.write(STATE / "parts.json", env, images, [cli, *plugins])
-    show([cli, *plugins, *images.values()])
+    everything = [cli, *plugins, *images.values()]
+    show(everything)
+    return everything
+
+
+def require_real(everything: list[parts.Part]) -> None:
+    """SetupError that names every stand-in; a real program in another build or version is none."""
+    if found := [part.part for part in everything if part.kind == "stand-in"]:
+        raise SetupError(f"Every part was expected to be the real thing; found stand-ins for {', '.join(found)}. "
+                         "Let this machine reach their official places, or do without REQUIRE_REAL.")  # fmt: skip
 
 
 def pulumi_parts() -> list[parts.Part]:

@@ -1,13 +1,15 @@
 """The images a stack file names: here already, else pulled, else built under a name of our own."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import docker
 import yaml
 
 from sandbox.docker_engine import registry_answers
-from sandbox.docker_recipes import RECIPES, ensure
+from sandbox.docker_recipes import RECIPES, Recipe, ensure
 from sandbox.parts import Found, Part, first
 from sandbox.progress import SetupError, report, working
 
@@ -32,7 +34,13 @@ def of_all(folder: Path) -> dict[str, str]:
     return {key: image for file in files for key, image in wanted_images(file).items() if image}
 
 
-def provide(engine: str, key: str, wanted: str) -> Part:
+def provide_all(engine: str, wanted: Mapping[str, str]) -> dict[str, Part]:
+    """Make every image available to the engine; the RAG service's last, which is built upon Python's."""
+    ordered = sorted(wanted.items(), key=lambda item: item[0] == "imageRag")
+    return {key: provide(engine, key, image, python=wanted.get("imagePython", "")) for key, image in ordered}
+
+
+def provide(engine: str, key: str, wanted: str, python: str = "") -> Part:
     """Make an image available to the engine; `used` is the name to run it under."""
     client = docker.DockerClient(base_url=engine, timeout=600)
     name = key.removeprefix("image").lower()
@@ -51,13 +59,19 @@ def provide(engine: str, key: str, wanted: str) -> Part:
         return present()
 
     def built() -> Found | None:
-        return _built(client, name) if name in RECIPES else None
+        return _built(client, recipe_of(client, name, python)) if name in RECIPES else None
 
     return first(name, wanted, present, pulled, built)
 
 
-def _built(client: docker.DockerClient, name: str) -> Found:
-    recipe, tag = RECIPES[name], ensure(client, RECIPES[name])
+def recipe_of(client: docker.DockerClient, name: str, python: str) -> Recipe:
+    """How the image is made here; upon the real Python where that was found, the service needs no Debian of ours."""
+    recipe = RECIPES[name]
+    return replace(recipe, upon=python) if name == "rag" and python and client.images.list(python) else recipe
+
+
+def _built(client: docker.DockerClient, recipe: Recipe) -> Found:
+    tag = ensure(client, recipe)
     if not recipe.debian:
         return Found(tag, recipe.origin, kind="real" if recipe.origin else "stand-in")
     package = client.images.get(tag).labels[f"debian.{recipe.debian}"]

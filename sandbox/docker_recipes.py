@@ -27,6 +27,7 @@ class Recipe:
 
     name: str
     on: "Recipe | None" = None  # none: the Debian base
+    upon: str = ""  # an image that the engine has, instead
     version: str = ""
     debian: str = ""  # the Debian package it runs
     origin: str = ""  # where else the real thing comes from; neither: a stand-in
@@ -42,7 +43,7 @@ class Recipe:
     @cached_property
     def base(self) -> str:
         """The image it is built on."""
-        return self.on.tag if self.on else docker_base.IMAGE
+        return self.upon or (self.on.tag if self.on else docker_base.IMAGE)
 
     @cached_property
     def tag(self) -> str:
@@ -103,7 +104,8 @@ def ensure(client: docker.DockerClient, recipe: Recipe) -> str:
     """Build an image, after what it is built on, unless the engine has it; return its name."""
     if client.images.list(recipe.tag):
         return recipe.tag
-    docker_base.ensure(client) if recipe.on is None else ensure(client, recipe.on)
+    if not recipe.upon:
+        docker_base.ensure(client) if recipe.on is None else ensure(client, recipe.on)
     kind = "real" if recipe.debian or recipe.origin else "stand-in"
     try:
         with working(f"building {recipe.tag}"):

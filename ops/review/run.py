@@ -93,3 +93,13 @@ def refuse_unless_passed(done: Review) -> None:
         f"expected a stack that may be deployed, found {len(reasons)} reason(s) against it:\n{listed}\n"
         "docs/policies.md says how to satisfy each rule; nothing was made."
     )
+
+
+def refuse_changes(stack: str, plan: Plan) -> None:
+    """OperatorError when the plan has any: what runs is not what the stack file says."""
+    if found := [*(f"{change.kind} {change.name}" for change in plan.changes), *plan.unknown]:
+        raise OperatorError(
+            f"expected a stack {stack} as its stack file has it, found {len(found)} difference(s): "
+            f"{', '.join(found[:10])}; nothing was changed. What was changed by hand is repaired by make up "
+            f"STACK={stack} REFRESH=1, or kept by writing it into the stack file"
+        )

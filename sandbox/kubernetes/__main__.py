@@ -37,8 +37,8 @@ def up() -> None:
     if os.geteuid() != 0:
         raise SetupError("root was expected, to start a cluster; found another user. Point KUBECONFIG at a cluster.")
     engine = docker_engine.ensure_engine()
-    wanted = docker_images.of_all(ROOT)
-    kubeconfig = cluster.up(engine, [docker_images.provide(engine, key, image).used for key, image in wanted.items()])
+    images = docker_images.provide_all(engine, docker_images.of_all(ROOT))
+    kubeconfig = cluster.up(engine, [image.used for image in images.values()])
     remember()
     return report(f"three nodes are ready: export KUBECONFIG={kubeconfig}")
 

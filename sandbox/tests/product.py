@@ -23,6 +23,23 @@ GRAFANA = """
 from components.monitoring import grafana
 found = grafana.grafana_files(%r, grafana.Promises())
 """
+# A number comes from the engine as a float, which Kubernetes takes for none of its own.
+MANIFESTS = """
+from tests.program.engine import run_program
+from tests.program.test_prod_stack import manifests
+def whole(value):
+    if isinstance(value, dict): return {key: whole(each) for key, each in value.items()}
+    if isinstance(value, list): return [whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+found = {"all": [whole(each) for each in manifests(run_program("prod"))]}
+"""
+
+
+@cache
+def manifests() -> list[dict[str, Any]]:
+    """Every object of the prod stack, as the cluster is sent it."""
+    found: list[dict[str, Any]] = _evaluated(MANIFESTS)["all"]
+    return found
 
 
 @cache

@@ -1,5 +1,6 @@
 """The sandbox's choices: real beats pulled beats stand-in, and the choice is written down truly."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from sandbox import __main__ as sandbox
 from sandbox import docker_images, go_build, parts, pulumi_cli
-from sandbox.docker_recipes import Recipe
+from sandbox.docker_recipes import RECIPES, Recipe
 from sandbox.parts import Found, Part
 from sandbox.progress import SetupError
 
@@ -114,3 +116,41 @@ def test_a_go_mod_without_the_module_is_refused_with_the_remedy(tmp_path: Path) 
     (tmp_path / "go.mod").write_text("module sandbox/tools\n")
     with pytest.raises(SetupError, match="go get -tool"):
         go_build.pinned(tmp_path, pulumi_cli.MODULE)
+
+
+REAL, OTHER = Part("kong:3.9", part="kong"), Part("sandbox/qdrant:1", kind="stand-in", part="qdrant")
+
+
+def test_stand_ins_are_refused_by_name_where_the_real_thing_is_required() -> None:
+    sandbox.require_real([REAL])
+    with pytest.raises(SetupError, match=r"found stand-ins for qdrant\."):
+        sandbox.require_real([REAL, OTHER])
+
+
+@pytest.mark.parametrize(("words", "ends"), [([], False), (["--require-real"], True), (["--real"], True)])
+def test_a_stand_in_ends_the_command_only_when_it_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], ends: bool
+) -> None:
+    monkeypatch.setattr("sys.argv", ["sandbox", *words])
+    monkeypatch.setattr(sandbox, "up", lambda: [REAL, OTHER])
+    with pytest.raises(SystemExit) if ends else contextlib.nullcontext():
+        sandbox.main()
+
+
+class Engine:
+    """A Docker engine that has these images."""
+
+    def __init__(self, *names: str) -> None:
+        self.names, self.images = names, self
+
+    def list(self, name: str) -> list[str]:
+        return [each for each in self.names if each == name]
+
+
+def test_the_service_is_built_upon_the_real_python_where_there_is_one() -> None:
+    """A machine with Docker and no Debian of ours has no other."""
+    here = docker_images.recipe_of(Engine("python:3.11"), "rag", "python:3.11")
+    assert here.base == "python:3.11"
+    assert here.files == RECIPES["rag"].files
+    assert docker_images.recipe_of(Engine(), "rag", "python:3.11") is RECIPES["rag"]
+    assert docker_images.recipe_of(Engine("python:3.11"), "kong", "python:3.11") is RECIPES["kong"]

@@ -7,8 +7,8 @@ from threading import Thread
 
 import pytest
 
-from ops.pin import pin
-from ops.registry import Reference, digest_of
+from ops.pin import newest, pin, renew
+from ops.registry import Reference, digest_of, tags_of
 from ops.stack import OperatorError
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -38,10 +38,18 @@ class Registry(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         body = b'{"token": "anonymous"}'
+        if "/tags/list" in self.path:
+            if self.headers.get("Authorization") != "Bearer anonymous":
+                return self.do_HEAD()
+            page = "last" in self.path
+            body = b'{"tags": ["1.1"]}' if page else b'{"tags": ["1.0"]}'
         self.send_response(200)
+        if body == b'{"tags": ["1.0"]}':
+            self.send_header("Link", '</v2/team/rag/tags/list?last=1.0>; rel="next"')
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        return None
 
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""
@@ -109,3 +117,34 @@ def test_one_image_that_is_not_found_leaves_the_file_as_it_was(tmp_path: Path) -
     with pytest.raises(OperatorError):
         pin(file, nobody)
     assert file.read_text() == FILE
+
+
+def test_all_pages_of_tags_are_read(registry: str) -> None:
+    assert tags_of(Reference.parse(f"{registry}/team/rag:1.0"), scheme="http") == ["1.0", "1.1"]
+
+
+TAGS = ["latest", "v1.19.2", "v1.19.10", "v1.20.0", "v1.21.0-rc1", "v2.0.0", "1.19.99", "v1.19.3-gpu", "v1.19"]
+
+
+@pytest.mark.parametrize(
+    ("tag", "minor", "found"),
+    [
+        ("v1.19.2", False, "v1.19.10"),
+        ("v1.19.2", True, "v1.20.0"),
+        ("v1.19.2-gpu", False, "v1.19.3-gpu"),
+        ("v3.0.0", True, "v3.0.0"),
+        ("bookworm", False, "bookworm"),
+    ],
+)
+def test_the_newest_of_a_line_has_the_same_form(tag: str, minor: bool, found: str) -> None:
+    assert newest(tag, TAGS, minor=minor) == found
+
+
+def test_what_is_newer_is_written_without_the_old_digest_and_lines_stay(tmp_path: Path) -> None:
+    file = tmp_path / "Pulumi.prod.yaml"
+    stays = "  rag-platform:imagePython: python:3.11-slim\n  rag-platform:imageRag: registry.example.com/rag:0.1.0\n"
+    file.write_text(FILE + stays + "  rag-platform:imageQdrant: qdrant/qdrant:v1.19.2\n")
+    known = {"library/kong": ["3.10.0"], "library/haproxy": ["3.2.25"], "qdrant/qdrant": TAGS, "grafana/grafana": []}
+    newer = renew(file, lambda reference: known[reference.repository])
+    assert newer == ["haproxy:3.2.25", "qdrant/qdrant:v1.20.0"]
+    assert file.read_text().startswith(FILE.replace("haproxy:3.2.21@sha256:0000", "haproxy:3.2.25") + stays)
