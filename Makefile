@@ -125,7 +125,7 @@ k8s-down: .venv/ready  ## remove that Kubernetes; nothing of it stays
 	@$(PYTHON) -m sandbox.kubernetes down
 
 test-k8s: k8s-up  ## the prod stack on that Kubernetes, or on the one that KUBECONFIG names
-	@$(PYTHON) -m pytest tests/live/test_8_kubernetes.py sandbox/tests/test_kubernetes.py
+	@$(PYTHON) -m pytest tests/live/test_0_workload.py tests/live/test_8_kubernetes.py sandbox/tests/test_kubernetes.py
 
 ##@ Develop
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from access.docker_engine import of_stack
 from access.kong import AdminApi
 from ops import orphans, preflight
+from ops.elsewhere import check_elsewhere
 from ops.pickled_code import plain
 from ops.recreate import start_stopped
 from ops.stack import OperatorError
@@ -32,6 +33,7 @@ class DockerPrerequisites:
 
     def check(self) -> None:
         preflight.check_ports(self._settings, self._engine)
+        check_elsewhere(self._settings)
 
     def prepare(self, recorded: list[dict[str, Any]], console: Console, *, leaving: Collection[str] = ()) -> list[str]:
         refuse_foreign_containers(self._engine, self._settings, recorded)

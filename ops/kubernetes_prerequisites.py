@@ -7,6 +7,7 @@ from rich.console import Console
 
 from access.kubernetes.kube import NoCluster
 from ops.cluster_inspection import ClusterInspection, inspect
+from ops.elsewhere import check_elsewhere
 from ops.stack import OperatorError
 from settings import Settings
 
@@ -28,6 +29,7 @@ class KubernetesPrerequisites:
         if missing:
             listed = "\n".join(f"  - {each}" for each in missing)
             raise OperatorError(f"the cluster lacks {len(missing)} thing(s); nothing was changed:\n{listed}")
+        check_elsewhere(self._settings)
 
     def prepare(self, recorded: list[dict[str, Any]], console: Console, *, leaving: Collection[str] = ()) -> list[str]:
         return []
