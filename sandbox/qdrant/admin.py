@@ -25,16 +25,22 @@ async def collection(call: Call) -> Any:
     counts = {"points_count": points, "indexed_vectors_count": 0, "segments_count": len(found.shards)}
     config = {key.replace("optimizers", "optimizer"): found.sections.get(key, was) for key, was in SECTIONS.items()}
     config["params"] = found.params
-    schema = {key: {"data_type": kind, "points": points} for key, kind in found.indexes.items()}
+    schema = {key: {**_index(kind), "points": points} for key, kind in found.indexes.items()}
     return {"status": "green", "optimizer_status": "ok", **counts, "config": config, "payload_schema": schema}
+
+
+def _index(kind: Any) -> dict[str, Any]:
+    return {"data_type": kind["type"], "params": kind} if isinstance(kind, dict) else {"data_type": kind}
 
 
 async def create(call: Call) -> Any:
     """True when all replicas are active, and true all the same when the time is over and some are not."""
     deadline, metadata = time.monotonic() + call.seconds, call.node.metadata
-    if "size" not in call.body.get("vectors", {}):
-        raise ServiceError(400, "Wrong input: this stand-in needs `vectors` with size and distance")
-    params = {"vectors": call.body["vectors"], "shard_number": len(metadata.peers)} | DEFAULTS
+    vectors, sparse = call.body.get("vectors") or {}, call.body.get("sparse_vectors") or {}
+    if not vectors and not sparse:
+        raise ServiceError(400, "Wrong input: this stand-in needs `vectors` or `sparse_vectors`")
+    params: dict[str, Any] = {"vectors": vectors, "shard_number": len(metadata.peers)} | DEFAULTS
+    params |= {"sparse_vectors": sparse} if sparse else {}
     params |= {key: value for key, value in call.body.items() if key in params and value is not None}
     placed = metadata.placed(params["shard_number"], params["replication_factor"])
     sections = _sections(call.body, {})
@@ -46,8 +52,11 @@ async def create(call: Call) -> Any:
 
 async def patch(call: Call) -> Any:
     changes = {k: v for k, v in (call.body.get("params") or {}).items() if k in DEFAULTS and v is not None}
-    if unnamed := (call.body.get("vectors") or {}).get(""):
-        changes["vectors"] = call.collection.params["vectors"] | unnamed
+    for kind in ("vectors", "sparse_vectors"):
+        before = changes[kind] = dict(call.collection.params.get(kind) or {})
+        for name, changed in (call.body.get(kind) or {}).items():
+            before |= {name: before[name] | changed} if name else changed
+    changes = {key: value for key, value in changes.items() if value != call.collection.params.get(key, {})}
     sections = _sections(call.body, call.collection.sections)
     return await call.propose("patch", name=call.name, params=changes, sections=sections)
 
@@ -60,7 +69,7 @@ def _sections(body: dict[str, Any], before: dict[str, Any]) -> dict[str, Any]:
 
 async def change_index(call: Call) -> Any:
     key, schema = call.path.get("key") or call.body["field_name"], call.body.get("field_schema")
-    await call.propose("index", name=call.name, key=key, kind=schema["type"] if isinstance(schema, dict) else schema)
+    await call.propose("index", name=call.name, key=key, kind=schema)
     return call.done
 
 

@@ -73,7 +73,7 @@ class Caretaker:
         key = collection.uid, shard
         if key not in self._node.shards:
             folder = self._storage / collection.uid / str(shard)
-            self._node.shards[key] = Shard(folder, collection.params["vectors"])
+            self._node.shards[key] = Shard(folder, collection.params)
         self._node.shards[key].index(collection.indexes)
 
     def _delete_all_but(self, mine: set[tuple[str, int]]) -> None:

@@ -12,7 +12,7 @@ from sandbox.qdrant.wire import ServiceError
 
 Point = dict[str, Any]
 WANTED = ("filter", "limit", "offset", "with_payload", "with_vector")
-QUERY = ("query", "params", "score_threshold", *WANTED)
+QUERY = ("query", "using", "params", "score_threshold", *WANTED)
 
 
 def _known(body: dict[str, Any], *known: str) -> dict[str, Any]:
@@ -50,10 +50,13 @@ async def _query(call: Call, body: dict[str, Any]) -> list[Point]:
         if not (points := await _retrieve(call, [wanted], {"with_vector": True})):
             raise ServiceError(404, f"Not found: No point with id {wanted} found")
         without = {"must": [body["filter"]] if body.get("filter") else [], "must_not": [{"has_id": [_id(wanted)]}]}
-        wanted, body = points[0]["vector"], body | {"filter": without}
+        vector, body = points[0]["vector"], body | {"filter": without}
+        wanted = vector[body["using"]] if body.get("using") else vector
     question = body | {"query": wanted, "limit": start + limit}
     found = list(chain.from_iterable(await call.node.read(call.name, "query", question)))
-    sign = -1 if call.collection.params["vectors"]["distance"] in ("Cosine", "Dot") else 1
+    vectors = call.collection.params["vectors"]
+    distance = vectors.get(body["using"], {}).get("distance", "Dot") if body.get("using") else vectors["distance"]
+    sign = -1 if distance in ("Cosine", "Dot") else 1  # sparse vectors are compared by Dot
     found.sort(key=_by_id if wanted is None else lambda point: sign * point["score"])
     return found[start : start + limit]
 

@@ -48,20 +48,60 @@ def _wanted(body: Body, payload: bool = True) -> dict[str, Any]:
 
 
 def _plain(points: Iterable[Any]) -> list[Body]:
-    return [{name: v for name in FIELDS if (v := getattr(point, name, None)) is not None} for point in points]
+    found = [{name: v for name in FIELDS if (v := getattr(point, name, None)) is not None} for point in points]
+    return [point | {"vector": _given(point["vector"])} if "vector" in point else point for point in found]
+
+
+def _config(params: Body) -> edge.EdgeConfig:
+    """One unnamed vector, or named ones, dense and sparse."""
+    vectors, sparse = params["vectors"], params.get("sparse_vectors") or {}
+    unnamed = isinstance(vectors.get("size"), int)
+    return edge.EdgeConfig(
+        vectors=_dense(vectors) if unnamed else {name: _dense(each) for name, each in vectors.items()},
+        sparse_vectors={name: _sparse(each or {}) for name, each in sparse.items()},
+        max_search_threads=1,
+    )
+
+
+def _dense(vector: Body) -> edge.EdgeVectorParams:
+    many = edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim) if vector.get("multivector_config") else None
+    kind = str(vector.get("datatype") or "float32").capitalize()
+    return edge.EdgeVectorParams(
+        size=vector["size"],
+        distance=getattr(edge.Distance, vector["distance"]),
+        multivector_config=many,
+        datatype=getattr(edge.VectorStorageDatatype, kind),
+    )
+
+
+def _sparse(vector: Body) -> edge.EdgeSparseVectorParams:
+    return edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf if vector.get("modifier") == "idf" else None)
+
+
+def _taken(vector: Any) -> Any:
+    """A vector as the engine takes it: a sparse one is `indices` and `values`."""
+    if isinstance(vector, dict) and set(vector) == {"indices", "values"}:
+        return edge.SparseVector(**vector)
+    return {name: _taken(each) for name, each in vector.items()} if isinstance(vector, dict) else vector
+
+
+def _given(vector: Any) -> Any:
+    """A vector as the REST API gives it."""
+    if isinstance(vector, edge.SparseVector):
+        return {"indices": list(vector.indices), "values": list(vector.values)}
+    return {name: _given(each) for name, each in vector.items()} if isinstance(vector, dict) else vector
 
 
 class Shard:
     """What it has taken is in the engine's log, which the kernel keeps when the process is killed."""
 
-    def __init__(self, folder: Path, vectors: Body) -> None:
+    def __init__(self, folder: Path, params: Body) -> None:
         self.lock = asyncio.Lock()  # either a transfer moves a batch or an update is applied
         if (folder / "edge_config.json").exists():
             self._engine = edge.EdgeShard.load(str(folder))
         else:
             folder.mkdir(parents=True, exist_ok=True)
-            vector = edge.EdgeVectorParams(size=vectors["size"], distance=getattr(edge.Distance, vectors["distance"]))
-            self._engine = edge.EdgeShard.create(str(folder), edge.EdgeConfig(vectors=vector, max_search_threads=1))
+            self._engine = edge.EdgeShard.create(str(folder), _config(params))
         self.flush, self.close = self._engine.flush, self._engine.close
 
     def do(self, kind: str, body: Any) -> Any:
@@ -74,7 +114,7 @@ class Shard:
             raise ServiceError(400, f"Wrong input: {error}") from error
 
     def upsert(self, points: list[Body]) -> None:
-        made = [edge.Point(p["id"], p["vector"], p.get("payload")) for p in points]
+        made = [edge.Point(p["id"], _taken(p["vector"]), p.get("payload")) for p in points]
         self._engine.update(edge.UpdateOperation.upsert_points(made))
 
     def delete(self, body: Body) -> None:
@@ -86,14 +126,16 @@ class Shard:
         for key in have.keys() - wanted.keys():
             self._engine.update(edge.UpdateOperation.delete_field_index(key))
         for key in wanted.keys() - have.keys():
-            kind = getattr(edge.PayloadSchemaType, wanted[key].capitalize())
+            schema: Any = wanted[key]
+            name = schema["type"] if isinstance(schema, dict) else schema
+            kind = getattr(edge.PayloadSchemaType, name.capitalize())
             self._engine.update(edge.UpdateOperation.create_field_index(key, kind))
 
     def query(self, body: Body) -> list[Body]:
         params, vector = body.get("params") or {}, body["query"]
         request = edge.QueryRequest(
             limit=body["limit"],
-            query=None if vector is None else edge.Query.Nearest(vector),
+            query=None if vector is None else edge.Query.Nearest(_taken(vector), using=body.get("using")),
             filter=_filter(body.get("filter")),
             params=edge.SearchParams(hnsw_ef=params.get("hnsw_ef"), exact=bool(params.get("exact"))),
             score_threshold=body.get("score_threshold"),

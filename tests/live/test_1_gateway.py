@@ -3,6 +3,8 @@
 import csv
 import gzip
 import re
+import shutil
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from ops.corpus import Document
 from ops.gateway import mint_token
 from proof.measure.k6 import SCRIPTS, THRESHOLDS_MISSED, find
 from tests.live.conftest import LiveStack
+from tests.unit.served import Answer, served
 
 pytestmark = pytest.mark.live
 
@@ -133,6 +136,31 @@ def test_a_page_that_the_developer_visits_reads_and_changes_nothing_of_the_gatew
     allowed = admin_session(stack).get(url, headers={"Origin": "https://evil.example"}, timeout=10)
     assert [consumer["username"] for consumer in allowed.json()["data"]] == ["rag-client"]
     assert allowed.headers["Access-Control-Allow-Origin"] != "https://evil.example"
+
+
+PAGE = """<title>tries</title><pre id=o></pre><script>
+const url = "URL/consumers", tries = {
+  read: {credentials: "include"}, blind: {mode: "no-cors"},
+  json: {method: "POST", headers: {"Content-Type": "application/json"}, body: '{"username": "evil"}'},
+  form: {method: "POST", mode: "no-cors", headers: {"Content-Type": FORM}, body: "username=evil"}};
+(async () => { for (const [name, how] of Object.entries(tries)) {
+  let seen;
+  try { const got = await fetch(url, how); seen = (await got.text()).length + got.type } catch (e) { seen = e.name }
+  document.getElementById("o").textContent += name + "=" + seen + " " } })();
+</script>"""
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="no chromium on PATH: apt-get install chromium")
+def test_a_page_in_a_real_browser_reads_and_changes_nothing_of_the_gateway(stack: LiveStack) -> None:
+    page = PAGE.replace("URL", stack.outputs["gatewayAdminUrl"]).replace("FORM", f'"{FORM["Content-Type"]}"')
+    with served(lambda asked: Answer(200, page, {"Content-Type": "text/html"})) as url:
+        options = ("--headless", "--no-sandbox", "--no-proxy-server", "--virtual-time-budget=8000", "--dump-dom")
+        dump = subprocess.run(
+            ["chromium", *options, url], capture_output=True, text=True, check=True, timeout=90
+        ).stdout
+    assert "read=TypeError blind=0opaque json=TypeError form=0opaque" in dump
+    consumers = admin_session(stack).get(f"{stack.outputs['gatewayAdminUrl']}/consumers", timeout=10).json()["data"]
+    assert [consumer["username"] for consumer in consumers] == ["rag-client"]
 
 
 def test_a_neighbour_reads_and_changes_nothing_of_the_gateway(stack: LiveStack) -> None:
