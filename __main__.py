@@ -110,7 +110,12 @@ gateway = KongGateway(
         valkey_image=settings.image.valkey,
         postgres_password=postgres_password,
         monitor_password=monitor_password,
-        gateway=gateway_of(settings.gateway, entries, settings.observability.traces_url, read_issuers(consumers)),
+        gateway=gateway_of(
+            settings.gateway,
+            entries,
+            settings.observability.traces_url,
+            read_issuers(consumers, settings.gateway.jwt_keys),
+        ),
         traces_url=settings.observability.traces_url,
         backends=services.backends,
         backends_ready=services.ready,

@@ -62,10 +62,10 @@ class ConsumerEntry(Entry):
 Jwks = Mapping[str, Mapping[str, PublicKey]]  # consumer -> kid -> key
 
 
-def read_issuers(entries: Mapping[str, ConsumerEntry]) -> Jwks:
+def read_issuers(entries: Mapping[str, ConsumerEntry], made_keys: Iterable[str]) -> Jwks:
     """The keys of every consumer with a JWKS, as they are published now; RunError when an issuer publishes none."""
     found: dict[str, dict[str, PublicKey]] = {}
-    owner = {kid: name for name, entry in entries.items() for kid in entry.keys}
+    owner = dict.fromkeys(made_keys, CLIENT) | {kid: name for name, entry in entries.items() for kid in entry.keys}
     for name, entry in entries.items():
         if entry.jwks_url:
             try:

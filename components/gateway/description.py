@@ -22,12 +22,10 @@ from components.gateway.plugins import (
     SecretReference,
     Text,
 )
-from components.gateway.public_keys import Asymmetric, Symmetric
+from components.gateway.public_keys import KEY_NAME, LONGEST_NAME, Asymmetric, Symmetric
 from policies.invariants import brings_back, tokens_expire
 
-# A `kid`, or an `iss`, which is a URL often; no `::`, which parts the names that Pulumi makes of it.
-_KEY = r"^[A-Za-z0-9._~/@+=-]+(:[A-Za-z0-9._~/@+=-]+)*$"
-Key = Annotated[str, StringConstraints(pattern=_KEY, max_length=200)]
+Key = Annotated[str, StringConstraints(pattern=KEY_NAME, max_length=LONGEST_NAME)]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._~-]+$")]
 Count = Annotated[int, Field(ge=0, le=255)]
 Seconds = Annotated[int, Field(ge=0, le=65535)]  # Kong takes fractions, pulumi-kong does not

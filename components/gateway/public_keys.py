@@ -1,6 +1,7 @@
 """Public keys that tokens are verified with: one that the stack file gives as PEM, or all of an issuer's JWKS."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -9,6 +10,8 @@ import requests
 
 Symmetric = Literal["HS256", "HS384", "HS512"]
 Asymmetric = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+# A `kid`, or an `iss`, which is a URL often; no `::`, which parts the names that Pulumi makes of it.
+KEY_NAME, LONGEST_NAME = r"^[A-Za-z0-9._~/@+=-]+(:[A-Za-z0-9._~/@+=-]+)*$", 200
 CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 TIMEOUT_SECONDS = 10
 FEWEST_RSA_BITS = 2048
@@ -47,8 +50,12 @@ def read_jwks(url: str) -> dict[str, PublicKey]:
     from jwt.exceptions import PyJWTError
 
     try:
-        answer = requests.get(url, timeout=TIMEOUT_SECONDS, headers={"Accept": "application/json"})
-        answer.raise_for_status()
+        # Not followed elsewhere: the stack file names who is believed.
+        answer = requests.get(
+            url, timeout=TIMEOUT_SECONDS, headers={"Accept": "application/json"}, allow_redirects=False
+        )
+        if answer.status_code != 200:
+            raise requests.HTTPError(response=answer)
         listed = _listed(json.loads(answer.text))
         keys = {key.key_id: key for key in PyJWKSet.from_dict({"keys": listed}).keys}
     except requests.RequestException as error:
@@ -74,6 +81,8 @@ def _listed(found: Any) -> list[Mapping[str, Any]]:
     kids = [key.get("kid") for key in keys]
     if None in kids or len(set(kids)) < len(kids):
         raise ValueError(f"the kids {kids}, not one for each key")
+    if odd := [kid for kid in kids if not re.fullmatch(KEY_NAME, str(kid)) or len(kid) > LONGEST_NAME]:
+        raise ValueError(f"the kids {odd}, with other characters than letters, digits and ._~/:@+=-, or too long")
     return keys
 
 

@@ -36,6 +36,7 @@ def service_mistakes(
             *mistakes(entry, entries, secrets, collections),
             *(_on_docker if platform == "docker" else _on_kubernetes)(entry),
             *_limits(entry, flood_burst),
+            *_probe(entry),
         )
     ]
     return [*found, *_builds(entries), *_overlaps(entries)]
@@ -78,6 +79,18 @@ def _limits(entry: ServiceEntry, flood_burst: int) -> Iterator[str]:
                 f"routes.{number}.rateLimitPerMinute: expected at most gatewayFloodBurst ({flood_burst}), so that "
                 f"the limit answers first, found {limit}; raise that, or lower this"
             )
+
+
+def _probe(entry: ServiceEntry) -> Iterator[str]:
+    probe = entry.probe
+    if probe is None:
+        return
+    leads = [route for route in entry.routes if any(probe.path.startswith(path) for path in route.paths)]
+    if not any(probe.method in route.methods for route in leads):
+        yield (
+            f"probe: expected a method and a path that one of its routes takes, found {probe.method} {probe.path}; "
+            "correct it, or add the route"
+        )
 
 
 def _builds(entries: Mapping[str, ServiceEntry]) -> Iterator[str]:

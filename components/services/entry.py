@@ -1,7 +1,7 @@
 """What a stack file may say of a service, the reference service included: it runs here, or elsewhere."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
@@ -49,6 +49,16 @@ class RouteEntry(Entry):
     passes_token: bool = Field(default=True, description="whether the service gets the caller's Authorization header")
 
 
+class ProbeEntry(Entry):
+    """A call by which loads, faults and changes judge a service of yours, and what a good answer is."""
+
+    method: Method = "GET"
+    path: Path
+    body: dict[str, Any] | None = None
+    status: int = Field(default=200, ge=100, le=599)
+    contains: str = Field(default="", description="text that a good answer has in it")
+
+
 class ServiceEntry(Entry):
     """One service by its name: `image` or `build` runs here, `at` runs elsewhere."""
 
@@ -94,6 +104,7 @@ class ServiceEntry(Entry):
     metrics: Path | None = Field(default=None, description="the path that Prometheus scrapes")
     job: Name | None = Field(default=None, description="the name of that job; empty: the service's")
     routes: tuple[RouteEntry, ...] = ()
+    probe: ProbeEntry | None = None
 
     @model_validator(mode="after")
     def it_runs_in_one_place(self) -> Self:

@@ -59,6 +59,7 @@ def environment(stack: ProofStack, profile: Profile, factor: float) -> dict[str,
         "QDRANT_API_KEY": found["qdrantApiKey"],
         "COLLECTION": found["collection"],
         "DIMENSIONS": str(settings.collection.vector_size),
+        "PROBES": json.dumps(stack.probes),
         "SUMMARY": OUT,
     }
 

@@ -70,6 +70,7 @@ class DockerTarget:
             gateway_url=found["gatewayUrl"],
             token=self.stack.token(TOKEN_SECONDS),
             addresses=ADDRESSES,
+            probes=self.stack.probes,
         )
         return Traffic(streams(endpoints, pace, ledger))
 

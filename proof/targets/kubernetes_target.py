@@ -84,6 +84,7 @@ class KubernetesTarget:
             gateway_url="http://kong:8000",
             token=self.stack.token(TOKEN_SECONDS),
             addresses=0,
+            probes=self.stack.probes,
         )
         return TrafficPod(self.namespace, pod, endpoints, pace, ledger)
 

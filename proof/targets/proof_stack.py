@@ -111,6 +111,11 @@ class ProofStack:
         found = self.outputs
         return gateway.mint_token(found["gatewayJwtKey"], found["gatewayJwtSecret"], min(valid_seconds, most))
 
+    @property
+    def probes(self) -> list[dict[str, Any]]:
+        """How the services of the stack file that say so are called, instead of the reference service."""
+        return [entry.probe.model_dump() for entry in self.settings.services.values() if entry.probe]
+
     def bearer(self, valid_seconds: int = TOKEN_SECONDS) -> dict[str, str]:
         """The header of a client that the gateway lets in."""
         return {"Authorization": f"Bearer {self.token(valid_seconds)}"}

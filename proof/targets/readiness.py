@@ -14,7 +14,7 @@ from ops.ingest import index_all
 from proof.targets.cluster_audit import Audit, Cluster, audit
 from proof.targets.proof_stack import ProofStack
 from proof.targets.target import Target
-from proof.traffic.clients import client_address
+from proof.traffic.clients import QUERIES, SEARCHES, Probe, client_address
 from qdrant_admin.api import NodeUnreachable, QdrantError
 
 PROBES = 3  # as the gate between two nodes: one good probe is not enough
@@ -42,7 +42,8 @@ def make_ready(target: Target) -> None:
         target.purge()
     stack.up()
     target.trust_forwarded_addresses()
-    index_all(stack.ingest(), CORPUS, stack.console)
+    if stack.outputs["ingestUrl"]:
+        index_all(stack.ingest(), CORPUS, stack.console)
 
 
 def degraded_reasons(stack: ProofStack, timeout_seconds: float, clock: Clock = SYSTEM_CLOCK) -> list[str]:
@@ -88,18 +89,19 @@ def failing_endpoints(stack: ProofStack, attempt: int) -> list[str]:
     """The endpoints that do not answer with 200; each attempt comes from another client address."""
     found = stack.outputs
     headers = stack.bearer() | {"X-Forwarded-For": client_address(1000 + attempt % 1000)}
-    gateway = f"{local(found['gatewayUrl'])}/api/v1/rag"
-    endpoints: dict[str, tuple[str, str, dict[str, object] | None]] = {
-        "search through the gateway": ("POST", f"{gateway}/search", {"query": "a file", "limit": 1}),
-        "a question through the gateway": ("POST", f"{gateway}/query", {"question": "a file"}),
-        "the balancer": ("GET", f"{local(found['balancerUrl'])}/healthz", None),
-        "ingest": ("GET", f"{local(found['ingestUrl'])}/ready", None),
-    }
-    return [name for name, (method, url, body) in endpoints.items() if not _answers(method, url, body, headers)]
+    probes = [Probe(**probe) for probe in stack.probes] or [SEARCHES[0], QUERIES[0]]
+    failing = [f"{probe.method} {probe.path}" for probe in probes if not _answers(found["gatewayUrl"], probe, headers)]
+    healths = {"the balancer": ("balancerUrl", "/healthz"), "ingest": ("ingestUrl", "/ready")}
+    for name, (output, where) in healths.items():
+        if found[output] and not _answers(found[output], Probe(method="GET", path=where), headers):
+            failing.append(name)
+    return failing
 
 
-def _answers(method: str, url: str, body: dict[str, object] | None, headers: dict[str, str]) -> bool:
+def _answers(url: str, probe: Probe, headers: dict[str, str]) -> bool:
+    at = local(url) + probe.path
     try:
-        return direct_request(method, url, json=body, headers=headers, timeout=5).status_code == 200
+        answer = direct_request(probe.method, at, json=probe.body, headers=headers, timeout=5)
     except requests.RequestException:
         return False
+    return answer.status_code == probe.status and probe.contains in answer.text

@@ -6,7 +6,7 @@ gateway with a token, as all clients do; it has no route for writes.
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,13 +41,22 @@ class Connection:
     def __post_init__(self) -> None:
         self.session.headers.update(self.headers)
 
-    def call(self, method: str, url: str, body: Any, headers: Mapping[str, str] | None = None) -> Answer:
+    def call(
+        self,
+        method: str,
+        url: str,
+        body: Any,
+        headers: Mapping[str, str] | None = None,
+        *,
+        status: int = 200,
+        contains: str = "",
+    ) -> Answer:
         try:
             answer = self.session.request(method, url, json=body, headers=headers, timeout=ANSWER_SECONDS)
         except requests.RequestException as error:
             return Answer(answered=False, detail=_reason(error))
-        detail = "" if answer.status_code == 200 else f"{answer.status_code} {answer.text[:120]}"
-        return Answer(answered=answer.status_code == 200, detail=detail)
+        good = answer.status_code == status and contains in answer.text
+        return Answer(answered=good, detail="" if good else f"{answer.status_code} {answer.text[:120]}")
 
 
 class Reader:
@@ -95,20 +104,37 @@ class Writer:
         return Answer(answered=True, detail="", attempts=attempts)
 
 
-class GatewayClient:
-    """Searches (or questions, answered by the other role) through the gateway, from many client addresses in turn."""
+@dataclass(frozen=True, kw_only=True)
+class Probe:
+    """A call of a service through the gateway, and what a good answer is."""
 
-    def __init__(self, gateway_url: str, token: str, *, ask: bool = False, addresses: int = 0) -> None:
+    method: str
+    path: str
+    body: Any = None
+    status: int = 200
+    contains: str = ""
+
+
+RAG = "/api/v1/rag"
+SEARCHES = [Probe(method="POST", path=f"{RAG}/search", body={"query": words, "limit": 5}) for words in QUESTIONS]
+QUERIES = [Probe(method="POST", path=f"{RAG}/query", body={"question": words}) for words in QUESTIONS]
+
+
+class GatewayClient:
+    """Calls through the gateway, one probe after the other, from many client addresses in turn."""
+
+    def __init__(self, gateway_url: str, token: str, probes: Sequence[Probe], *, addresses: int = 0) -> None:
         self._connection = Connection({"Authorization": f"Bearer {token}"})
-        self._url = f"{gateway_url}/api/v1/rag/{'query' if ask else 'search'}"
-        self._ask = ask
+        self._url = gateway_url
+        self._probes = probes
         self._addresses = addresses
 
     def __call__(self, number: int, stopped: threading.Event) -> Answer:
-        words = QUESTIONS[number % len(QUESTIONS)]
-        body: dict[str, Any] = {"question": words} if self._ask else {"query": words, "limit": 5}
+        probe = self._probes[number % len(self._probes)]
         address = {"X-Forwarded-For": client_address(number % self._addresses)} if self._addresses else None
-        return self._connection.call("POST", self._url, body, address)
+        return self._connection.call(
+            probe.method, self._url + probe.path, probe.body, address, status=probe.status, contains=probe.contains
+        )
 
 
 def client_address(number: int) -> str:

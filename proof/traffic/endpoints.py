@@ -1,10 +1,23 @@
 """The streams of calls: endpoints and rates; the same from outside and from inside a cluster."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
-from proof.traffic.clients import ASK, READ, SEARCH, WRITE, GatewayClient, Reader, Writer, fresh_ids
+from proof.traffic.clients import (
+    ASK,
+    QUERIES,
+    READ,
+    SEARCH,
+    SEARCHES,
+    WRITE,
+    GatewayClient,
+    Probe,
+    Reader,
+    Writer,
+    fresh_ids,
+)
 from proof.traffic.generator import Client, Stream
 from proof.traffic.ledger import Acknowledgements
 
@@ -42,19 +55,22 @@ class Endpoints:
     gateway_url: str
     token: str
     addresses: int  # clients that the gateway tells apart; 0 where it does not trust X-Forwarded-For
+    probes: Sequence[Mapping[str, Any]] = ()  # fields of Probe, of services of your own; none: the reference service's
 
 
 def streams(endpoints: Endpoints, pace: Pace, ledger: Acknowledgements) -> list[Stream]:
-    """All four kinds of clients; a stream of pace 0 is left out."""
+    """All four kinds of clients; a stream of pace 0 is left out, and questions where services have probes of theirs."""
     ids = fresh_ids()
+    own = [Probe(**each) for each in endpoints.probes]
+    gateway = partial(GatewayClient, endpoints.gateway_url, endpoints.token, addresses=endpoints.addresses)
     clients: dict[str, Callable[[], Client]] = {
         READ: lambda: Reader(endpoints.points_url, endpoints.api_key, endpoints.dimensions),
-        SEARCH: lambda: GatewayClient(endpoints.gateway_url, endpoints.token, addresses=endpoints.addresses),
-        ASK: lambda: GatewayClient(endpoints.gateway_url, endpoints.token, ask=True, addresses=endpoints.addresses),
+        SEARCH: lambda: gateway(own or SEARCHES),
+        ASK: lambda: gateway(QUERIES),
         WRITE: lambda: Writer(endpoints.points_url, endpoints.api_key, endpoints.dimensions, ids=ids, ledger=ledger),
     }
     return [
         Stream(name=name, per_second=rate, connections=pace.connections_of(name), connect=connect)
         for name, connect in clients.items()
-        if (rate := getattr(pace, name))
+        if (rate := getattr(pace, name)) and not (own and name == ASK)
     ]

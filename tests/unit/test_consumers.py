@@ -103,6 +103,8 @@ def test_the_keys_of_an_issuer_are_read_and_a_rotation_overlaps() -> None:
         (published(), "none that signs"),
         (published(jwk("a"), jwk("a")), "not one for each key"),
         (published(jwk("a") | {"kid": None}), "not one for each key"),
+        (published(jwk("a::b")), "with other characters"),
+        (lambda asked: Answer(302, "", {"Location": "https://elsewhere.example"}), "found HTTP 302"),
         (published({"kty": "oct", "k": "c2VjcmV0", "kid": "a"}), "a secret one"),
         (published(jwk("a") | {"d": "AQAB"}), "a secret one"),
         (lambda asked: Answer(200, "no json"), "expected a JWKS of public keys"),
@@ -113,7 +115,7 @@ def test_an_issuer_that_publishes_no_usable_keys_stops_the_deployment(answer: An
     with served(answer) as url:
         entry = ConsumerEntry.model_validate({"jwksUrl": f"{url}/jwks.json"})
         with pytest.raises(pulumi.RunError, match=says) as refused:
-            read_issuers({"partner": entry})
+            read_issuers({"partner": entry}, ())
     assert str(refused.value).startswith("gatewayConsumers.partner.jwksUrl: expected")
 
 
@@ -121,7 +123,9 @@ def test_two_issuers_with_a_key_of_the_same_name_are_refused() -> None:
     with served(published(jwk("a"))) as url:
         both = {name: ConsumerEntry.model_validate({"jwksUrl": f"{url}/jwks"}) for name in ("one", "two")}
         with pytest.raises(pulumi.RunError, match="expected kids that no other consumer has, found a of one too"):
-            read_issuers(both)
+            read_issuers(both, ())
+        with pytest.raises(pulumi.RunError, match="found a of rag-client too"):
+            read_issuers({"one": both["one"]}, ["a"])
 
 
 def test_an_issuer_that_is_away_stops_the_deployment() -> None:

@@ -199,3 +199,13 @@ def test_all_mistakes_of_all_services_are_named_at_once() -> None:
 def test_two_published_ports_clash() -> None:
     with pytest.raises(pulumi.RunError, match=r"services\.notes\.publishedPort: port 8000 is already taken"):
         read(services={"notes": NOTES | {"publishedPort": 8000}})
+
+
+@pytest.mark.parametrize(
+    "probe", [{"path": "/elsewhere"}, {"path": "/api/v1/notes", "method": "DELETE"}, {"path": "/api"}]
+)
+def test_a_probe_calls_what_a_route_takes(probe: dict[str, Any]) -> None:
+    route = {"paths": ["/api/v1/notes"]}
+    assert mistakes(notes=NOTES | {"routes": [route], "probe": {"path": "/api/v1/notes/7"}}) == []
+    [mistake] = mistakes(notes=NOTES | {"routes": [route], "probe": probe})
+    assert mistake.startswith("services.notes.probe: expected a method and a path that one of its routes takes")

@@ -4,14 +4,18 @@ import itertools
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from proof.traffic.calls import failed, quantile, within
+from proof.traffic.endpoints import Endpoints, Pace, streams
 from proof.traffic.generator import Answer, Stream, Traffic
 from proof.traffic.ledger import Ledger, read
 from proof.traffic.vectors import fingerprint, signs
 from proof.traffic.waiting import wait_for_calls
+from tests.unit.served import Answer as Answered
+from tests.unit.served import Asked, served
 
 
 class Stalling:
@@ -107,3 +111,37 @@ def test_a_fingerprint_survives_a_database_and_not_a_changed_vector() -> None:
     assert fingerprint(vector) != fingerprint(signs(8, 384))
     vector[100] *= -1
     assert fingerprint(vector) != fingerprint(signs(7, 384))
+
+
+PROBES: list[dict[str, Any]] = [
+    {"method": "POST", "path": "/api/v1/notes", "body": {"q": "x"}, "status": 201, "contains": '"ok"'},
+    {"method": "GET", "path": "/live"},
+]
+
+
+def test_own_services_are_called_as_they_say_and_judged_by_what_they_call_good(tmp_path: Path) -> None:
+    seen: list[tuple[str, str]] = []
+    answers = {"/api/v1/notes": Answered(201, {"said": "ok"}), "/live": Answered(200, "alive")}
+
+    def answer(asked: Asked) -> Answered:
+        seen.append((asked.method, asked.path))
+        assert asked.headers["authorization"] == "Bearer token"
+        return answers[asked.path]
+
+    with served(answer) as url, Ledger(tmp_path / "ledger") as ledger:
+        endpoints = Endpoints(
+            points_url=url, api_key="k", dimensions=4, gateway_url=url, token="token", addresses=0, probes=PROBES
+        )
+        [search] = streams(endpoints, Pace(read=0, write=0, search=1, ask=1), ledger)
+        client, stopped = search.connect(), threading.Event()
+        assert [client(number, stopped).answered for number in range(2)] == [True, True]
+        answers["/api/v1/notes"] = Answered(201, {"said": "no"})
+        answers["/live"] = Answered(503, "starting")
+        assert [client(number, stopped).answered for number in range(2)] == [False, False]
+    assert seen == [("POST", "/api/v1/notes"), ("GET", "/live")] * 2
+
+
+def test_without_probes_the_reference_service_is_searched_and_asked(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger") as ledger:
+        endpoints = Endpoints(points_url="", api_key="k", dimensions=4, gateway_url="", token="t", addresses=0)
+        assert [each.name for each in streams(endpoints, Pace(read=0, write=0), ledger)] == ["search", "ask"]
