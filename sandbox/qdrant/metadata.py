@@ -29,7 +29,7 @@ class Collection(BaseModel):
     params: dict[str, Any]
     shards: list[dict[int, str]]  # the state of each peer's replica
     transfers: list[Transfer] = []
-    indexes: dict[str, str] = {}
+    indexes: dict[str, Any] = {}
     sections: dict[str, Any] = {}  # HNSW, optimizers and the like: written down, and that is all
 
     def active(self, shard: int) -> list[int]:
@@ -125,7 +125,7 @@ class Metadata(BaseModel):
                 target = self.aliases.pop(names.get("old_alias_name") or names["alias_name"])
                 self.aliases |= {names["new_alias_name"]: target} if kind == "rename_alias" else {}
 
-    def index(self, *, name: str, key: str, kind: str | None) -> None:
+    def index(self, *, name: str, key: str, kind: Any) -> None:
         indexes = self.collection(name).indexes
         indexes.pop(key, None)
         indexes |= {key: kind} if kind else {}

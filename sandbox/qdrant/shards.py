@@ -120,14 +120,13 @@ class Shard:
     def delete(self, body: Body) -> None:
         self._engine.update(edge.UpdateOperation.delete_points_by_filter(_filter(body) or edge.Filter()))
 
-    def index(self, wanted: dict[str, str]) -> None:
+    def index(self, wanted: dict[str, Any]) -> None:
         """Makes the payload indexes those that are wanted."""
         have = self._engine.info().payload_schema
         for key in have.keys() - wanted.keys():
             self._engine.update(edge.UpdateOperation.delete_field_index(key))
         for key in wanted.keys() - have.keys():
-            schema: Any = wanted[key]
-            name = schema["type"] if isinstance(schema, dict) else schema
+            name = wanted[key]["type"] if isinstance(wanted[key], dict) else wanted[key]
             kind = getattr(edge.PayloadSchemaType, name.capitalize())
             self._engine.update(edge.UpdateOperation.create_field_index(key, kind))
 
