@@ -60,7 +60,10 @@ def fill(stack: LiveStack) -> None:
 
 def counts(stack: LiveStack) -> dict[str, int]:
     """How many points of each are found, by searches for more than there are."""
-    searches = {"pics": {"query": [1, 0, 0, 0], "using": "image"}, "chat_index": {"query": [1, 0, 0]}}
+    searches: dict[str, dict[str, Any]] = {
+        "pics": {"query": [1, 0, 0, 0], "using": "image"},
+        "chat_index": {"query": [1, 0, 0]},
+    }
     return {
         alias: len(call(stack, "POST", f"/collections/{alias}/points/query", body | {"limit": 2 * POINTS})["points"])
         for alias, body in searches.items()
