@@ -88,7 +88,7 @@ collection = ReplicatedCollection(
 )
 others = [
     ReplicatedCollection(
-        f"collection-{name}",
+        f"collections.{name}",
         entry,
         node_urls=qdrant.node_urls,
         api_key=api_key,

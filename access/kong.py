@@ -20,7 +20,8 @@ FLOOD_SECONDS = 0.02  # between requests while the flood limit answers
 
 # Dependents first: Kong refuses to delete a service that a route or plugin still names.
 ENTITY_KINDS = ("routes", "plugins", "services", "upstreams", "consumers")
-WITHIN = {"upstreams": "targets", "consumers": "jwt"}  # owner -> entities that are listed and deleted below it
+# Owner -> entities that are listed and deleted below it.
+WITHIN = {"upstreams": ("targets",), "consumers": ("jwt", "acls")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +43,8 @@ class AdminApi:
             listed = self._list(kind)
             if listed is None:
                 return None
-            owners = [entity["id"] for _, entity in listed if kind in WITHIN]
-            found += [each for owner in owners for each in self._list(f"{kind}/{owner}/{WITHIN[kind]}") or ()]
+            below = [f"{kind}/{owner['id']}/{inner}" for _, owner in listed for inner in WITHIN.get(kind, ())]
+            found += [each for path in below for each in self._list(path) or ()]
             found += listed
         return found
 

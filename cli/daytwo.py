@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 from cli import nodes as node_commands
 from cli.stack_of import DryRun, Stack, console, files_of, outputs_of
@@ -41,7 +42,7 @@ def backup(
         with only_one():
             began = time.monotonic()
             manifest = taking.back_up(running, plan, folder, console)
-        console.print(taking.summary(manifest, folder, time.monotonic() - began))
+        console.print(escape(taking.summary(manifest, folder, time.monotonic() - began)))
 
 
 @app.command(epilog="Example: make restore FROM=backups/today COLLECTION=docs_index")
@@ -59,11 +60,13 @@ def restore(
     planned = restoring.plan_restore(running, folder, collection, into=into, replace=replace)
     for each in planned:
         aliases = ", ".join(each.aliases) or "none"
-        console.print(f"{each.copy.name} → {each.target}: {each.copy.points} points; then its aliases: {aliases}")
+        console.print(
+            escape(f"{each.copy.name} → {each.target}: {each.copy.points} points; then its aliases: {aliases}")
+        )
     if not dry_run:
         with only_one():
             for each in planned:
-                console.print(restoring.restore(running, each, console))
+                console.print(escape(restoring.restore(running, each, console)))
 
 
 @app.command(epilog="Example: make migrate FROM=http://10.0.0.5:6333 KEY_FILE=key")
@@ -96,7 +99,7 @@ def migrate(
     target = into or moving.target_name(declared, source, name)
     read = files.settings().rag.enabled
     planned = moving.plan_migration(running, source, name, declared, target=target, read_by_the_service=read)
-    console.print("\n".join(planned.lines()))
+    console.print(escape("\n".join(planned.lines())))
     if not dry_run:
         with only_one():
             console.print(moving.migrate(running, planned, key, console))
@@ -120,7 +123,7 @@ def verify(
     if dry_run:
         what = f"{len(entries)} acknowledged points" if entries else "every point"
         through = ", ".join(running.node_urls)
-        console.print(f"{what} of {', '.join(names)} would be read through {through}; nothing is written")
+        console.print(escape(f"{what} of {', '.join(names)} would be read through {through}; nothing is written"))
         return
     wrong = [name for name in names if not _verified(running, name, entries)]
     if wrong:
@@ -135,9 +138,9 @@ def _verified(running: Running, name: str, entries: list[Entry] | None) -> bool:
     verdict = verifying.verify(running, name, entries, console)
     if verdict.findings:
         console.print(verdict.table())
-        console.print(f"{name}: {len(verdict.findings)} findings in {verdict.examined}")
+        console.print(escape(f"{name}: {len(verdict.findings)} findings in {verdict.examined}"))
         return False
-    console.print(f"{name}: {verdict.examined}, nothing is missing or different")
+    console.print(escape(f"{name}: {verdict.examined}, nothing is missing or different"))
     return True
 
 

@@ -51,4 +51,4 @@ def _ids(resource: Mapping[str, Any]) -> list[str]:
 
 
 def _name(entity: Mapping[str, Any]) -> str:
-    return str(next(entity[key] for key in ("name", "username", "target", "key", "id") if entity.get(key)))
+    return str(next(entity[key] for key in ("name", "username", "target", "key", "group", "id") if entity.get(key)))

@@ -1,5 +1,6 @@
 """What runs, whether it is well, and whether it is the real thing."""
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -102,11 +103,19 @@ def _collections(outputs: dict[str, Any], views: Sequence[NodeView]) -> Iterator
     """Each collection that any node knows, with its physical replication: those of the stack by their aliases."""
     served = outputs.get("collections") or {outputs["collection"]: outputs["physicalCollection"]}
     names = {physical: alias for alias, physical in served.items()}
-    others = sorted({name for view in views for name in view.collections} - names.keys())
+    unreadable = {name for view in views for name in view.unreadable}
+    others = sorted(({name for view in views for name in view.collections} | unreadable) - names.keys())
     for name in (*names, *others):
         factor = physical_factor({view.url: view.collections.get(name) for view in views})
-        whose = names.get(name) or f"{name!r}, which the stack does not declare"
-        yield f"collection {whose}: {factor} Active replicas of every shard"
+        earlier = next((alias for physical, alias in names.items() if _generation(name) == _generation(physical)), "")
+        unknown = f"{name}, before {earlier}" if earlier else f"{name!r}, which the stack does not declare"
+        copies = "cannot be read" if name in unreadable and not factor else f"{factor} Active replicas of every shard"
+        yield f"collection {names.get(name, unknown)}: {copies}"
+
+
+def _generation(name: str) -> str:
+    """The name of the first generation, which those that replace it continue."""
+    return re.sub(r"-[0-9a-f]{8}$", "", name)
 
 
 def _entry(state: str, well: bool, what: str) -> list[str]:

@@ -189,7 +189,9 @@ def _consumer(consumer: Consumer, api: AdminApi) -> list[Resource]:
         )
         for group in consumer.groups
     ]
-    plugins = [_plugin(f"{name}-{plugin.name}", plugin, api, consumer_id=entity.id) for plugin in consumer.plugins]
+    plugins = [
+        _plugin(f"consumers.{name}-{plugin.name}", plugin, api, consumer_id=entity.id) for plugin in consumer.plugins
+    ]
     # Its groups and limits are there before its first token is good.
     ready = api.opts(*groups, *plugins, delete_before_replace=True)
     return [_credential(credential, entity, api.secrets, ready) for credential in consumer.jwt_credentials]

@@ -16,7 +16,7 @@ def collection_mistakes(served: CollectionSettings, others: Mapping[str, Collect
             "lower it, or add nodes"
         )
     taken = {served.name: "collectionName", served.alias: "collectionAlias"}
-    generations = {served.name: "collectionName"}
+    generations = {served.name: "collectionName"} | {name: f"collections.{name}" for name in others}
     for name, entry in others.items():
         where = f"collections.{name}"
         if not replicas_fit(entry.replication_factor, nodes):
@@ -30,7 +30,6 @@ def collection_mistakes(served: CollectionSettings, others: Mapping[str, Collect
             if word.endswith(draining_alias("")):
                 yield f"{key}: expected another ending than {draining_alias('')}, which marks a change; rename it"
             taken.setdefault(word, key)
-        generations[name] = where
 
 
 def _generation_of(word: str, generations: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from shutil import disk_usage
 
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
@@ -36,7 +37,7 @@ class Plan:
         table = Table("collection", "shard", "from", title="Snapshots to take")
         for name, shards in self.sources.items():
             for shard, url in shards.items():
-                table.add_row(name, str(shard), url)
+                table.add_row(escape(name), str(shard), url)
         return table
 
 

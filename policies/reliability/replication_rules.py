@@ -25,7 +25,7 @@ def clusters_keep_a_majority(subject: Subject, *, fewest: int) -> Violations:
 @rule(
     on=COLLECTION,
     reason="What stands on one node is gone with its disk, and cannot be read while it restarts.",
-    remedy="Set `rag-platform:collectionReplicationFactor` to 2 or more.",
+    remedy="Set `rag-platform:collectionReplicationFactor` (`replicationFactor` under `collections`) to 2 or more.",
     fewest=Setting(2, "the smallest replication factor"),
 )
 def collections_survive_a_lost_node(subject: Subject, *, fewest: int) -> Violations:
@@ -53,7 +53,8 @@ def replicas_fit_the_nodes(subjects: Sequence[Subject]) -> Violations:
 @rule(
     on=COLLECTION,
     reason="When every copy must take a write, no write is taken while one node is down: measured with 2 of 2.",
-    remedy="Set `rag-platform:collectionWriteConsistencyFactor` below the replication factor: 1 of 2, or 2 of 3.",
+    remedy="Set `rag-platform:collectionWriteConsistencyFactor`, or `writeConsistencyFactor` of one of `collections`, "
+    "below the replication factor: 1 of 2, or 2 of 3.",
 )
 def writes_go_on_without_a_node(subject: Subject) -> Violations:
     """A write needs fewer copies than there are."""

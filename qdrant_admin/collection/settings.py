@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_vali
 from pydantic.alias_generators import to_camel
 
 INDEX_TYPES = ("keyword", "integer", "float", "bool", "geo", "datetime", "text", "uuid")
+TENANT_TYPES = ("keyword", "uuid")
 NAME = r"^[A-Za-z0-9_-]{1,200}$"
 Distance = Literal["Cosine", "Dot", "Euclid", "Manhattan"]
 VectorName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
@@ -134,6 +135,11 @@ class CollectionSettings(BaseModel):
             kind = schema.get("type") if isinstance(schema, dict) else schema
             if kind not in INDEX_TYPES:
                 raise ValueError(f"{field}: expected one of {', '.join(INDEX_TYPES)}, found {kind!r}")
+            if isinstance(schema, dict) and "is_tenant" in schema and kind not in TENANT_TYPES:
+                raise ValueError(
+                    f"{field}: expected is_tenant beside {' or '.join(TENANT_TYPES)}, found {kind}, for which Qdrant "
+                    "ignores it; leave it out"
+                )
         return indexes
 
     @model_validator(mode="after")

@@ -130,12 +130,12 @@ def test_collections_of_ones_own_are_made_beside_the_served_one_and_referred_to_
     }
     engine, plain = run_program("dev", **declared), run_program("dev")
     made = {request.name: request for request in engine.of(":ReplicatedCollection")}
-    assert set(made) == {"collection", "collection-pictures", "collection-words"}
+    assert set(made) == {"collection", "collections.pictures", "collections.words"}
     assert made["collection"].inputs == plain.one("collection", ":ReplicatedCollection").inputs
-    pictures = made["collection-pictures"]
+    pictures = made["collections.pictures"]
     assert pictures.inputs["vectors"] == {"image": {"size": 512, "distance": "Cosine", "on_disk": False}}
     assert (pictures.inputs["replication_factor"], pictures.is_secret("api_key")) == (3, True)
-    assert made["collection-words"].inputs["sparse_vectors"]["bm25"]["modifier"] == "idf"
+    assert made["collections.words"].inputs["sparse_vectors"]["bm25"]["modifier"] == "idf"
     notes = engine.one("notes-0", ":Container")
     assert "TO=pics docs_index" in notes.inputs["envs"]
     assert {request.urn for request in made.values()} <= set(notes.depends_on) | {

@@ -239,7 +239,7 @@ def test_consumers_of_ones_own_are_entities_whose_groups_and_limits_come_before_
     [dashboard] = [each for each in engine.of("ConsumerJwtAuth") if each.name == "dashboard-1"]
     groups = {each.name: each for each in engine.of("ConsumerAcl")}
     assert set(groups) == {"dashboard-staff", "rag-client-staff"}
-    limit = engine.one("dashboard-rate-limiting", "plugin:Plugin")
+    limit = engine.one("consumers.dashboard-rate-limiting", "plugin:Plugin")
     assert {groups["dashboard-staff"].urn, limit.urn} <= set(dashboard.depends_on)
     assert dashboard.is_secret("secret")
     assert dashboard.inputs["algorithm"] == "HS384"

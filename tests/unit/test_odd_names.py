@@ -6,6 +6,8 @@ from urllib.parse import unquote
 
 import pytest
 
+from cli import daytwo
+from ops.daytwo.verify import Verdict
 from ops.ingest import IngestClient
 from qdrant_admin.api import QdrantApi, QdrantError, path
 from qdrant_admin.cluster_view import beyond_waiting, observe_nodes, unsettled
@@ -121,3 +123,12 @@ def test_a_job_of_the_ingest_role_is_asked_for_by_its_own_name() -> None:
     with served(answer) as url:
         IngestClient(url, "token", FakeTime().clock).index([])
     assert paths == ["/reindex", "/reindex/a%2Fb"]
+
+
+def test_a_name_that_reads_as_markup_is_shown_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(daytwo.verifying, "verify", lambda *_: Verdict(examined="3 copies", findings=[]))
+    running: Any = None
+    assert daytwo._verified(running, "[/b]", None)
+    assert "[/b]: 3 copies, nothing is missing" in capsys.readouterr().out

@@ -156,10 +156,12 @@ def test_entities_that_are_not_in_the_state_are_removed_dependents_first(kong: F
 def test_orphans_below_a_recorded_owner_are_removed_too(kong: FakeKong) -> None:
     kong.entities["upstreams/upstream-1/targets"] = [{"id": "t1", "target": "rag:1"}, {"id": "t2", "target": "rag:2"}]
     kong.entities["consumers/consumer-1/jwt"] = [{"id": "j1", "key": "old"}, {"id": "j2", "key": "new"}]
+    kong.entities["consumers/consumer-1/acls"] = [{"id": "a1", "group": "old"}, {"id": "a2", "group": "staff"}]
     known = (KNOWN | {"route-2", "plugin-2", "service-2", "consumer-2"}) | {"upstream-1/t1", "j1|consumer-1"}
-    assert remove_orphan_entities(kong.admin, recorded(*known)) == ["targets/rag:2", "jwt/new"]
-    assert {"t1", "j1"} <= kong.left()
-    assert not {"t2", "j2"} & kong.left()
+    known |= {"a1|consumer-1"}
+    assert remove_orphan_entities(kong.admin, recorded(*known)) == ["targets/rag:2", "jwt/new", "acls/staff"]
+    assert {"t1", "j1", "a1"} <= kong.left()
+    assert not {"t2", "j2", "a2"} & kong.left()
 
 
 def test_nothing_is_removed_where_everything_is_recorded(kong: FakeKong) -> None:
@@ -196,7 +198,8 @@ def entities(*ids: str) -> list[dict[str, Any]]:
 
 def test_what_the_database_has_lost_is_found_below_its_owners_too(kong: FakeKong) -> None:
     kong.entities["upstreams/upstream-1/targets"] = [{"id": "t1", "target": "rag:1"}]
-    assert lost_entities(kong.admin, entities(*KNOWN, "upstream-1/t1")) == []
+    kong.entities["consumers/consumer-1/acls"] = [{"id": "a1", "group": "staff"}]
+    assert lost_entities(kong.admin, entities(*KNOWN, "upstream-1/t1", "a1|consumer-1")) == []
     kong.entities["upstreams/upstream-1/targets"] = []
     kong.entities["routes"] = []
     recorded = entities("service-1", "route-1", "upstream-1/t1", "jwt-1|consumer-1")

@@ -158,6 +158,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (GOOD | {"replicationFactor": 5}, "collections.n.replicationFactor: expected at most qdrantNodes (3), found 5"),
     (GOOD | {"writeConsistencyFactor": 3}, "expected a write consistency factor of at most"),
     (GOOD | {"payloadIndexes": {"a": "words"}}, "a: expected one of keyword"),
+    (GOOD | {"payloadIndexes": {"a": {"type": "integer", "is_tenant": True}}}, "a: expected is_tenant beside keyword"),
     (GOOD | {"sparseVectors": {"w": {"modifier": "bm25"}}}, "collections.n.sparseVectors.w.modifier"),
     (GOOD | {"distance": "cosine"}, "collections.n.distance"),
     (GOOD | {"shards": 3}, "collections.n.shards"),
@@ -172,7 +173,8 @@ def test_a_collection_that_could_not_be_made_is_refused_by_its_key(entry: dict[s
 
 def test_names_that_another_collection_would_take_for_its_own_are_refused() -> None:
     two = {"docs": GOOD, "docs-0123abcd": GOOD | {"alias": "other"}}
-    assert "collections.docs-0123abcd: expected a name of its own" in mistakes(collections=two)
+    for order in (two, dict(reversed(two.items()))):
+        assert "collections.docs-0123abcd: expected a name of its own" in mistakes(collections=order)
     assert "alias: expected a name of its own, found notes" in mistakes(collections={"a": GOOD, "b": GOOD})
     assert "which marks a change" in mistakes(collections={"a": GOOD | {"alias": "x--before"}})
     assert Settings.from_file(DEV, {"collections": {"a": GOOD, "b": GOOD | {"alias": "others"}}})
