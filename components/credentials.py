@@ -31,18 +31,19 @@ class Credentials(pulumi.ComponentResource):
         self._secrets: dict[str, pulumi.Output[str]] = {}
         self.register_outputs({})
 
-    def secret(self, key: str, *, rotates: bool = False) -> pulumi.Output[str]:
+    def secret(self, key: str, *, rotates: bool = False, while_needed: bool = False) -> pulumi.Output[str]:
         """The configured value, else one made once: letters and digits, safe in a header, a URL and a file.
 
         Where the platform holds the secrets, all of them are taken from there, and none is made.
-        One that `rotates` is always made, and may go when the stack file no longer names it; all others stay when the
-        rest is destroyed.
+        One that `rotates` is always made, and may go when the stack file no longer names it; so may one that is there
+        `while_needed` by a setting, which could not be changed back otherwise. All others stay when the rest is
+        destroyed.
         """
         if self._given is not None:
             return pulumi.Output.secret(self._given.apply(lambda secrets: usable(key, held(key, secrets))))
         if key not in self._secrets:
             given = "" if rotates else usable(key, self._config.get(key) or "")
-            made = None if given else self._made(key, protect=self._keep and not rotates)
+            made = None if given else self._made(key, protect=self._keep and not (rotates or while_needed))
             self._secrets[key] = pulumi.Output.secret(given) if made is None else made
         return self._secrets[key]
 

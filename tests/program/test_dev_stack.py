@@ -6,7 +6,7 @@ import re
 import pytest
 
 from providers.one_shot import OneShotProvider
-from tests.program.engine import Engine, run_program
+from tests.program.engine import Engine, free_port, run_program
 
 CONTAINER, VOLUME = "container:Container", "volume:Volume"
 NODES = ["qdrant-0", "qdrant-1", "qdrant-2"]
@@ -174,3 +174,19 @@ def test_the_exporter_of_postgresql_may_read_statistics_and_nothing_else(dev: En
     assert re.findall(r"GRANT (\w+) TO", script) == ["pg_monitor"]
     assert password not in str([role.inputs["command"], role.inputs["env"], script])
     assert dev.one("postgres-0", CONTAINER).urn in role.depends_on
+
+
+@pytest.mark.parametrize(
+    ("settings", "secret"),
+    [
+        ({"gatewayRateLimitPolicy": "redis"}, "gatewayRedisPassword"),
+        ({"gatewayBackend": "database", "gatewayAdminPort": free_port()}, "gatewayAdminToken"),
+        ({"gatewayBackend": "database", "gatewayAdminPort": free_port()}, "postgresMonitorPassword"),
+    ],
+)
+def test_a_secret_that_a_setting_brings_keeps_nobody_from_changing_the_setting_back(
+    settings: dict[str, str], secret: str
+) -> None:
+    engine = run_program("dev", protectData="true", **settings)
+    made = {request.name: request.wire.protect for request in engine.of(":RandomPassword")}
+    assert (made[secret], made["qdrantApiKey"]) == (False, True)

@@ -128,7 +128,7 @@ def test_a_job_of_the_ingest_role_is_asked_for_by_its_own_name() -> None:
 def test_a_name_that_reads_as_markup_is_shown_as_it_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(daytwo.verifying, "verify", lambda *_: Verdict(examined="3 copies", findings=[]))
+    monkeypatch.setattr("cli.daytwo.verifying.verify", lambda *_: Verdict(examined="3 copies", findings=[]))
     running: Any = None
     assert daytwo._verified(running, "[/b]", None)
     assert "[/b]: 3 copies, nothing is missing" in capsys.readouterr().out
