@@ -99,12 +99,16 @@ MEANINGS: Mapping[str, Words] = {
 
 
 def holds_data(change: Change) -> bool:
-    """Whether what is gone with this change cannot be had again: disks, collections, secrets that are not rotated."""
-    rotated = change.short_type == "RandomPassword" and change.name.startswith("gatewayJwt-")
-    return change.short_type in DATA and not rotated
+    """Whether what is gone with this change cannot be had again: disks, collections, secrets that others were given."""
+    made_again = change.short_type == "RandomPassword" and change.name.startswith(MADE_AGAIN)
+    return change.short_type in DATA and not made_again
 
 
 DATA = {"Volume", "PersistentVolumeClaim", "PersistentVolume", "StatefulSet", "ReplicatedCollection", "RandomPassword"}
+
+
+# Keys that are rotated, and secrets between parts of the stack, which come and go with a setting.
+MADE_AGAIN = ("gatewayJwt-", "gatewayRedisPassword", "gatewayAdminToken", "postgresMonitorPassword")
 
 
 def lost(change: Change) -> str:

@@ -114,6 +114,7 @@ def test_what_holds_data_does_not_go_unasked(kind: Any, type_: str) -> None:
         change("replace", BOX, "qdrant-0"),
         change("delete", COLLECTION, "c", kept=True),
         change("delete", KEY, "gatewayJwt-rag-client-1"),  # meant to go when the stack file drops it
+        change("delete", KEY, "gatewayRedisPassword"),  # of a Valkey that the stack file no longer asks for
     ],
 )
 def test_what_loses_nothing_passes(harmless: Change) -> None:
