@@ -134,7 +134,7 @@ def token(stack: Stack = "dev", valid_seconds: int = 3600, consumer: str = "", k
     """Print a JWT for the gateway, valid for an hour; which keys can sign one goes to stderr, where there are more."""
     files = files_of(stack)
     gateway.check_validity(valid_seconds, files.settings().gateway.token_hours)
-    keys = outputs_of(files)["gatewaySigningKeys"]
+    keys = gateway.signing_keys(outputs_of(files))
     kid = gateway.choose_key(keys, consumer=consumer, key=key)
     if others := [f"{name} of {found['consumer']}" for name, found in keys.items() if name != kid]:
         print(f"signed with {kid} of {keys[kid]['consumer']}; there are also {', '.join(others)}", file=sys.stderr)

@@ -19,6 +19,12 @@ def mint_token(key: str, secret: str, valid_seconds: int = 3600, algorithm: str 
     return jwt.encode(claims, secret, algorithm=algorithm, headers={"kid": key})
 
 
+def signing_keys(outputs: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
+    """`kid` -> consumer, algorithm and secret; of a stack that an earlier release deployed, the one key it told of."""
+    only = {"consumer": "rag-client", "algorithm": "HS256", "secret": outputs["gatewayJwtSecret"]}
+    return outputs.get("gatewaySigningKeys") or {outputs["gatewayJwtKey"]: only}
+
+
 def choose_key(keys: Mapping[str, Mapping[str, str]], *, consumer: str = "", key: str = "") -> str:
     """The `kid` to sign with: the one that is named, else the consumer's first, else the platform's own.
 

@@ -18,7 +18,7 @@ from components.gateway.public_keys import UnusableKeys, checked, read_jwks
 from components.gateway.references import jwt_secret
 from components.services.entry import RouteEntry, ServiceEntry
 from components.services.routing import gateway_of
-from ops.gateway import choose_key, mint_token
+from ops.gateway import choose_key, mint_token, signing_keys
 from ops.stack import OperatorError
 from tests.unit.served import Answer, served
 from tests.unit.test_gateway_rag import REFERENCE, SECRETS, settings
@@ -224,6 +224,12 @@ def test_a_token_is_signed_with_the_key_that_is_asked_for(asked: dict[str, str],
     claims = jwt.decode(token, KEYS[kid]["secret"], algorithms=[KEYS[kid]["algorithm"]])
     assert jwt.get_unverified_header(token)["kid"] == claims["iss"] == kid
     assert claims["exp"] > time.time()
+
+
+def test_a_stack_of_an_earlier_release_signs_with_the_key_that_it_tells_of() -> None:
+    outputs = {"gatewayJwtKey": "rag-client-1", "gatewayJwtSecret": "a" * 64}
+    assert signing_keys(outputs)["rag-client-1"]["secret"] == "a" * 64
+    assert signing_keys(outputs | {"gatewaySigningKeys": KEYS}) == KEYS
 
 
 @pytest.mark.parametrize("asked", [{"key": "partner-1"}, {"consumer": "partner"}, {"consumer": "web", "key": "x"}])
