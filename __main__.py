@@ -35,17 +35,15 @@ consumers = settings.gateway.consumers
 own_jwt_secrets = {key: credentials.member(JWT_SECRETS, key) for key in secret_keys(consumers)}
 jwt_secrets = {key: credentials.secret(f"gatewayJwt-{key}", rotates=True) for key in settings.gateway.jwt_keys}
 postgres_password = credentials.secret("postgresPassword")
-monitor_password = (
-    credentials.secret("postgresMonitorPassword", while_needed=True) if settings.gateway.runs_postgres else ""
-)
+monitor_password = credentials.secret("postgresMonitorPassword") if settings.gateway.runs_postgres else ""
 grafana_password = credentials.secret("grafanaPassword")
 balancer_password = credentials.secret("haproxyPassword")
 counter_secrets = {}
 if settings.gateway.counter_address:
-    counter_secrets[REDIS_PASSWORD] = credentials.secret("gatewayRedisPassword", while_needed=True)
+    counter_secrets[REDIS_PASSWORD] = credentials.secret("gatewayRedisPassword")
 admin_secrets = {}
 if settings.gateway.backend == "database":
-    admin_secrets[ADMIN_TOKEN] = credentials.secret("gatewayAdminToken", while_needed=True)
+    admin_secrets[ADMIN_TOKEN] = credentials.secret("gatewayAdminToken")
 
 qdrant = QdrantCluster(
     "qdrant",

@@ -7,6 +7,8 @@ import pulumi
 import pulumi_random as random
 from pulumi import ResourceOptions
 
+from components.gateway.references import COME_AND_GO
+
 PRINTABLE = re.compile("[!-~]([ -~]*[!-~])?")
 EXPANDED = ("${", "$__", "%(", "{vault:")  # Grafana and Kong would put something else in their place
 
@@ -31,19 +33,18 @@ class Credentials(pulumi.ComponentResource):
         self._secrets: dict[str, pulumi.Output[str]] = {}
         self.register_outputs({})
 
-    def secret(self, key: str, *, rotates: bool = False, while_needed: bool = False) -> pulumi.Output[str]:
+    def secret(self, key: str, *, rotates: bool = False) -> pulumi.Output[str]:
         """The configured value, else one made once: letters and digits, safe in a header, a URL and a file.
 
         Where the platform holds the secrets, all of them are taken from there, and none is made.
-        One that `rotates` is always made, and may go when the stack file no longer names it; so may one that is there
-        `while_needed` by a setting, which could not be changed back otherwise. All others stay when the rest is
-        destroyed.
+        One that `rotates` is always made, and may go when the stack file no longer names it; so may one of
+        `COME_AND_GO`, whose setting could not be changed back otherwise. All others stay when the rest is destroyed.
         """
         if self._given is not None:
             return pulumi.Output.secret(self._given.apply(lambda secrets: usable(key, held(key, secrets))))
         if key not in self._secrets:
             given = "" if rotates else usable(key, self._config.get(key) or "")
-            made = None if given else self._made(key, protect=self._keep and not (rotates or while_needed))
+            made = None if given else self._made(key, protect=self._keep and not (rotates or key in COME_AND_GO))
             self._secrets[key] = pulumi.Output.secret(given) if made is None else made
         return self._secrets[key]
 

@@ -9,6 +9,7 @@ import requests
 
 from access.direct import direct_request
 from access.kubernetes.tunnel import local
+from components.gateway.consumers import CLIENT
 from ops.stack import OperatorError
 
 
@@ -21,7 +22,7 @@ def mint_token(key: str, secret: str, valid_seconds: int = 3600, algorithm: str 
 
 def signing_keys(outputs: Mapping[str, Any]) -> Mapping[str, Mapping[str, str]]:
     """`kid` -> consumer, algorithm and secret; of a stack that an earlier release deployed, the one key it told of."""
-    only = {"consumer": "rag-client", "algorithm": "HS256", "secret": outputs["gatewayJwtSecret"]}
+    only = {"consumer": CLIENT, "algorithm": "HS256", "secret": outputs["gatewayJwtSecret"]}
     return outputs.get("gatewaySigningKeys") or {outputs["gatewayJwtKey"]: only}
 
 

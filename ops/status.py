@@ -1,6 +1,5 @@
 """What runs, whether it is well, and whether it is the real thing."""
 
-import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from ops.balancer import balancers_of, servers_of
 from ops.parts import Part, Parts
 from qdrant_admin.api import QdrantApi
 from qdrant_admin.cluster_view import NodeView, observe_nodes, physical_factor, unsettled
+from qdrant_admin.collection.generations import first_generation
 
 LINE_WIDTH = 80
 STATE_WIDTH = 8
@@ -107,15 +107,12 @@ def _collections(outputs: dict[str, Any], views: Sequence[NodeView]) -> Iterator
     others = sorted(({name for view in views for name in view.collections} | unreadable) - names.keys())
     for name in (*names, *others):
         factor = physical_factor({view.url: view.collections.get(name) for view in views})
-        earlier = next((alias for physical, alias in names.items() if _generation(name) == _generation(physical)), "")
+        earlier = next(
+            (alias for physical, alias in names.items() if first_generation(name) == first_generation(physical)), ""
+        )
         unknown = f"{name}, before {earlier}" if earlier else f"{name!r}, which the stack does not declare"
         copies = "cannot be read" if name in unreadable and not factor else f"{factor} Active replicas of every shard"
         yield f"collection {names.get(name, unknown)}: {copies}"
-
-
-def _generation(name: str) -> str:
-    """The name of the first generation, which those that replace it continue."""
-    return re.sub(r"-[0-9a-f]{8}$", "", name)
 
 
 def _entry(state: str, well: bool, what: str) -> list[str]:

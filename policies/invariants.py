@@ -26,6 +26,10 @@ def replicas_fit(replication_factor: int, nodes: int) -> bool:
     return replication_factor <= nodes
 
 
+# Inputs of the ObservabilityStack that name a receiver of alerts, each enough by itself.
+RECEIVERS = ("alert_webhook", "alert_slack_url", "alert_pagerduty_key", "alert_mail_to")
+
+
 def limit_holds(rate_limit_policy: str, gateway_nodes: int) -> bool:
     """Nodes that count for themselves (`local`) let the limit through once each."""
     return rate_limit_policy != "local" or gateway_nodes <= 1

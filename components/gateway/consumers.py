@@ -14,7 +14,7 @@ from platforms.settings import Entry
 
 CLIENT = "rag-client"  # the platform's own consumer: make token, make search, every proof
 ConsumerName = Annotated[str, StringConstraints(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")]
-# Plain http only to this machine: whoever sits on another way could put keys of his own there.
+# Plain http only to this machine: on any other way an attacker could put other keys in.
 JwksUrl = Annotated[str, StringConstraints(pattern=r"^$|^https://[^\s@]+$|^http://(localhost|127\.0\.0\.1)[:/]\S*$")]
 
 
@@ -55,7 +55,9 @@ class ConsumerEntry(Entry):
     @model_validator(mode="after")
     def it_has_a_key(self) -> Self:
         if not self.keys and not self.jwks_url:
-            raise ValueError("expected keys or jwksUrl, found neither: nobody could call as this consumer; give one")
+            raise ValueError(
+                "expected keys or jwksUrl, found neither: no call could be made as this consumer; give one"
+            )
         return self
 
 

@@ -9,9 +9,11 @@ import pulumi
 
 Value = TypeVar("Value")
 SERVICE_TOKEN, REDIS_PASSWORD = "service-token", "redis-password"  # names of secrets
+# Keys of secrets between parts of the stack: made again with the setting that needs them, and gone without it.
+COME_AND_GO = ("gatewayRedisPassword", "gatewayAdminToken", "postgresMonitorPassword")
 _REFERENCE = re.compile(r"\$\{([A-Z][A-Z0-9_]*)\}")
+OWN_KEY = "jwt-own-"  # begins the names of secrets that sign consumers' tokens, and stand in no header
 # Kong evaluates `$(...)` in a header it adds and splits that header at its colon: only harmless characters may pass.
-OWN_KEY = "jwt-own-"
 _HARMLESS = re.compile(r"[A-Za-z0-9._~+/=-]{32,}")
 
 

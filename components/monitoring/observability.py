@@ -99,7 +99,8 @@ def prometheus_url(args: ObservabilityStackArgs) -> str:
 
 def prometheus_workload(args: ObservabilityStackArgs) -> Workload:
     """Prometheus with its jobs and rules as files, and the tokens of its jobs as secret ones."""
-    jobs = (*scrape_jobs(args), prometheus.ITSELF)
+    scraped = scrape_jobs(args)
+    jobs = (*scraped, prometheus.ITSELF)
     alerts = [AllowedConnection(name="alertmanager", port=alertmanager.PORT)] if args.settings.sends_alerts else []
     return Workload(
         image=args.prometheus_image,
@@ -113,7 +114,7 @@ def prometheus_workload(args: ObservabilityStackArgs) -> Workload:
         secret_files=prometheus.token_files(jobs),
         data_dir="/prometheus",
         data_gib=args.settings.storage_gib,
-        connects_to=(*(job.target for job in scrape_jobs(args) if not job.outside), *alerts),
+        connects_to=(*(job.target for job in scraped if not job.outside), *alerts),
         reaches_out=prometheus.outside_ports(jobs),
         user=65534,
         readiness=HttpProbe(port=prometheus.PORT, path="/-/ready"),

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from platforms.settings import FrozenSettings, PortNumber
+from policies.invariants import RECEIVERS
 
 HttpUrl = Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")]
 MailAddress = Annotated[str, Field(pattern=r"^[^\s@<>,]+@[^\s@<>,]+$")]
@@ -42,7 +43,7 @@ class ObservabilitySettings(FrozenSettings):
     @property
     def sends_alerts(self) -> bool:
         """Whether there is a receiver of alerts, and so an Alertmanager."""
-        return bool(self.alert_webhook or self.alert_slack_url or self.alert_pagerduty_key or self.alert_mail_to)
+        return any(getattr(self, name) for name in RECEIVERS)
 
     @model_validator(mode="after")
     def alerts_go_where_rules_are_judged(self) -> Self:

@@ -1,10 +1,9 @@
 """What is wrong between the collections of a stack: found before anything is made."""
 
-import re
 from collections.abc import Iterator, Mapping
 
 from policies.invariants import replicas_fit
-from qdrant_admin.collection.generations import draining_alias
+from qdrant_admin.collection.generations import draining_alias, first_generation
 from qdrant_admin.collection.settings import CollectionEntry, CollectionSettings
 
 
@@ -34,5 +33,5 @@ def collection_mistakes(served: CollectionSettings, others: Mapping[str, Collect
 
 def _generation_of(word: str, generations: Mapping[str, str]) -> str:
     """The key of the collection that would take a collection of this name for one of its own generations."""
-    found = (key for name, key in generations.items() if re.fullmatch(rf"{re.escape(name)}-[0-9a-f]{{8}}", word))
-    return next(found, "")
+    first = first_generation(word)
+    return generations.get(first, "") if first != word else ""

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 
+from components.gateway.references import COME_AND_GO
 from ops.review.plan import Change
 
 QDRANT_NODE = re.compile(r"qdrant-\d+")
@@ -107,8 +108,7 @@ def holds_data(change: Change) -> bool:
 DATA = {"Volume", "PersistentVolumeClaim", "PersistentVolume", "StatefulSet", "ReplicatedCollection", "RandomPassword"}
 
 
-# Keys that are rotated, and secrets between parts of the stack, which come and go with a setting.
-MADE_AGAIN = ("gatewayJwt-", "gatewayRedisPassword", "gatewayAdminToken", "postgresMonitorPassword")
+MADE_AGAIN = ("gatewayJwt-", *COME_AND_GO)  # and keys that are rotated
 
 
 def lost(change: Change) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
+from policies.invariants import RECEIVERS
 from policies.rule import Setting, Subject, Violation, Violations, rule
 
 OBSERVABILITY = ("rag:components:ObservabilityStack",)
 OPERATORS_RULES = ("kubernetes:monitoring.coreos.com/v1:PrometheusRule",)
-RECEIVERS = ("alert_webhook", "alert_slack_url", "alert_pagerduty_key", "alert_mail_to")
 
 
 @rule(

@@ -104,4 +104,4 @@ def _answers(url: str, probe: Probe, headers: dict[str, str]) -> bool:
         answer = direct_request(probe.method, at, json=probe.body, headers=headers, timeout=5)
     except requests.RequestException:
         return False
-    return answer.status_code == probe.status and probe.contains in answer.text
+    return probe.accepts(answer)

@@ -6,7 +6,7 @@ gateway with a token, as all clients do; it has no route for writes.
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,15 +47,13 @@ class Connection:
         url: str,
         body: Any,
         headers: Mapping[str, str] | None = None,
-        *,
-        status: int = 200,
-        contains: str = "",
+        accepts: Callable[[requests.Response], bool] = lambda answer: answer.status_code == 200,
     ) -> Answer:
         try:
             answer = self.session.request(method, url, json=body, headers=headers, timeout=ANSWER_SECONDS)
         except requests.RequestException as error:
             return Answer(answered=False, detail=_reason(error))
-        good = answer.status_code == status and contains in answer.text
+        good = accepts(answer)
         return Answer(answered=good, detail="" if good else f"{answer.status_code} {answer.text[:120]}")
 
 
@@ -114,6 +112,9 @@ class Probe:
     status: int = 200
     contains: str = ""
 
+    def accepts(self, answer: requests.Response) -> bool:
+        return answer.status_code == self.status and self.contains in answer.text
+
 
 RAG = "/api/v1/rag"
 SEARCHES = [Probe(method="POST", path=f"{RAG}/search", body={"query": words, "limit": 5}) for words in QUESTIONS]
@@ -132,9 +133,7 @@ class GatewayClient:
     def __call__(self, number: int, stopped: threading.Event) -> Answer:
         probe = self._probes[number % len(self._probes)]
         address = {"X-Forwarded-For": client_address(number % self._addresses)} if self._addresses else None
-        return self._connection.call(
-            probe.method, self._url + probe.path, probe.body, address, status=probe.status, contains=probe.contains
-        )
+        return self._connection.call(probe.method, self._url + probe.path, probe.body, address, probe.accepts)
 
 
 def client_address(number: int) -> str:

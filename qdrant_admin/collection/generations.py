@@ -35,18 +35,22 @@ class Generations:
 def generations(spec: CollectionSpec, collections: Collection[str], aliases: Mapping[str, str]) -> Generations:
     """RuntimeError when the alias serves another collection, or is the name of one."""
     name, alias = spec.name, spec.alias
-    pattern = re.compile(rf"{re.escape(name)}(-[0-9a-f]{{8}})?")
     served = aliases.get(alias)
-    if alias in collections or (served and not pattern.fullmatch(served)):
+    if alias in collections or (served and name not in (served, first_generation(served))):
         found = f"one that serves {served}" if served else "a collection of that name"
         raise RuntimeError(
             f"expected the alias {alias} to be free, or to serve {name}, found {found}; nothing was changed. Give "
             "the alias another name in the stack file, or remove that by hand"
         )
     others = {target for other, target in aliases.items() if other not in (alias, draining_alias(alias))}
-    known = sorted(each for each in collections if pattern.fullmatch(each))
+    known = sorted(each for each in collections if name in (each, first_generation(each)))
     kept = tuple(each for each in known if each in (name, served) or each not in others)
     return Generations(name=name, served=served, draining=aliases.get(draining_alias(alias)), known=kept)
+
+
+def first_generation(name: str) -> str:
+    """The name that this one continues, where it is a successor's; else itself."""
+    return re.sub(r"-[0-9a-f]{8}\Z", "", name)
 
 
 def draining_alias(alias: str) -> str:

@@ -45,7 +45,7 @@ def disk_rules() -> Rules:
             name="DisksUnmeasured",
             expr="absent(disk:free:ratio)",
             wait="15m",
-            summary="Nobody measures the disks: a full one would be silent",
+            summary="The disks are not measured: a full one would be silent",
             description="No disk is measured (absent is {{ $value }}).",
         ),
     )
